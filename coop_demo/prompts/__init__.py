@@ -1,0 +1,1 @@
+"""CoOp: prompts whose context vectors are learned while CLIP stays frozen."""

@@ -1,0 +1,1 @@
+"""The ranking-aware adapter: order pictures by an instruction."""

@@ -1,0 +1,36 @@
+"""Limits and environment variables, each with the reason for its value."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+PROJECT_DIR = PACKAGE_DIR.parent
+CHECKPOINT_DIR = PROJECT_DIR / "checkpoints"
+ASSETS_DIR = PROJECT_DIR / "assets"
+
+DEFAULT_BACKBONE = "mini"  # there the moment the app starts: no download
+
+
+def environment_backbone() -> str:
+    """Name of the backbone asked for by COOP_DEMO_BACKBONE, else the built-in one."""
+    return os.environ.get("COOP_DEMO_BACKBONE", "").strip() or DEFAULT_BACKBONE
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one person may ask of the app; each bound keeps one visitor from stopping the others."""
+
+    max_pixels: int = 40_000_000  # a picture is refused above this before it is decoded
+    max_file_bytes: int = 64 * 2**20  # one picture on disk
+    max_upload: str = "100mb"  # one upload to the page, a zip of phone pictures included
+    max_zip_files: int = 5_000  # entries in one archive
+    max_zip_bytes: int = 500 * 2**20  # all entries of one archive, unpacked
+    max_zip_ratio: int = 200  # unpacked size over packed size of one entry: a bomb above it
+    max_classes_page: int = 10  # class rows on the page; the command line has no such limit
+    max_pictures_per_class_page: int = 200  # enough for 16 shots and a held-out part
+    max_class_name: int = 200  # characters; the token limit is checked apart, by the tokenizer
+    working_side: int = 640  # the longer side kept in memory after loading, in pixels
+
+
+LIMITS = Limits()
