@@ -1,0 +1,294 @@
+"""One interface over any open_clip model: frozen, in eval mode, read-only, shared by everyone.
+
+N pictures, V spatial tokens of a picture, T text tokens, d the joint embedding width.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.timm_model import TimmModel
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transformer import VisionTransformer
+from PIL import Image
+from torch import Tensor, nn
+
+from coop_demo.backbones.text_tower import TextTower
+from coop_demo.errors import BackboneError, PromptError
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """Random resized crops for training views, as in CoOp's `random_resized_crop`."""
+
+    min_area: float = 0.08  # torchvision's default, which the reference uses
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip_probability: float = 0.5
+
+
+class Backbone:
+    """A frozen CLIP model.
+
+    Args:
+        model: an open_clip CLIP model; put into eval mode and frozen here.
+        name: the name it is asked for by (`mini`, `ViT-B-32`, `hf-hub:…`).
+        title: what it is, for people.
+        preprocess: size, mean, std, interpolation and resize mode of its pictures.
+        tokenizer: an open_clip tokenizer.
+        weight_files: the files its weights came from; their bytes make its identity. Without
+            files (random weights) the tensors themselves do.
+        logit_scale: the factor between cosine and logit; the model's own when None.
+        device: where it lives. fp32 on CPU, mixed precision on CUDA.
+
+    Raises:
+        BackboneError: the model's text tower cannot be used for prompts.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        name: str,
+        title: str = "",
+        preprocess: PreprocessCfg,
+        tokenizer: Any,
+        weight_files: Sequence[Path] = (),
+        logit_scale: float | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.name = name
+        self.title = title or name
+        self.device = torch.device(device)
+        self.model: Any = model.eval().requires_grad_(False).to(self.device)
+        self.preprocess_cfg = preprocess
+        self.tokenizer = tokenizer
+        self.text_tower = TextTower(self.model, name=name)
+        self.logit_scale = (
+            float(self.model.logit_scale.exp()) if logit_scale is None else float(logit_scale)
+        )
+        self._weight_files = tuple(weight_files)
+        self._transform: Any = image_transform_v2(preprocess, is_train=False)
+
+    # ---- what it is
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Sixteen hexadecimal digits that tell these weights from others."""
+        digest = hashlib.blake2b(digest_size=8)
+        if self._weight_files:
+            for path in self._weight_files:
+                with open(path, "rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        else:
+            for key, tensor in sorted(self.model.state_dict().items()):
+                digest.update(key.encode())
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """Name and weights in one string; a prompt or ranker fits only the backbone it names."""
+        return f"{self.name}@{self.weights_hash}"
+
+    @cached_property
+    def embed_dim(self) -> int:
+        """d, the width of the joint space."""
+        return self.text_features(["a"]).shape[-1]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square the image tower takes, in pixels."""
+        size = self.preprocess_cfg.size
+        return int(size if isinstance(size, int) else size[0])
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """Mixed precision on CUDA, nothing elsewhere. Never hold it across a yield."""
+        if self.device.type != "cuda":
+            return contextlib.nullcontext()
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.autocast("cuda", dtype=dtype)
+
+    # ---- pictures
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """The model's own test-time view: resize, centre crop, normalise. -> (3, H, W)."""
+        return self._transform(image)
+
+    def random_view(
+        self, image: Image.Image, seed: int, crop: CropConfig | None = None
+    ) -> Tensor:
+        """A random resized crop, perhaps flipped; the same for the same seed. -> (3, H, W)."""
+        crop = crop or CropConfig()
+        rng = np.random.default_rng(seed)
+        box = _random_box(image.size, crop, rng)
+        size = self.image_size
+        view = image.resize((size, size), _RESAMPLING[self.preprocess_cfg.interpolation], box=box)
+        if rng.random() < crop.flip_probability:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return self.preprocess(view)
+
+    @torch.no_grad()
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """Unit-length features of preprocessed pictures. Shape: (N, 3, H, W) -> (N, d), fp32."""
+        with self.autocast():
+            features = self.model.encode_image(self._to_device(pixels))
+        return F.normalize(features.float(), dim=-1)
+
+    @torch.no_grad()
+    def image_tokens(self, pixels: Tensor) -> Tensor:
+        """Spatial tokens brought to the joint space by CLIP's own projections, fp32.
+
+        Shape: (N, 3, H, W) -> (N, V, d), row by row from the top left. Not normalised. For a
+        mean-pooled convolutional tower (mini) their mean is the picture's feature before
+        normalisation.
+
+        Raises:
+            BackboneError: the image tower is of a kind whose spatial tokens are not known.
+        """
+        with self.autocast():
+            tokens = spatial_tokens(self.model.visual, self._to_device(pixels), name=self.name)
+        return tokens.float()
+
+    # ---- texts
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Token ids with start and end. Shape: N texts -> (N, context_length).
+
+        Raises:
+            PromptError: a text is longer than the model reads; nothing is cut off silently.
+        """
+        for text in texts:
+            n_tokens = len(self.tokenizer.encode(text)) + 2  # start and end
+            if n_tokens > self.text_tower.context_length:
+                raise PromptError(
+                    f'"{_shorten(text)}" is {n_tokens} tokens long and the model reads '
+                    f"{self.text_tower.context_length}. Shorten it."
+                )
+        return self.tokenizer(list(texts))
+
+    @torch.no_grad()
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Unit-length features of whole texts. Shape: N texts -> (N, d), fp32."""
+        tokens = self.tokenize(texts)
+        with self.autocast():
+            features = torch.cat(
+                [self.text_tower.encode_tokens(part) for part in tokens.split(256)]
+            )
+        return F.normalize(features.float(), dim=-1)
+
+    @torch.no_grad()
+    def text_tokens(self, texts: Sequence[str]) -> Tensor:
+        """All text tower outputs, at the joint width. Shape: N texts -> (N, T, d), fp32.
+
+        As the ranking-aware adapter reads them: after the final norm, before the projection
+        where the tower's width is d already, else projected to d.
+        """
+        tokens = self.tokenize(texts)
+        with self.autocast():
+            hidden = self.text_tower.hidden_states(tokens)  # (N, T, W)
+            if hidden.shape[-1] != self.embed_dim:
+                hidden = self.text_tower.project(hidden)
+        return hidden.float()
+
+    def _to_device(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self.device, non_blocking=True)
+
+
+_RESAMPLING = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "random": Image.Resampling.BICUBIC,
+}
+
+
+def _random_box(
+    size: tuple[int, int], crop: CropConfig, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """A box of random area and aspect inside the picture (torchvision's RandomResizedCrop)."""
+    width, height = size
+    for _ in range(10):
+        area = width * height * rng.uniform(crop.min_area, 1.0)
+        aspect = np.exp(rng.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1])))
+        w, h = np.sqrt(area * aspect), np.sqrt(area / aspect)
+        if w <= width and h <= height:
+            left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
+            return left, top, left + w, top + h
+    side = min(width, height)  # a very long picture: the centre square
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def spatial_tokens(visual: nn.Module, pixels: Tensor, *, name: str = "this model") -> Tensor:
+    """Spatial tokens of an open_clip image tower in the joint space: (N, 3, H, W) -> (N, V, d).
+
+    - ViT: the patch tokens after the last block through CLIP's own final norm and projection.
+    - ResNet: each location through the value and output projections of the attention pool, as
+      in MaskCLIP (arXiv 2112.01071).
+    - timm networks: each location through the network's own head, as a map of one location.
+    """
+    if isinstance(visual, VisionTransformer):
+        out = visual.forward_intermediates(pixels, indices=1, output_fmt="NLC")
+        tokens = visual.ln_post(out["image_intermediates"][-1])  # (N, V, W)  # type: ignore[index]
+        return tokens if visual.proj is None else tokens @ visual.proj
+    if isinstance(visual, ModifiedResNet):
+        x = visual.stem(pixels)
+        for stage in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
+            x = stage(x)  # (N, C, h, w)
+        pool = visual.attnpool
+        tokens = x.flatten(2).transpose(1, 2)  # (N, V, C)
+        return pool.c_proj(pool.v_proj(tokens))
+    if isinstance(visual, TimmModel):
+        trunk: Any = visual.trunk
+        x = trunk.forward_features(pixels)
+        if x.ndim == 4:
+            return timm_map_to_tokens(visual, x)
+    raise BackboneError(
+        f"{name} gives no spatial tokens that this app knows how to read. "
+        "Choose a ViT, ResNet or ConvNeXt CLIP model."
+    )
+
+
+def timm_map_to_tokens(visual: TimmModel, feature_map: Tensor) -> Tensor:
+    """Each location of a timm network's last map through its head: (N, C, h, w) -> (N, V, d)."""
+    N, C, h, w = feature_map.shape
+    locations = feature_map.flatten(2).transpose(1, 2).reshape(N * h * w, C, 1, 1)
+    trunk: Any = visual.trunk
+    tokens = visual.head(trunk.forward_head(locations))  # (N·V, d) or (N·V, d, 1, 1)
+    return tokens.reshape(N, h * w, -1)
+
+
+def random_backbone(
+    architecture: str = "ViT-B-32",
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    **overrides: Any,
+) -> Backbone:
+    """A backbone of a real architecture with random weights, for tests and timing."""
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        model = open_clip.create_model(architecture, pretrained=None, **overrides)
+    finally:
+        torch.set_rng_state(generator_state)
+    return Backbone(
+        model,
+        name=f"random:{architecture}",
+        title=f"{architecture} with random weights",
+        preprocess=PreprocessCfg(**model.visual.preprocess_cfg),  # type: ignore[arg-type]
+        tokenizer=open_clip.get_tokenizer(architecture),
+        device=device,
+    )
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
