@@ -1,0 +1,23 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder of the development picture sets and golden files; the test is skipped without it.
+
+    Looked for in COOP_DEMO_SHARED, else in a folder `shared` beside the checkout.
+    """
+    named = os.environ.get("COOP_DEMO_SHARED", "").strip()
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip(
+            f"development data not found: {folder} is not a folder (set COOP_DEMO_SHARED to it)"
+        )
+    return folder
