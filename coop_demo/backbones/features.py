@@ -1,0 +1,193 @@
+"""Encode once: features of pictures and their augmented views, cached by content.
+
+A feature is found again by what the picture looks like (content hash), the backbone's identity
+and the view's number, so training with other settings, comparing and trying encode nothing twice,
+and two people with the same picture share the work without sharing anything else.
+"""
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.errors import PictureError
+
+TEST_VIEW = 0  # resize and centre crop; views 1, 2, … are random crops
+
+
+class PictureSource(Protocol):
+    """A picture that is decoded when it is needed."""
+
+    @property
+    def content_hash(self) -> str:
+        """Names the picture by its pixels."""
+        ...
+
+    def load(self) -> Image.Image:
+        """The decoded RGB picture; PictureError when it cannot be read."""
+        ...
+
+
+class FeatureCache:
+    """Features by (content hash, backbone, kind, view), the least recently used leave first.
+
+    Safe to use from several threads. Holds no pictures, and nobody can list what is in it.
+    """
+
+    def __init__(self, max_bytes: int = 256 * 2**20) -> None:
+        self.max_bytes = max_bytes  # 256 MB: 130,000 vectors of 512 numbers
+        self._entries: OrderedDict[tuple, Tensor] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple) -> Tensor | None:
+        with self._lock:
+            value = self._entries.get(key)
+            if value is not None:
+                self._entries.move_to_end(key)
+            return value
+
+    def put(self, key: tuple, value: Tensor) -> None:
+        with self._lock:
+            if key in self._entries:
+                return
+            self._entries[key] = value
+            self._bytes += value.nbytes
+            while self._bytes > self.max_bytes and len(self._entries) > 1:
+                _, dropped = self._entries.popitem(last=False)
+                self._bytes -= dropped.nbytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+SHARED_CACHE = FeatureCache()
+
+
+@dataclass(frozen=True)
+class EncodeEvent:
+    """Progress: views of pictures done, of how many, and what time that took."""
+
+    done: int
+    total: int
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class EncodedPictures:
+    """Features of the pictures that could be read.
+
+    Shape: features (views, K, d) unit vectors on the CPU, or (K, V, d) spatial tokens; `kept`
+    lists the K positions in the given sequence, `problems` one sentence for each other picture.
+    """
+
+    features: Tensor
+    kept: tuple[int, ...]
+    problems: tuple[str, ...]
+    seconds: float
+    n_encoded: int  # views that were not in the cache
+
+
+def encode_pictures(
+    backbone: Backbone,
+    pictures: Sequence[PictureSource],
+    *,
+    views: Sequence[int] = (TEST_VIEW,),
+    tokens: bool = False,
+    cache: FeatureCache | None = None,
+    batch_size: int = 16,
+) -> Iterator[EncodeEvent | EncodedPictures]:
+    """Features of every view of every picture; the last thing yielded is the result.
+
+    Args:
+        views: view numbers; 0 is the test-time view, others seed random crops and flips that are
+            the same for the same picture, so that they are found in the cache.
+        tokens: spatial tokens (K, V, d) of the test-time view instead of pooled features.
+        cache: the process-wide one when None.
+
+    A picture that cannot be read costs itself only: it is left out and named in `problems`.
+    """
+    cache = SHARED_CACHE if cache is None else cache
+    kind = "tokens" if tokens else "pooled"
+    views = (TEST_VIEW,) if tokens else tuple(views)
+    began = time.perf_counter()
+    rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
+    problems: list[str] = []
+    waiting: list[tuple[int, int, tuple, Tensor]] = []  # picture, view slot, cache key, pixels
+    total, done, n_encoded = len(pictures) * len(views), 0, 0
+
+    def progress() -> EncodeEvent:
+        seconds = time.perf_counter() - began
+        left = seconds / done * (total - done) if done else 0.0
+        return EncodeEvent(done, total, seconds, left)
+
+    def encode_waiting() -> None:
+        pixels = torch.stack([entry[3] for entry in waiting])  # (B, 3, H, W)
+        encode = backbone.image_tokens if tokens else backbone.image_features
+        for (index, slot, key, _), feature in zip(waiting, encode(pixels).cpu(), strict=True):
+            feature = feature.clone()  # not a view that keeps the whole batch alive
+            rows[index][slot] = feature
+            cache.put(key, feature)
+        waiting.clear()
+
+    for index, picture in enumerate(pictures):
+        try:
+            content = picture.content_hash
+            keys = [(content, backbone.identity, kind, view) for view in views]
+            found = [cache.get(key) for key in keys]
+            rows[index] = found
+            image = picture.load() if any(feature is None for feature in found) else None
+        except PictureError as error:
+            problems.append(str(error))
+            rows.pop(index, None)
+            total -= len(views)
+            continue
+        for slot, (view, key) in enumerate(zip(views, keys, strict=True)):
+            done += 1
+            if found[slot] is not None or image is None:
+                continue
+            pixels = (
+                backbone.preprocess(image)
+                if view == TEST_VIEW
+                else backbone.random_view(image, _view_seed(content, view))
+            )
+            waiting.append((index, slot, key, pixels))
+            n_encoded += 1
+            if len(waiting) == batch_size:
+                encode_waiting()
+                yield progress()
+    if waiting:
+        encode_waiting()
+        yield progress()
+
+    kept = tuple(sorted(rows))
+    if not kept:
+        features = torch.empty(0 if tokens else len(views), 0, backbone.embed_dim)
+    elif tokens:
+        features = torch.stack([rows[i][0] for i in kept])  # type: ignore[arg-type]
+    else:
+        features = torch.stack(
+            [torch.stack([rows[i][slot] for i in kept]) for slot in range(len(views))]  # type: ignore[arg-type]
+        )
+    yield EncodedPictures(features, kept, tuple(problems), time.perf_counter() - began, n_encoded)
+
+
+def encode_all(backbone: Backbone, pictures: Sequence[PictureSource], **options) -> EncodedPictures:
+    """`encode_pictures` to its end, without the progress."""
+    *_, result = encode_pictures(backbone, pictures, **options)
+    assert isinstance(result, EncodedPictures)
+    return result
+
+
+def _view_seed(content: str, view: int) -> int:
+    digest = hashlib.blake2b(f"{content}:{view}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

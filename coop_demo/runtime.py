@@ -1,0 +1,82 @@
+"""What this computer has: device, shared backbones, ZeroGPU. Decided at run time, not at import."""
+
+import contextlib
+import ctypes
+import importlib
+import os
+import platform
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.catalog import load_backbone
+from coop_demo.errors import UserError
+
+_backbones: dict[tuple[str, str], Backbone] = {}
+_lock = threading.Lock()
+
+
+def pick_device(wanted: str = "") -> str:
+    """`cuda`, `mps` or `cpu`: the one asked for, else COOP_DEMO_DEVICE, else the best there is.
+
+    Raises:
+        UserError: a device was asked for that this computer does not have.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    elif torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    wanted = (wanted or os.environ.get("COOP_DEMO_DEVICE", "")).strip().lower()
+    if not wanted:
+        return available[0]
+    if wanted.split(":")[0] not in available:
+        raise UserError(
+            f'This computer has no device "{wanted}". Choose one of {", ".join(available)}.'
+        )
+    return wanted
+
+
+def shared_backbone(name: str, device: str = "") -> Backbone:
+    """The one copy of a backbone that everybody in this process reads.
+
+    Raises:
+        BackboneError: it is unknown, not on this computer yet, or does not fit.
+        UserError: there is no such device.
+    """
+    key = (name, pick_device(device))
+    with _lock:  # two people asking at once must not load it twice
+        if key not in _backbones:
+            _backbones[key] = load_backbone(name, device=key[1])
+        return _backbones[key]
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep large freed blocks instead of giving each back to the kernel at once.
+
+    Every tensor above 128 KB is otherwise a fresh mapping whose pages fault one by one, which
+    costs a large share of the time of small networks on a CPU. Does nothing elsewhere.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+        mallopt(M_MMAP_THRESHOLD, 512 * 2**20)
+        mallopt(M_TRIM_THRESHOLD, 512 * 2**20)
+        mallopt(M_TOP_PAD, 64 * 2**20)
+
+
+def gpu_job(duration: Callable[..., int] | int) -> Callable[[Callable], Callable]:
+    """Marks a function or generator as needing the GPU of a ZeroGPU Space; elsewhere nothing.
+
+    Args:
+        duration: seconds, or a function of the job's arguments that estimates them.
+    """
+    if os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "true", "t"):
+        return lambda function: function
+    spaces: Any = importlib.import_module("spaces")
+    return spaces.GPU(duration=duration)

@@ -1,0 +1,127 @@
+"""A backbone gives features, tokens and texts of known shapes, and features are encoded once."""
+
+import open_clip
+import pytest
+import torch
+from tiny import MadePicture, tiny_backbone
+
+from coop_demo.backbones.backbone import Backbone, random_backbone, spatial_tokens
+from coop_demo.backbones.features import EncodeEvent, FeatureCache, encode_all, encode_pictures
+from coop_demo.errors import PromptError
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return tiny_backbone()
+
+
+PICTURES = [MadePicture((200, 30, 30), i) for i in range(3)] + [MadePicture((30, 30, 200), 9)]
+
+
+def pixels_of(backbone, pictures=PICTURES):
+    return torch.stack([backbone.preprocess(picture.load()) for picture in pictures])
+
+
+def test_features_are_unit_vectors_of_the_joint_width(backbone):
+    features = backbone.image_features(pixels_of(backbone))
+    texts = backbone.text_features(["red", "a photo of a blue thing"])
+    assert features.shape == (4, 24)
+    assert texts.shape == (2, 24)
+    assert backbone.embed_dim == 24
+    for unit in (features, texts):
+        assert torch.allclose(unit.norm(dim=-1), torch.ones(len(unit)), atol=1e-5)
+
+
+def test_everything_is_frozen(backbone):
+    assert not any(parameter.requires_grad for parameter in backbone.model.parameters())
+    assert not backbone.model.training
+
+
+def test_tokens_have_the_joint_width_too(backbone):
+    assert backbone.image_tokens(pixels_of(backbone)).shape == (4, 16, 24)
+    assert backbone.text_tokens(["red", "blue"]).shape == (2, 77, 24)
+
+
+@pytest.mark.parametrize("architecture", ["RN50", "convnext_base"])
+def test_spatial_tokens_of_convolutional_towers(architecture):
+    config = open_clip.get_model_config(architecture)
+    assert config is not None
+    torch.manual_seed(0)
+    model = open_clip.create_model(architecture).eval()
+    with torch.no_grad():
+        tokens = spatial_tokens(model.visual, torch.rand(1, 3, 224, 224))
+    assert tokens.shape == (1, 49, config["embed_dim"])
+
+
+def test_a_text_that_is_too_long_is_refused_not_cut(backbone):
+    with pytest.raises(PromptError, match="82 tokens long"):
+        backbone.tokenize(["word " * 80])
+
+
+def test_identity_tells_weights_apart(backbone):
+    assert backbone.identity == tiny_backbone().identity
+    assert backbone.identity != tiny_backbone(seed=1).identity
+    assert backbone.identity.startswith("tiny@")
+
+
+def test_random_views_repeat_for_a_seed_and_differ_between_seeds(backbone):
+    image = PICTURES[0].load()
+    assert torch.equal(backbone.random_view(image, 1), backbone.random_view(image, 1))
+    assert not torch.equal(backbone.random_view(image, 1), backbone.random_view(image, 2))
+
+
+def test_a_picture_of_one_row_still_has_random_views(backbone):
+    image = PICTURES[0].load().resize((640, 1))
+    assert backbone.random_view(image, 3).shape == (3, 32, 32)
+
+
+def test_features_are_encoded_once(backbone):
+    cache = FeatureCache()
+    first = encode_all(backbone, PICTURES, views=(0, 1), cache=cache)
+    again = encode_all(backbone, PICTURES, views=(0, 1), cache=cache)
+    assert first.features.shape == (2, 4, 24)
+    assert (first.n_encoded, again.n_encoded) == (8, 0)
+    assert torch.equal(first.features, again.features)
+    assert encode_all(backbone, PICTURES, views=(0, 1, 2), cache=cache).n_encoded == 4
+
+
+def test_another_backbone_shares_nothing(backbone):
+    cache = FeatureCache()
+    encode_all(backbone, PICTURES, cache=cache)
+    assert encode_all(tiny_backbone(seed=1), PICTURES, cache=cache).n_encoded == 4
+
+
+def test_cached_features_equal_those_computed_one_by_one(backbone):
+    together = encode_all(backbone, PICTURES, cache=FeatureCache(), batch_size=3).features[0]
+    alone = torch.cat([backbone.image_features(pixels_of(backbone, [p])) for p in PICTURES])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_a_broken_picture_costs_itself_only(backbone):
+    pictures = [PICTURES[0], MadePicture((0, 0, 0), broken=True), PICTURES[3]]
+    result = encode_all(backbone, pictures, cache=FeatureCache())
+    assert result.kept == (0, 2)
+    assert result.features.shape == (1, 2, 24)
+    assert result.problems == ('"broken.jpg" is damaged. Leave it out.',)
+
+
+def test_progress_counts_up_to_the_total(backbone):
+    *events, _ = encode_pictures(backbone, PICTURES, cache=FeatureCache(), batch_size=2)
+    assert [e.done for e in events if isinstance(e, EncodeEvent)] == [2, 4]
+    assert {e.total for e in events if isinstance(e, EncodeEvent)} == {4}
+
+
+def test_the_cache_forgets_the_oldest_first_and_stays_in_its_bound():
+    cache = FeatureCache(max_bytes=3 * 4 * 10)
+    for i in range(5):
+        cache.put((i,), torch.full((10,), float(i)))
+        cache.get((0,))
+    assert len(cache) == 3
+    assert cache.get((0,)) is not None
+    assert cache.get((1,)) is None
+
+
+def test_a_random_backbone_of_a_real_architecture_has_its_shapes():
+    backbone = random_backbone("ViT-B-32-quickgelu")
+    assert backbone.image_size == 224
+    assert backbone.text_features(["a"]).shape == (1, 512)

@@ -1,0 +1,126 @@
+"""A saved prompt comes back whole, and a wrong file is refused with the reason."""
+
+import json
+
+import pytest
+import safetensors.torch
+import torch
+from tiny import separable_features, tiny_backbone
+
+from coop_demo.errors import PromptError
+from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone, prompt_to_bytes, save_prompt
+from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.training import fast, train_prompt
+
+NAMES = ("red", "green", "blå_bär")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["unified", "class-specific"])
+def prompt(request, backbone):
+    features, labels = separable_features()
+    config = PromptConfig(n_ctx=4, class_specific=request.param)
+    *_, last = train_prompt(backbone, features, labels, NAMES, config, fast(steps=5), shots=8)
+    return last.prompt
+
+
+def test_a_prompt_comes_back_as_it_was_saved(prompt, backbone, tmp_path):
+    path = save_prompt(prompt, tmp_path / "folder" / "prompt.safetensors")
+    loaded = load_prompt(path, backbone)
+    assert torch.equal(loaded.ctx, prompt.ctx)
+    assert torch.allclose(loaded.class_weights, prompt.class_weights, atol=1e-6)
+    assert loaded.class_names == NAMES
+    assert (loaded.prompt_config, loaded.train_config) == (prompt.prompt_config, prompt.train_config)
+    assert (loaded.shots, loaded.history) == (8, prompt.history)
+    assert prompt_backbone(path) == backbone.identity
+    assert path.stat().st_size < 300_000
+
+
+def test_a_loaded_unified_prompt_applies_to_other_class_names(prompt, backbone, tmp_path):
+    loaded = load_prompt(save_prompt(prompt, tmp_path / "p.safetensors"), backbone)
+    if loaded.prompt_config.class_specific:
+        with pytest.raises(PromptError, match="one context per class"):
+            loaded.learner(backbone).with_class_names(["a", "b"])
+    else:
+        assert loaded.learner(backbone).with_class_names(["a", "b"])().shape == (2, 24)
+
+
+def test_a_prompt_of_another_backbone_is_refused_by_both_names(prompt, tmp_path):
+    path = save_prompt(prompt, tmp_path / "p.safetensors")
+    with pytest.raises(PromptError, match="made with the model tiny.*in use is other"):
+        load_prompt(path, tiny_backbone(name="other"))
+
+
+def test_a_prompt_of_other_weights_of_the_same_backbone_is_refused(prompt, tmp_path):
+    path = save_prompt(prompt, tmp_path / "p.safetensors")
+    with pytest.raises(PromptError, match="other weights of tiny"):
+        load_prompt(path, tiny_backbone(seed=1))
+
+
+def rewritten(prompt, path, *, tensors=None, **changes):
+    data = prompt_to_bytes(prompt)
+    header = int.from_bytes(data[:8], "little")
+    metadata = json.loads(json.loads(data[8 : 8 + header])["__metadata__"]["prompt"])
+    metadata.update(changes)
+    tensors = tensors or {"ctx": prompt.ctx}
+    path.write_bytes(safetensors.torch.save(tensors, {"prompt": json.dumps(metadata)}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [
+        (b"", "0 bytes"),
+        (b"not a prompt at all", "not a prompt saved by this app"),
+        (b"\x80\x04\x95pickle", "not a prompt saved by this app"),
+        (b"\xff" * 64, "not a prompt saved by this app"),
+        (safetensors.torch.save({"ctx": torch.zeros(2, 2)}), "not a prompt saved by this app"),
+    ],
+)
+def test_files_that_are_no_prompts_are_refused(contents, words, backbone, tmp_path):
+    path = tmp_path / "p.safetensors"
+    path.write_bytes(contents)
+    with pytest.raises(PromptError, match=words):
+        load_prompt(path, backbone)
+
+
+def test_a_truncated_file_is_refused(prompt, backbone, tmp_path):
+    path = tmp_path / "p.safetensors"
+    path.write_bytes(prompt_to_bytes(prompt)[:-10])
+    with pytest.raises(PromptError, match=r"p\.safetensors"):
+        load_prompt(path, backbone)
+
+
+def test_a_missing_file_is_named(backbone, tmp_path):
+    with pytest.raises(PromptError, match="nowhere"):
+        load_prompt(tmp_path / "nowhere.safetensors", backbone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": 99}, "another version"),
+        ({"class_names": "red"}, "missing or of the wrong kind"),
+        ({"class_names": ["red", "green"], "shots": "many"}, "missing or of the wrong kind"),
+        ({"history": [{"loss": float("inf")}]}, "missing or of the wrong kind"),
+        ({"prompt_config": {"n_ctx": 4, "colour": 1}}, "do not belong together"),
+        ({"prompt_config": {"n_ctx": 9, "class_specific": False}}, "shape"),
+    ],
+)
+def test_a_description_that_was_tampered_with_is_refused(
+    prompt, backbone, tmp_path, changes, words
+):
+    with pytest.raises(PromptError, match=words):
+        load_prompt(rewritten(prompt, tmp_path / "p.safetensors", **changes), backbone)
+
+
+def test_a_context_with_nan_is_refused(prompt, backbone, tmp_path):
+    broken = prompt.ctx.clone()
+    broken.view(-1)[0] = float("nan")
+    path = rewritten(prompt, tmp_path / "p.safetensors", tensors={"ctx": broken})
+    with pytest.raises(PromptError, match="finite"):
+        load_prompt(path, backbone)
