@@ -24,9 +24,9 @@ Q relational queries, C = D / H.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock
@@ -172,38 +172,45 @@ class CrossModalFusion(nn.Module):
     def forward(self, image_tokens: Tensor, text_tokens: Tensor) -> Tensor:
         """(N, V, D) and (1 or N, T, D) -> (N, V, D)."""
         x = image_tokens
-        for own, cross in zip(self.resblocks, self.cross_attn, strict=True):
+        for own, cross in self.blocks():
             x = own(x)  # (N, V, D)
             q, k, v = self.query_key_value(cross, x, text_tokens)
-            attended = F.scaled_dot_product_attention(q, k, v)  # (N, H, V, C)
-            x = x + cross.attn.out_proj(attended.transpose(1, 2).flatten(2))  # (N, V, D)
-            x = x + cross.mlp(cross.ln_2(x))
+            x = self.add_read(cross, x, F.scaled_dot_product_attention(q, k, v))
         return self.ln_final(x) @ self.projection
 
     def text_attention(self, image_tokens: Tensor, text_tokens: Tensor) -> Tensor:
         """How much each picture token reads each text token: (N, L, H, V, T), rows sum to 1."""
         x, maps = image_tokens, []
-        for own, cross in zip(self.resblocks, self.cross_attn, strict=True):
+        for own, cross in self.blocks():
             x = own(x)
             q, k, v = self.query_key_value(cross, x, text_tokens)
             weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, dim=-1)
             maps.append(weights)  # (N, H, V, T)
-            x = x + cross.attn.out_proj((weights @ v).transpose(1, 2).flatten(2))
-            x = x + cross.mlp(cross.ln_2(x))
+            x = self.add_read(cross, x, weights @ v)
         return torch.stack(maps, dim=1)
 
+    def blocks(self) -> Iterator[tuple[Any, Any]]:
+        """Each layer's self-attention block and cross-attention block (open_clip's)."""
+        return zip(self.resblocks, self.cross_attn, strict=True)
+
     def query_key_value(
-        self, cross: nn.Module, x: Tensor, text_tokens: Tensor
+        self, cross: Any, x: Tensor, text_tokens: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (N, H, V, C) of the pictures; keys and values (N, H, T, C) of the text."""
-        attn = cast(nn.MultiheadAttention, cross.attn)
-        weight, bias = cast(Tensor, attn.in_proj_weight), cast(Tensor, attn.in_proj_bias)
+        """Queries (N, H, V, C) of the pictures; keys and values (N, H, T, C) of the text.
+
+        The text's are computed once when there is one text, and only seen N times.
+        """
+        weight, bias = cross.attn.in_proj_weight, cross.attn.in_proj_bias
         dim = weight.shape[1]
-        text = cast(nn.LayerNorm, cross.ln_1_kv)(text_tokens)  # (1 or N, T, D)
-        q = F.linear(cast(nn.LayerNorm, cross.ln_1)(x), weight[:dim], bias[:dim])
-        k, v = F.linear(text, weight[dim:], bias[dim:]).chunk(2, dim=-1)
+        q = F.linear(cross.ln_1(x), weight[:dim], bias[:dim])
+        k, v = F.linear(cross.ln_1_kv(text_tokens), weight[dim:], bias[dim:]).chunk(2, dim=-1)
         k, v = (split_heads(t, self.heads).expand(len(x), -1, -1, -1) for t in (k, v))
         return split_heads(q, self.heads), k, v
+
+    def add_read(self, cross: Any, x: Tensor, attended: Tensor) -> Tensor:
+        """The block's two residuals: what was read (N, H, V, C) and the MLP. -> (N, V, D)."""
+        x = x + cross.attn.out_proj(attended.transpose(1, 2).flatten(2))
+        return x + cross.mlp(cross.ln_2(x))
 
 
 class RankAwareAttention(nn.Module):
@@ -409,7 +416,9 @@ class RankingAdapter(nn.Module):
         learned = own.T.expand(len(text), -1, self.config.dim)  # (1 or N, n, D)
         return images, torch.cat([learned, text], dim=1)
 
-    def _chunks(self, image_tokens: Tensor, text_tokens: Tensor, size: int):
+    def _chunks(
+        self, image_tokens: Tensor, text_tokens: Tensor, size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         n = len(image_tokens)
         if n == 0:
             raise RankingError("There are no pictures to rank. Add at least one.")
