@@ -12,7 +12,6 @@ from PIL import Image
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import PictureError
-from coop_demo.images import content_hash
 
 
 def tiny_backbone(seed: int = 0, name: str = "tiny") -> Backbone:
@@ -49,8 +48,9 @@ class MadePicture:
     broken: bool = False
 
     @property
-    def content_hash(self) -> str:
-        return content_hash(self.load())
+    def content(self) -> str | None:
+        """Not known before the picture is decoded."""
+        return None
 
     def load(self) -> Image.Image:
         if self.broken:

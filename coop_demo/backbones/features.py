@@ -19,16 +19,17 @@ from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import PictureError
+from coop_demo.images import content_hash
 
 TEST_VIEW = 0  # resize and centre crop; views 1, 2, … are random crops
 
 
 class PictureSource(Protocol):
-    """A picture that is decoded when it is needed."""
+    """A picture that is decoded when it is needed (`datasets.Picture`)."""
 
     @property
-    def content_hash(self) -> str:
-        """Names the picture by its pixels."""
+    def content(self) -> str | None:
+        """`content_hash` of the decoded picture where it is known already."""
         ...
 
     def load(self) -> Image.Image:
@@ -141,11 +142,13 @@ def encode_pictures(
 
     for index, picture in enumerate(pictures):
         try:
-            content = picture.content_hash
+            image = None if picture.content else picture.load()
+            content = picture.content or content_hash(image)  # type: ignore[arg-type]
             keys = [(content, backbone.identity, kind, view) for view in views]
             found = [cache.get(key) for key in keys]
             rows[index] = found
-            image = picture.load() if any(feature is None for feature in found) else None
+            if image is None and any(feature is None for feature in found):
+                image = picture.load()
         except PictureError as error:
             problems.append(str(error))
             rows.pop(index, None)

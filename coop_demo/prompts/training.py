@@ -224,7 +224,7 @@ def train_prompt(
             first_loss = loss_value
         ran_away = loss_value > 10 * max(first_loss, math.log(len(class_names)))
         if not math.isfinite(loss_value) or ran_away:
-            yield _diverged(step, config, loss_value, best, began, flat_line)
+            yield _diverged(step, config, loss_value, best, history, began, flat_line)
             return
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
@@ -237,7 +237,7 @@ def train_prompt(
             with torch.no_grad(), backbone.autocast():
                 weights = learner()
             if not torch.isfinite(weights).all():
-                yield _diverged(step, config, loss_value, best, began, flat_line)
+                yield _diverged(step, config, loss_value, best, history, began, flat_line)
                 return
             logits = backbone.logit_scale * features[0] @ weights.T  # (N, C)
             train_accuracy = float((logits.argmax(-1) == device_labels).float().mean())
@@ -349,6 +349,7 @@ def _diverged(
     config: TrainConfig,
     loss: float,
     best: LearnedPrompt | None,
+    history: list[dict],
     began: float,
     flat_line: float | None,
 ) -> TrainEvent:
@@ -362,7 +363,7 @@ def _diverged(
         hand_crafted_accuracy=flat_line,
         seconds=time.perf_counter() - began,
         seconds_left=0.0,
-        prompt=best,
+        prompt=best and replace(best, history=tuple(history)),
         status="diverged",
         message=(
             f"Training ran away at step {step} of {config.steps} (loss {loss:.3g}). {kept} "
