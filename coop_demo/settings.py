@@ -27,6 +27,7 @@ class Limits:
     max_zip_files: int = 5_000  # entries in one archive
     max_zip_bytes: int = 500 * 2**20  # all entries of one archive, unpacked
     max_zip_ratio: int = 200  # unpacked size over packed size of one entry: a bomb above it
+    max_table_bytes: int = 32 * 2**20  # one CSV: some 300,000 rows, read into memory at once
     max_classes_page: int = 10  # class rows on the page; the command line has no such limit
     max_pictures_per_class_page: int = 200  # enough for 16 shots and a held-out part
     max_class_name: int = 200  # characters; the token limit is checked apart, by the tokenizer
