@@ -123,9 +123,7 @@ class Backbone:
         """The model's own test-time view: resize, centre crop, normalise. -> (3, H, W)."""
         return self._transform(image)
 
-    def random_view(
-        self, image: Image.Image, seed: int, crop: CropConfig | None = None
-    ) -> Tensor:
+    def random_view(self, image: Image.Image, seed: int, crop: CropConfig | None = None) -> Tensor:
         """A random resized crop, perhaps flipped; the same for the same seed. -> (3, H, W)."""
         crop = crop or CropConfig()
         rng = np.random.default_rng(seed)

@@ -176,9 +176,7 @@ def fetch(name: str, *, tqdm_class: Any = None, endpoint: str | None = None) -> 
     endpoint = endpoint or os.environ.get("HF_ENDPOINT") or None
 
     def download(filename: str) -> Path:
-        return Path(
-            hf_hub_download(repository, filename, tqdm_class=tqdm_class, endpoint=endpoint)
-        )
+        return Path(hf_hub_download(repository, filename, tqdm_class=tqdm_class, endpoint=endpoint))
 
     try:
         files = [download(filename) for filename in wanted]
@@ -243,8 +241,7 @@ def _local_files(name: str) -> list[Path] | None:
         folder = Path(name.removeprefix("local-dir:")).expanduser()
         if not (folder / CONFIG_NAME).is_file():
             raise BackboneError(
-                f'The folder "{folder}" holds no {CONFIG_NAME}. Choose a folder saved by '
-                "open_clip."
+                f'The folder "{folder}" holds no {CONFIG_NAME}. Choose a folder saved by open_clip.'
             )
         weights = [folder / filename for filename in WEIGHT_NAMES if (folder / filename).is_file()]
         if not weights:

@@ -140,9 +140,11 @@ class TextTower:
         return self._apply_projection(hidden)
 
     def eot_positions(self, tokens: Tensor) -> Tensor:
-        """Position of the EOT token, whose id is the largest of CLIP's vocabulary. (N, L) -> (N,)."""
+        """Position of the EOT token, the largest id of CLIP's vocabulary. (N, L) -> (N,)."""
         eos_id = getattr(self._text, "text_eos_id", getattr(self._text, "eos_id", None))
-        pool_type = getattr(self._text, "text_pool_type", getattr(self._text, "pool_type", "argmax"))
+        pool_type = getattr(
+            self._text, "text_pool_type", getattr(self._text, "pool_type", "argmax")
+        )
         if pool_type == "eos" and eos_id is not None:
             return (tokens == eos_id).int().argmax(dim=-1)
         return tokens.argmax(dim=-1)

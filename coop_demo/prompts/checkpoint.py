@@ -169,7 +169,9 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 
 
 def _is_finite(entry: dict) -> bool:
-    return all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values())
+    return all(
+        v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
+    )
 
 
 def _damaged(path: Path, why: str) -> PromptError:

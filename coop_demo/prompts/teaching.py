@@ -93,7 +93,9 @@ def prepare(
     Raises:
         DatasetError: the set cannot be trained on; the message names the class.
     """
-    dataset, n_held_out = split_held_out(dataset, seed=seed)
+    n_held_out = 0
+    if not dataset.test:
+        dataset, n_held_out = split_held_out(dataset, seed=seed)
     check_trainable(dataset)
     dataset = few_shot(dataset, shots=shots, seed=seed)
     check_trainable(dataset)  # unreadable pictures may have left

@@ -68,6 +68,7 @@ class TrainConfig:
         first = 0 if self.preset == "fast" else 1
         return tuple(range(first, first + self.n_views))
 
+
 def fast(**overrides) -> TrainConfig:
     """The default: AdamW on all pictures at once, cosine to zero."""
     return replace(TrainConfig(), **overrides)
@@ -194,7 +195,9 @@ def train_prompt(
     features = features.to(device)
     device_labels = labels.to(device)
     hand_crafted = class_weights(backbone, class_names, [config.template]).to(device)  # (C, d)
-    flat_line = None if held_out is None else accuracy(held_out[0].to(device), held_out[1], hand_crafted)
+    flat_line = (
+        None if held_out is None else accuracy(held_out[0].to(device), held_out[1], hand_crafted)
+    )
 
     optimizer = _optimizer(learner, config)
     # fp16 gradients need scaling; bf16 and fp32 do not

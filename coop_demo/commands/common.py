@@ -1,0 +1,129 @@
+"""What the commands share: options, progress on standard error, results on standard output."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from coop_demo.backbones import catalog
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.features import EncodeEvent
+from coop_demo.datasets import Dataset, read_folder, read_zip
+from coop_demo.errors import UserError
+from coop_demo.prompts.training import TrainEvent
+from coop_demo.runtime import shared_backbone
+from coop_demo.settings import environment_backbone
+
+
+def add_backbone_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    parser.add_argument(
+        "--backbone",
+        default=default,
+        metavar="NAME",
+        help="CLIP model: a name of `models`, hf-hub:organisation/repository or local-dir:FOLDER "
+        "(default: COOP_DEMO_BACKBONE, else mini)",
+    )
+    parser.add_argument(
+        "--device", default="", help="cuda, mps or cpu (default: the best this computer has)"
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the result as JSON to FILE; - is standard output, with progress on standard "
+        "error",
+    )
+
+
+def backbone_for(name: str | None, device: str = "") -> Backbone:
+    """The backbone asked for; a catalog or hub model that is not here is fetched first.
+
+    Raises:
+        UserError: it is unknown, cannot be fetched, or the device is not there.
+    """
+    name = name or environment_backbone()
+    if not catalog.is_local(name):
+        say(f"Fetching {name} …")
+        catalog.fetch(name)
+    return shared_backbone(name, device)
+
+
+def read_data(path: str) -> Dataset:
+    """A folder or a zip of pictures, unchecked: pictures are decoded when they are needed."""
+    if Path(path).is_file():
+        return read_zip(path, check=False)
+    return read_folder(path, check=False)
+
+
+def with_progress(events: Iterator[Any]) -> Any:
+    """Run a generator of events to its end with bars on standard error; returns the last."""
+    bar: tqdm | None = None
+    kind: str = ""
+    last = None
+    try:
+        for last in events:
+            if isinstance(last, EncodeEvent):
+                now, done, total = "encoding", last.done, last.total
+            elif isinstance(last, TrainEvent):
+                now, done, total = "training", last.step, last.total_steps
+            elif hasattr(last, "done") and hasattr(last, "total"):
+                now, done, total = "running", last.done, last.total
+            else:
+                continue
+            if bar is None or now != kind or done < bar.n:
+                if bar is not None:
+                    bar.close()
+                bar, kind = tqdm(total=total, desc=now, file=sys.stderr, leave=False), now
+            bar.total = total
+            bar.update(done - bar.n)
+            if isinstance(last, TrainEvent) and last.held_out_accuracy is not None:
+                bar.set_postfix(loss=f"{last.loss:.3f}", held_out=f"{last.held_out_accuracy:.1%}")
+    finally:
+        if bar is not None:
+            bar.close()
+    return last
+
+
+def say(text: str) -> None:
+    """One line for the person, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def give(result: dict[str, Any] | list, target: str | None, summary: str) -> None:
+    """Write the result: JSON to `target` (`-` is standard output), else the summary.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if target is None:
+        print(summary)
+        return
+    text = json.dumps(_plain(result), indent=2, ensure_ascii=False)
+    if target == "-":
+        print(text)
+        return
+    try:
+        Path(target).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f'The result cannot be written to "{target}": {error.strerror}. Choose another place.'
+        ) from error
+    print(summary)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: what was not measured is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value

@@ -1,0 +1,140 @@
+"""python -m coop_demo evaluate: a saved prompt on held-out pictures, beside the words."""
+
+import argparse
+
+import torch
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.features import encode_pictures
+from coop_demo.commands.common import (
+    add_backbone_options,
+    add_json_option,
+    backbone_for,
+    give,
+    read_data,
+    say,
+    with_progress,
+)
+from coop_demo.datasets import Dataset, clean_class_name, split_held_out
+from coop_demo.errors import DatasetError, PromptError
+from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone
+from coop_demo.prompts.templates import class_weights
+from coop_demo.prompts.training import LearnedPrompt
+
+HELP = "measure a saved prompt on a folder of pictures"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, metavar="DIR", help="as for train")
+    parser.add_argument("--prompt", required=True, metavar="FILE", help="saved by train")
+    parser.add_argument(
+        "--template", help="hand-crafted prompt (default: the one it was trained against)"
+    )
+    add_backbone_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
+    prompt = load_prompt(args.prompt, backbone)
+    dataset = read_data(args.data)
+    n_held_out = 0
+    if not dataset.test:
+        # the same pictures that training held out, if this is the set it was trained on
+        dataset, n_held_out = split_held_out(dataset, seed=prompt.train_config.seed)
+    names, learned_weights, note = weights_for(prompt, dataset, backbone)
+    template = args.template or prompt.train_config.template
+    hand_crafted_weights = class_weights(backbone, names, [template])
+
+    encoded = with_progress(encode_pictures(backbone, [item.picture for item in dataset.test]))
+    labels = torch.tensor([dataset.test[i].label for i in encoded.kept], dtype=torch.long)
+    if len(labels) == 0:
+        raise DatasetError(f'No test picture in "{args.data}" could be read. Add pictures.')
+    features = encoded.features[0]
+    learned = (features @ learned_weights.to(features).T).argmax(-1)
+    hand_crafted = (features @ hand_crafted_weights.to(features).T).argmax(-1)
+
+    C = len(names)
+    confusion = torch.zeros(C, C, dtype=torch.long)
+    confusion.index_put_((labels, learned), torch.ones_like(labels), accumulate=True)
+    per_class = []
+    for index, name in enumerate(names):
+        own = labels == index
+        n = int(own.sum())
+        per_class.append(
+            {
+                "name": name,
+                "n_test": n,
+                "zero_shot_accuracy": float((hand_crafted[own] == index).float().mean())
+                if n
+                else None,
+                "learned_accuracy": float((learned[own] == index).float().mean()) if n else None,
+            }
+        )
+    result = {
+        "backbone": backbone.name,
+        "backbone_identity": backbone.identity,
+        "n_classes": C,
+        "class_names": list(names),
+        "shots": prompt.shots,
+        "seed": prompt.train_config.seed,
+        "n_test": len(labels),
+        "n_held_out": n_held_out,
+        "zero_shot_accuracy": float((hand_crafted == labels).float().mean()),
+        "learned_accuracy": float((learned == labels).float().mean()),
+        "template": template,
+        "per_class": per_class,
+        "confusion": confusion.tolist(),  # rows: true class, columns: the learned prompt's answer
+        "problems": [*dataset.problems, *encoded.problems],
+        "notes": [*dataset.notes, *([note] if note else [])],
+    }
+    for sentence in (*result["problems"], *result["notes"]):
+        say(sentence)
+    lines = [
+        f"{len(labels)} pictures, {C} classes: learned prompt {result['learned_accuracy']:.1%}, "
+        f'hand-crafted "{template}" {result["zero_shot_accuracy"]:.1%}'
+    ]
+    for entry in per_class:
+        if entry["n_test"]:
+            lines.append(
+                f"  {entry['name']}: {entry['learned_accuracy']:.1%} against "
+                f"{entry['zero_shot_accuracy']:.1%} of {entry['n_test']}"
+            )
+    give(result, args.json, "\n".join(lines))
+
+
+def backbone_name(prompt_file: str) -> str:
+    """The name of the backbone a prompt file was made with."""
+    return prompt_backbone(prompt_file).rpartition("@")[0]
+
+
+def weights_for(
+    prompt: LearnedPrompt, dataset: Dataset, backbone: Backbone
+) -> tuple[tuple[str, ...], torch.Tensor, str]:
+    """Class weights of a prompt in the order of a data set's classes, and a note where needed.
+
+    A set with the prompt's own classes gets them by name; other class names get a unified
+    prompt's context.
+
+    Raises:
+        PromptError: the prompt is class-specific and the set has other classes.
+    """
+    names = dataset.class_names
+    own = {clean_class_name(name).casefold(): i for i, name in enumerate(prompt.class_names)}
+    wanted = [clean_class_name(name).casefold() for name in names]
+    if all(name in own for name in wanted):
+        rows = torch.tensor([own[name] for name in wanted])
+        return names, prompt.class_weights[rows], ""
+    unknown = [name for name, key in zip(names, wanted, strict=True) if key not in own]
+    if prompt.prompt_config.class_specific:
+        raise PromptError(
+            f'The prompt never saw the class "{unknown[0]}", and it has one context per class. '
+            "Train a unified prompt to apply it to other class names."
+        )
+    with torch.no_grad(), backbone.autocast():
+        weights = prompt.learner(backbone).with_class_names(names)().float().cpu()
+    note = (
+        f"The prompt never saw {len(unknown)} of the {len(names)} classes; its context is applied "
+        "to their names."
+    )
+    return names, weights, note

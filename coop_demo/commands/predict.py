@@ -1,0 +1,92 @@
+"""python -m coop_demo predict: what a saved prompt and the words say of pictures."""
+
+import argparse
+from pathlib import Path
+
+from coop_demo.backbones.features import encode_pictures
+from coop_demo.commands.common import (
+    add_backbone_options,
+    add_json_option,
+    backbone_for,
+    give,
+    say,
+    with_progress,
+)
+from coop_demo.commands.evaluate import backbone_name
+from coop_demo.datasets import Picture
+from coop_demo.errors import PictureError, UserError
+from coop_demo.images import list_pictures
+from coop_demo.prompts.checkpoint import load_prompt
+from coop_demo.prompts.templates import class_weights, probabilities
+
+HELP = "say what is on pictures, with a saved prompt"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompt", required=True, metavar="FILE", help="saved by train")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files or folders")
+    parser.add_argument(
+        "--template", help="hand-crafted prompt (default: the one it was trained against)"
+    )
+    add_backbone_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
+    prompt = load_prompt(args.prompt, backbone)
+    template = args.template or prompt.train_config.template
+    words = class_weights(backbone, prompt.class_names, [template])
+    paths: list[Path] = []
+    for given in map(Path, args.pictures):
+        paths.extend(list_pictures(given) if given.is_dir() else [given])
+    if not paths:
+        raise UserError("There are no pictures in the folder. Name picture files or folders.")
+
+    results, lines = [], []
+    encoded = with_progress(encode_pictures(backbone, [Picture(str(path), path) for path in paths]))
+    problems = iter(encoded.problems)
+    rows = {index: row for row, index in enumerate(encoded.kept)}
+    for index, path in enumerate(paths):
+        if index not in rows:
+            problem = next(problems)
+            results.append({"picture": str(path), "error": problem})
+            say(problem)
+            continue
+        feature = encoded.features[0, rows[index]][None]
+        learned, hand_crafted = (
+            dict(
+                sorted(
+                    zip(
+                        prompt.class_names,
+                        probabilities(feature, weights, backbone.logit_scale)[0].tolist(),
+                        strict=True,
+                    ),
+                    key=lambda pair: -pair[1],
+                )
+            )
+            for weights in (prompt.class_weights, words)
+        )
+        best, best_words = next(iter(learned)), next(iter(hand_crafted))
+        results.append(
+            {
+                "picture": str(path),
+                "class": best,
+                "probability": learned[best],
+                "hand_crafted_class": best_words,
+                "hand_crafted_probability": hand_crafted[best_words],
+                "learned": learned,
+                "hand_crafted": hand_crafted,
+            }
+        )
+        lines.append(
+            f"{path}: {best} ({learned[best]:.0%}); by the words {best_words} "
+            f"({hand_crafted[best_words]:.0%})"
+        )
+    if not rows:
+        raise PictureError(encoded.problems[0])
+    give(
+        {"backbone": backbone.name, "template": template, "pictures": results},
+        args.json,
+        "\n".join(lines),
+    )
