@@ -54,6 +54,9 @@ class AdapterConfig:
     mlp_ratio: float = 4.0  # hidden width of the fusion blocks' MLP, in D
     dropout: float = 0.1  # in the encoder after the fusion, while training only
     prompt_width: int = 1  # 1: one number a learnable prompt, repeated over D (the paper); or D
+    token_dim: int | None = None  # width of the tokens that come in, where it is not D: two linear
+    # maps then bring pictures and words to D. A backbone as wide as the built-in one would
+    # otherwise make a ranker four times as large and slow.
 
     def __post_init__(self) -> None:
         for name in ("dim", "layers", "heads", "n_relational_tokens"):
@@ -74,6 +77,8 @@ class AdapterConfig:
             raise RankingError(f"A ranker's mlp_ratio must be positive; it is {self.mlp_ratio}.")
         if not 0 <= self.dropout < 1:
             raise RankingError(f"A ranker's dropout must lie in [0, 1); it is {self.dropout}.")
+        if self.token_dim is not None and self.token_dim < 1:
+            raise RankingError(f"A ranker's token_dim must be 1 or more; it is {self.token_dim}.")
         if self.prompt_width not in (1, self.dim):
             raise RankingError(
                 f"A ranker's prompt_width must be 1 or its width {self.dim}; "
@@ -86,10 +91,15 @@ class AdapterConfig:
         return cls(dim=dim)
 
     @classmethod
-    def mini(cls, dim: int = 256) -> Self:
-        """The built-in model's setting: one layer and a narrower MLP, so that 30 s on two cores
-        hold enough steps and the fp32 weights stay below 10 MB."""
-        return cls(dim=dim, layers=1, mlp_ratio=2.0)
+    def mini(cls, token_dim: int = 512) -> Self:
+        """The built-in model's setting: one layer of width 256 and a narrower MLP, so that 30 s
+        on two cores hold enough steps and the fp32 weights stay below 10 MB."""
+        return cls(dim=256, layers=1, mlp_ratio=2.0, dropout=0.0, token_dim=token_dim)
+
+    @property
+    def input_dim(self) -> int:
+        """Width of the tokens the adapter takes: the backbone's d."""
+        return self.token_dim or self.dim
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -121,6 +131,7 @@ class AdapterConfig:
                 "These weights are not a ranking-aware adapter: the entries that give its shape "
                 "are missing. Choose another file."
             ) from error
+        projection = state.get("image_projection.weight")
         prefix = "crossmodal_block.resblocks."
         layers = len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
         return cls(
@@ -131,6 +142,7 @@ class AdapterConfig:
             n_relational_tokens=n_relational,
             mlp_ratio=hidden / dim,
             prompt_width=width,
+            token_dim=projection.shape[1] if projection is not None else None,
         )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -286,8 +298,8 @@ class RankingAdapter(nn.Module):
 
     Every public method takes `image_tokens` (N, V, D), the backbone's spatial tokens in its joint
     space, and `text_tokens`, the instruction's token outputs: (T, D) or (1, T, D) for one
-    instruction, (N, T, D) for one a picture. Tokens of another precision or device are moved to
-    the adapter's. RankingError when their width is not the adapter's.
+    instruction, (N, T, D) for one a picture; D here is `config.input_dim`. Tokens of another
+    precision or device are moved to the adapter's. RankingError when their width is another.
 
     Shape:
         forward: RankingOutput of scores (N,) and pair logits (N, N)
@@ -301,6 +313,9 @@ class RankingAdapter(nn.Module):
         self.learnable_text_tokens = nn.Parameter(
             torch.randn(config.prompt_width, config.n_learnable_tokens) * 0.02
         )
+        if config.token_dim is not None:
+            self.image_projection = nn.Linear(config.token_dim, dim)
+            self.text_projection = nn.Linear(config.token_dim, dim)
         self.crossmodal_block = CrossModalFusion(config)
         self.post_fuse_block = nn.TransformerEncoder(
             nn.TransformerEncoderLayer(
@@ -314,6 +329,47 @@ class RankingAdapter(nn.Module):
         self.reg_tokens = nn.Parameter(torch.randn(config.n_relational_tokens, dim) * dim**-0.5)
         self.reg_token_pooler = RankAwareAttention(dim, config.heads)
         self.pair_regressor = ScoreHead(dim, depth=3, norm_first=True)
+
+    @classmethod
+    def seeded(cls, config: AdapterConfig, seed: int) -> Self:
+        """A new adapter, the same for the same seed; torch's own random state is not touched."""
+        with torch.device("meta"):  # shapes only: torch's initialisers would draw global numbers
+            adapter = cls(config)
+        adapter.to_empty(device="cpu")
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in adapter.named_parameters():
+                _initialise(name, parameter, config, generator)
+        return adapter
+
+    @classmethod
+    def from_state(cls, config: AdapterConfig, state: Mapping[str, Tensor]) -> Self:
+        """An adapter with copies of these weights, strictly.
+
+        Raises:
+            RankingError: an entry is missing, superfluous, of another shape or not finite.
+        """
+        with torch.device("meta"):
+            adapter = cls(config)
+        expected = {name: tensor.shape for name, tensor in adapter.state_dict().items()}
+        for name in sorted(expected.keys() | state.keys()):
+            if name not in state or name not in expected:
+                what = "lacks" if name not in state else "has an entry that is unknown:"
+                raise RankingError(
+                    f"The ranker's weights do not fit its settings: it {what} {name}."
+                )
+            if state[name].shape != expected[name]:
+                raise RankingError(
+                    f"The ranker's weights do not fit its settings: {name} has shape "
+                    f"{tuple(state[name].shape)}, not {tuple(expected[name])}."
+                )
+            if not torch.isfinite(state[name]).all():
+                raise RankingError(
+                    f"The ranker's weights are damaged: {name} holds numbers that are not finite."
+                )
+        copies = {name: tensor.detach().float().clone() for name, tensor in state.items()}
+        adapter.load_state_dict(copies, strict=True, assign=True)
+        return adapter
 
     # -- from tokens to fused tokens ------------------------------------------------------------
 
@@ -413,6 +469,8 @@ class RankingAdapter(nn.Module):
         self._check(image_tokens, text_tokens)
         own = self.learnable_text_tokens
         images, text = image_tokens.to(own), text_tokens.to(own)
+        if self.config.token_dim is not None:
+            images, text = self.image_projection(images), self.text_projection(text)
         learned = own.T.expand(len(text), -1, self.config.dim)  # (1 or N, n, D)
         return images, torch.cat([learned, text], dim=1)
 
@@ -428,7 +486,7 @@ class RankingAdapter(nn.Module):
             yield image_tokens[part], text_tokens[part] if each else text_tokens
 
     def _check(self, image_tokens: Tensor, text_tokens: Tensor) -> None:
-        dim = self.config.dim
+        dim = self.config.input_dim
         for what, tokens in (("pictures", image_tokens), ("instruction", text_tokens)):
             if tokens.dim() != 3 or tokens.shape[-1] != dim:
                 raise RankingError(
@@ -440,6 +498,27 @@ class RankingAdapter(nn.Module):
                 f"There are {len(image_tokens)} pictures and {len(text_tokens)} instructions. "
                 "Give one instruction, or one for every picture."
             )
+
+
+def _initialise(
+    name: str, parameter: Tensor, config: AdapterConfig, generator: torch.Generator
+) -> None:
+    """torch's own defaults, from a generator of our own."""
+    kind = name.rpartition(".")[2]
+    if name == "learnable_text_tokens":
+        parameter.normal_(0, 0.02, generator=generator)
+    elif name == "reg_tokens" or kind == "projection":
+        parameter.normal_(0, config.dim**-0.5, generator=generator)
+    elif kind == "in_proj_weight":  # Xavier's
+        bound = (6 / sum(parameter.shape)) ** 0.5
+        parameter.uniform_(-bound, bound, generator=generator)
+    elif kind.endswith("bias"):
+        parameter.zero_()
+    elif parameter.dim() == 1:  # a norm's
+        parameter.fill_(1)
+    else:  # a linear layer's
+        bound = parameter.shape[1] ** -0.5
+        parameter.uniform_(-bound, bound, generator=generator)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -61,7 +61,7 @@ def benchmark_pairs(
     config = config or AdapterConfig.mini()
     for n in sizes:
         generator = torch.Generator().manual_seed(seed)
-        adapter = _seeded_adapter(config, seed).to(device).eval()
+        adapter = RankingAdapter.seeded(config, seed).to(device).eval()
         tokens = torch.randn(n, n_tokens, config.dim, generator=generator).to(device)
         values = torch.randint(0, 20, (n,), generator=generator).float().to(device)
 
@@ -138,9 +138,3 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def _seeded_adapter(config: AdapterConfig, seed: int) -> RankingAdapter:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return RankingAdapter(config)

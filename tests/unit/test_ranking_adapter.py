@@ -19,9 +19,7 @@ SMALL = AdapterConfig(
 
 
 def make_adapter(config=SMALL, seed=0, dtype=torch.float64):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return RankingAdapter(config).to(dtype).eval()
+    return RankingAdapter.seeded(config, seed).to(dtype).eval()
 
 
 def make_tokens(n=6, n_tokens=7, n_words=9, dim=16, seed=1, dtype=torch.float64):
@@ -47,9 +45,7 @@ def golden(shared_dir):
 def golden_adapter(golden):
     tensors, _ = golden
     state = {k.removeprefix("adapter."): t for k, t in tensors.items() if k.startswith("adapter.")}
-    adapter = RankingAdapter(AdapterConfig.from_state(state))
-    adapter.load_state_dict(state, strict=True)
-    return adapter.eval()
+    return RankingAdapter.from_state(AdapterConfig.from_state(state), state).eval()
 
 
 @pytest.mark.shared
@@ -249,6 +245,47 @@ def test_no_learnable_prompts_is_a_valid_ablation():
     images, text = make_tokens()
     assert adapter.scores(images, text).shape == (6,)
     assert adapter.text_attention(images, text).shape[-1] == 9
+
+
+def test_wider_tokens_are_brought_to_the_adapters_width():
+    config = AdapterConfig(**{**SMALL.to_mapping(), "token_dim": 24})
+    adapter = make_adapter(config)
+    images, text = make_tokens(dim=24)
+    assert adapter.fuse(images, text).shape == (6, 7, 16)
+    assert adapter(images, text).pair_logits.shape == (6, 6)
+    assert AdapterConfig.from_state(adapter.state_dict(), heads=4).token_dim == 24
+    with pytest.raises(RankingError, match="tokens of width 24"):
+        adapter.scores(images[..., :16], text)
+
+
+def test_same_seed_same_adapter_and_torchs_random_state_is_left_alone():
+    before = torch.get_rng_state()
+    one, same, other = (make_adapter(seed=seed).state_dict() for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_every_parameter_is_initialised_with_its_stock_spread():
+    config = AdapterConfig(dim=64, layers=2, heads=4, token_dim=96, prompt_width=64)
+    ours, stock = RankingAdapter.seeded(config, 0), RankingAdapter(config)
+    for (name, one), other in zip(ours.named_parameters(), stock.parameters(), strict=True):
+        assert torch.isfinite(one).all(), name
+        if one.numel() > 1000:
+            assert one.std().item() == pytest.approx(other.std().item(), rel=0.1), name
+
+
+def test_weights_that_do_not_fit_are_named():
+    state = make_adapter(dtype=torch.float32).state_dict()
+    with pytest.raises(RankingError, match="lacks reg_tokens"):
+        RankingAdapter.from_state(SMALL, {k: v for k, v in state.items() if k != "reg_tokens"})
+    with pytest.raises(RankingError, match="unknown: extra"):
+        RankingAdapter.from_state(SMALL, {**state, "extra": torch.zeros(1)})
+    with pytest.raises(RankingError, match=r"reg_tokens has shape \(1, 2\), not \(5, 16\)"):
+        RankingAdapter.from_state(SMALL, {**state, "reg_tokens": torch.zeros(1, 2)})
+    broken = torch.full((5, 16), float("nan"))
+    with pytest.raises(RankingError, match="reg_tokens holds numbers that are not finite"):
+        RankingAdapter.from_state(SMALL, {**state, "reg_tokens": broken})
 
 
 def test_presets_have_the_stated_sizes():

@@ -1,0 +1,216 @@
+"""A ranker as one safetensors file, checked in full when it is read.
+
+The tensors are the adapter's, under its parameter names; the metadata's `ranker` is JSON: format,
+version, title, backbone identity, adapter settings, learned instructions, training settings and
+history. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.errors import RankingError
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.losses import LossConfig
+from coop_demo.ranking.training import LearnedInstruction, Ranker, RankerTrainConfig
+
+FORMAT = "coop-studio-ranker"
+VERSION = 1
+MAX_FILE_BYTES = 512 * 2**20  # the paper's setting at width 768 is 163 MB
+MAX_INSTRUCTIONS = 10_000
+
+
+def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:
+    """The ranker as the contents of a safetensors file; `half` stores fp16, at half the size."""
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": ranker.title,
+        "backbone": ranker.backbone,
+        "adapter_config": ranker.config.to_mapping(),
+        "instructions": [asdict(one) for one in ranker.instructions],
+        "train_config": asdict(ranker.train_config) if ranker.train_config else None,
+        "history": list(ranker.history),
+    }
+    dtype = torch.float16 if half else torch.float32
+    state = {name: tensor.to(dtype).contiguous() for name, tensor in ranker.state.items()}
+    return safetensors.torch.save(state, {"ranker": json.dumps(metadata, allow_nan=False)})
+
+
+def save_ranker(ranker: Ranker, path: str | Path, *, half: bool = False) -> Path:
+    """Write the ranker to `path`; the folder is made if it is not there.
+
+    Raises:
+        RankingError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(ranker_to_bytes(ranker, half=half))
+    except OSError as error:
+        raise RankingError(
+            f'The ranker cannot be written to "{path}": {error.strerror}. Choose another place.'
+        ) from error
+    return path
+
+
+def ranker_backbone(path: str | Path) -> str:
+    """Identity (name and weights hash) of the backbone a ranker file was trained for.
+
+    Raises:
+        RankingError: the file is not a ranker saved by this app.
+    """
+    return _read_metadata(Path(path))["backbone"]
+
+
+def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
+    """Read and check a ranker file.
+
+    Args:
+        path: a file that `save_ranker` wrote.
+        backbone: the model it will be used with; checked when given.
+
+    Raises:
+        RankingError: the file is no ranker, is damaged, holds numbers that are not finite, or
+            was trained for another backbone or other weights of it.
+    """
+    path = Path(path)
+    metadata = _read_metadata(path)
+    try:
+        config = AdapterConfig.from_mapping(metadata["adapter_config"])
+        instructions = tuple(LearnedInstruction(**one) for one in metadata["instructions"])
+        train_config = _train_config(metadata["train_config"])
+        with safe_open(str(path), "pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (TypeError, KeyError, SafetensorError, OSError) as error:
+        raise _damaged(path, "its contents do not belong together") from error
+    except RankingError as error:
+        raise _damaged(path, str(error)) from error
+    if not all(_instruction_is_sound(one) for one in instructions):
+        raise _damaged(path, "the scale of one of its instructions is not a usable number")
+    ranker = Ranker(
+        config=config,
+        state={name: tensor.float() for name, tensor in state.items()},
+        backbone=metadata["backbone"],
+        instructions=instructions,
+        train_config=train_config,
+        history=tuple(metadata["history"]),
+        title=metadata["title"],
+    )
+    if backbone is not None:
+        ranker.check_backbone(backbone)
+    try:
+        RankingAdapter.from_state(config, ranker.state)  # names, shapes, finite numbers
+    except RankingError as error:
+        raise _damaged(path, str(error)) from error
+    return ranker
+
+
+def ranker_from_reference(
+    state: Mapping[str, Tensor], backbone: Backbone, *, heads: int = 8, title: str = ""
+) -> Ranker:
+    """A ranker from the `adapter.*` entries of a checkpoint of the authors' code.
+
+    Args:
+        state: the whole model's state dict, or its adapter entries; other entries are passed over.
+        backbone: the model the checkpoint was trained on (ConvNeXt-L-d-320 in the paper).
+        heads: attention heads, which leave no trace in the weights; 8 in the authors' code.
+
+    Raises:
+        RankingError: the entries are not a ranking-aware adapter's.
+    """
+    entries = {
+        name.removeprefix("module.").removeprefix("adapter."): tensor.detach().float().cpu()
+        for name, tensor in state.items()
+        if name.removeprefix("module.").startswith("adapter.")
+    }
+    config = AdapterConfig.from_state(entries, heads=heads)
+    RankingAdapter.from_state(config, entries)
+    return Ranker(config, entries, backbone.identity, title=title)
+
+
+def _train_config(values: dict | None) -> RankerTrainConfig | None:
+    if values is None:
+        return None
+    return RankerTrainConfig(**{**values, "loss": LossConfig(**values["loss"])})
+
+
+def _instruction_is_sound(one: LearnedInstruction) -> bool:
+    numbers = (one.offset, one.scale, one.lowest, one.highest, one.n_pictures)
+    return (
+        isinstance(one.instruction, str)
+        and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+        and one.scale > 0
+    )
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise RankingError(f'There is no ranker file "{path}". Check its name.')
+    size = path.stat().st_size
+    if not 0 < size <= MAX_FILE_BYTES:
+        raise RankingError(
+            f'"{path.name}" is {size:,} bytes; a saved ranker has between 1 byte and '
+            f"{MAX_FILE_BYTES // 2**20} MB. Choose a file saved by this app."
+        )
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = (file.metadata() or {}).get("ranker", "")
+    except (SafetensorError, OSError) as error:
+        raise RankingError(
+            f'"{path.name}" is not a ranker saved by this app. Choose a .safetensors file that '
+            "was saved with Save ranker."
+        ) from error
+    try:
+        metadata = json.loads(header)
+        is_ranker = metadata["format"] == FORMAT
+    except (json.JSONDecodeError, KeyError, TypeError):
+        is_ranker = False
+    if not is_ranker:
+        raise RankingError(
+            f'"{path.name}" is a safetensors file but not a ranker saved by this app. Choose a '
+            "file that was saved with Save ranker."
+        )
+    if metadata.get("version") != VERSION:
+        raise RankingError(
+            f'"{path.name}" was saved by another version of this app (format '
+            f"{metadata.get('version')}, this one reads {VERSION}). Train the ranker again."
+        )
+    instructions, history = metadata.get("instructions"), metadata.get("history")
+    whole = (
+        isinstance(metadata.get("backbone"), str)
+        and isinstance(metadata.get("title"), str)
+        and isinstance(metadata.get("adapter_config"), dict)
+        and isinstance(metadata.get("train_config"), dict | None)
+        and isinstance(instructions, list)
+        and len(instructions) <= MAX_INSTRUCTIONS
+        and all(isinstance(one, dict) for one in instructions)
+        and isinstance(history, list)
+        and all(isinstance(entry, dict) and _is_finite(entry) for entry in history)
+    )
+    if not whole:
+        raise _damaged(path, "parts of its description are missing or of the wrong kind")
+    return metadata
+
+
+def _is_finite(entry: dict) -> bool:
+    return all(
+        v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
+    )
+
+
+def _damaged(path: Path, why: str) -> RankingError:
+    return RankingError(
+        f'"{path.name}" is damaged: {why.rstrip(".")}. Save the ranker again and load that.'
+    )
