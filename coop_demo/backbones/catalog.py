@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import open_clip
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HFValidationError,
+    LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import get_session
 from open_clip.transform import PreprocessCfg
 
 from coop_demo.backbones.backbone import Backbone
@@ -178,6 +181,7 @@ def fetch(name: str, *, tqdm_class: Any = None, endpoint: str | None = None) -> 
     def download(filename: str) -> Path:
         return Path(hf_hub_download(repository, filename, tqdm_class=tqdm_class, endpoint=endpoint))
 
+    _require_connection(name, endpoint or constants.ENDPOINT)
     try:
         files = [download(filename) for filename in wanted]
         return [_first_found(download, WEIGHT_NAMES), *files]
@@ -186,20 +190,23 @@ def fetch(name: str, *, tqdm_class: Any = None, endpoint: str | None = None) -> 
             f'The model hub has no open repository "{repository}". Check the name, or log in if '
             "it is private or asks for consent."
         ) from error
+    except LocalEntryNotFoundError as error:  # the connection was lost on the way
+        raise _no_connection(name, error) from error
     except EntryNotFoundError as error:
         raise BackboneError(
             f'The repository "{repository}" holds no open_clip weights. Choose one whose files '
             f"include {WEIGHT_NAMES[0]}."
         ) from error
-    except BackboneError:
-        raise
-    except (OSError, RuntimeError, ValueError) as error:
-        # huggingface_hub reports a missing connection as OSError or one of its subclasses
+    except (OSError, httpx.HTTPError) as error:
         raise _no_connection(name, error) from error
-    except Exception as error:
-        if type(error).__module__.split(".")[0].startswith(("httpx", "httpcore", "requests")):
-            raise _no_connection(name, error) from error
-        raise
+
+
+def _require_connection(name: str, endpoint: str) -> None:
+    """Ask the hub for anything at all, so that being offline is said now, not after retries."""
+    try:
+        get_session().head(endpoint, timeout=5)
+    except Exception as error:  # whatever HTTP client huggingface_hub brought
+        raise _no_connection(name, error) from error
 
 
 def _first_found(download: Any, names: Sequence[str]) -> Path:
@@ -207,8 +214,7 @@ def _first_found(download: Any, names: Sequence[str]) -> Path:
         try:
             return download(filename)
         except EntryNotFoundError as error:
-            # "not in the cache and no way to look" is also an EntryNotFoundError
-            if isinstance(error, FileNotFoundError):
+            if isinstance(error, LocalEntryNotFoundError):  # not looked for: no connection
                 raise
     return download(names[-1])
 

@@ -9,7 +9,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,7 +106,7 @@ def encode_pictures(
     tokens: bool = False,
     cache: FeatureCache | None = None,
     batch_size: int = 16,
-) -> Iterator[EncodeEvent | EncodedPictures]:
+) -> Generator[EncodeEvent | EncodedPictures, None, None]:
     """Features of every view of every picture; the last thing yielded is the result.
 
     Args:

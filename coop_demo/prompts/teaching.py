@@ -4,7 +4,7 @@ The page and the command line both run this: draw the shots, encode what is not 
 train, and measure the learned prompt beside the hand-crafted one on pictures neither has seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -87,7 +87,7 @@ def prepare(
     shots: int,
     seed: int = 1,
     views: tuple[int, ...] = (0,),
-) -> Iterator[EncodeEvent | Prepared]:
+) -> Generator[EncodeEvent | Prepared, None, None]:
     """Draw the shots, hold pictures out where none are given, and encode; last comes the result.
 
     Raises:
@@ -121,7 +121,7 @@ def teach(
     preset: Preset = "fast",
     prompt_config: PromptConfig | None = None,
     **overrides,
-) -> Iterator[EncodeEvent | TrainEvent | TeachResult]:
+) -> Generator[EncodeEvent | TrainEvent | TeachResult, None, None]:
     """Learn a prompt from a few pictures a class and measure it; last comes the result.
 
     Args:
@@ -178,7 +178,7 @@ def teach(
 
 def _encode(
     backbone: Backbone, pictures: tuple[LabelledPicture, ...], views: tuple[int, ...]
-) -> Iterator[EncodeEvent]:
+) -> Generator[EncodeEvent, None, EncodedPictures]:
     """Encode, passing progress on; the result comes back through `yield from`."""
     for event in encode_pictures(backbone, [item.picture for item in pictures], views=views):
         if isinstance(event, EncodedPictures):

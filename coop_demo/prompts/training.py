@@ -11,7 +11,7 @@ V views, N training pictures, C classes, M context vectors, W text width, d join
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -157,7 +157,7 @@ def train_prompt(
     shots: int | None = None,
     start: Tensor | None = None,
     measurements: int = 40,
-) -> Iterator[TrainEvent]:
+) -> Generator[TrainEvent, None, None]:
     """Learn a prompt's context by cross-entropy over `logit_scale · cos(picture, prompt)`.
 
     Args:

