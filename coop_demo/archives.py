@@ -219,9 +219,8 @@ class _BoundedReader:
         self._limit = limit
 
     def read(self, size: int = -1) -> bytes:
-        if size > self._limit:
-            raise _LongRead
-        data = self._stream.read(size if size >= 0 else self._limit + 1)
+        longest = self._limit + 1
+        data = self._stream.read(longest if size < 0 else min(size, longest))
         if len(data) > self._limit:
             raise _LongRead
         return data

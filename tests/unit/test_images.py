@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from coop_demo import images
 from coop_demo.errors import PictureError
 from coop_demo.images import content_hash, is_picture_name, list_pictures, load_picture
 from coop_demo.settings import LIMITS
@@ -194,26 +195,31 @@ def test_the_longer_side_is_bounded_and_small_pictures_are_not_blown_up(size, ex
     assert load_picture(Image.new("RGB", size)).size == expected
 
 
-def test_a_large_photograph_is_decoded_at_reduced_size_and_looks_the_same():
-    photo = gradient(4000, 3000)
-    data = encoded(photo, "JPEG", quality=90)
-    started = time.perf_counter()
+def test_a_large_photograph_is_decoded_at_reduced_size_and_looks_the_same(monkeypatch):
+    data = encoded(gradient(2600, 1950), "JPEG", quality=90)
+    decoded_sizes = []
+    decode = images._decode
+
+    def spy(image: Image.Image, label: str) -> Image.Image:
+        decoded_sizes.append(image.size)
+        return decode(image, label)
+
+    monkeypatch.setattr(images, "_decode", spy)
     loaded = load_picture(data)
-    seconds = time.perf_counter() - started
+    assert decoded_sizes == [(1300, 975)]
     assert loaded.size == (640, 480)
     # Full decode and antialiased resize, the slow way, differ by rounding only.
     slow = Image.open(io.BytesIO(data)).convert("RGB").resize((640, 480), Image.Resampling.LANCZOS)
     smooth = slice(0, 2)  # the third channel of the gradient wraps around: an aliasing pattern
     difference = np.asarray(loaded).astype(int) - np.asarray(slow).astype(int)
     assert np.abs(difference[5:-5, 5:-5, smooth]).mean() < 2.0
-    assert seconds < 2.0
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PictureError) as refused:
         load_picture(png_header(13000, 13000), name="bomb.png")
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
     assert '"bomb.png"' in str(refused.value)
     assert "13000 × 13000 pixels (169 megapixels); at most 40 megapixels" in str(refused.value)
 

@@ -1,0 +1,549 @@
+"""Folders and rows of pictures become classes, splits and shots, or one sentence that says why not.
+
+Zips have a file of their own (test_archives.py), as have CoOp's layout and ranking tables.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from coop_demo.datasets import (
+    Dataset,
+    LabelledPicture,
+    Picture,
+    check_class_names,
+    check_pictures,
+    check_trainable,
+    clean_class_name,
+    few_shot,
+    from_classes,
+    read_folder,
+    select_classes,
+    split_held_out,
+)
+from coop_demo.errors import DatasetError
+from coop_demo.images import content_hash
+from coop_demo.settings import LIMITS
+
+
+def picture(number: int) -> Image.Image:
+    """Return a small picture whose pixels no other number shares."""
+    colour = (number % 256, number // 256 % 256, 128)
+    return Image.new("RGB", (4, 4), colour)
+
+
+def save(path: Path, number: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(number).save(path)
+    return path
+
+
+def make_set(root: Path, counts: dict[str, int]) -> Path:
+    """Write `{"train/oak": 3, ...}` as folders of pictures that all differ."""
+    number = 0
+    for folder, count in counts.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            save(root / folder / f"{index:03d}.png", number)
+            number += 1
+    return root
+
+
+def shown(items: tuple[LabelledPicture, ...]) -> list[tuple[str, int]]:
+    return [(item.picture.name, item.label) for item in items]
+
+
+def contents(items: tuple[LabelledPicture, ...]) -> set[str | None]:
+    return {item.picture.content for item in items}
+
+
+# --- folders -----------------------------------------------------------------------------------
+
+
+def test_train_val_and_test_folders_are_read_with_classes_sorted(tmp_path):
+    make_set(
+        tmp_path,
+        {"train/oak": 3, "train/ash_tree": 2, "val/oak": 1, "test/oak": 1, "test/ash_tree": 2},
+    )
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("ash tree", "oak")
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (5, 1, 3)
+    assert dataset.train_counts == (2, 3)
+    assert dataset.test_counts == (2, 1)
+    assert shown(dataset.test) == [
+        ("test/ash_tree/000.png", 0),
+        ("test/ash_tree/001.png", 0),
+        ("test/oak/000.png", 1),
+    ]
+    assert not dataset.problems
+    assert not dataset.notes
+    first = dataset.test[0].picture
+    assert first.content == content_hash(first.load())
+
+
+def test_a_plain_folder_of_class_folders_is_training_material(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"oak": 2, "ash": 3}))
+    assert dataset.class_names == ("ash", "oak")
+    assert (dataset.train_counts, dataset.test) == ((3, 2), ())
+
+
+def test_a_set_of_test_pictures_only_is_not_mistaken_for_training_material(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"test/a": 2, "test/b": 2}))
+    assert (dataset.train, dataset.test_counts) == ((), (2, 2))
+
+
+def test_a_class_may_be_called_test(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"test": 2, "practice": 2}))
+    assert dataset.class_names == ("practice", "test")
+    assert len(dataset.train) == 4
+
+
+def test_other_usual_names_of_the_parts_are_understood(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"Training/a": 1, "valid/a": 1, "testing/a": 1}))
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (1, 1, 1)
+
+
+def test_validation_pictures_stand_in_for_missing_test_pictures_and_it_is_said(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1}))
+    assert (len(dataset.test), dataset.val) == (2, ())
+    assert dataset.notes == (
+        "There are no test pictures; the validation pictures take their place.",
+    )
+
+
+def test_a_folder_around_the_set_is_looked_through(tmp_path):
+    make_set(tmp_path / "outer" / "inner", {"train/a": 2, "test/a": 1})
+    save(tmp_path / "cover.png", 99)
+    dataset = read_folder(tmp_path)
+    assert (dataset.class_names, len(dataset.train), len(dataset.test)) == (("a",), 2, 1)
+    assert dataset.notes == (
+        '1 picture outside the class folders left out, the first is "cover.png".',
+    )
+
+
+def test_classes_csv_names_and_orders_the_classes(tmp_path):
+    make_set(tmp_path, {"train/n02": 2, "train/n01": 2, "test/n01": 1, "test/n02": 1})
+    (tmp_path / "classes.csv").write_bytes(
+        "\ufefffolder;name\r\nn02;Weiße_Esche\r\nn01;oak, old\r\n".encode()
+    )
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("Weiße Esche", "oak, old")
+    assert shown(dataset.test) == [("test/n02/000.png", 0), ("test/n01/000.png", 1)]
+
+
+def test_classes_csv_and_folders_that_disagree_are_noted_and_nothing_is_lost(tmp_path):
+    make_set(tmp_path, {"b": 2, "a": 2})
+    (tmp_path / "classes.csv").write_text("folder,name\nb,beech\nc,cedar\n")
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("beech", "a")
+    assert dataset.notes == (
+        'classes.csv names the folder "c", which is not there.',
+        'classes.csv does not name the folder "a"; it is called after itself.',
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("folder,name\na,\nb,beech\n", r"line 2: the name is missing"),
+        ("folder,name\n,ash\nb,beech\n", r"line 2: the folder is missing"),
+        ("folder,name\na,ash\na,oak\n", r'line 3: the folder "a" is named twice'),
+        ("folder,name\na,Oak\nb,oak \n", r'Two classes are called "oak"'),
+        ("folder,title\na,ash\n", r'no column "name"; its first line names folder, title'),
+        ("", "is empty"),
+        ("folder,name\na,ash,3\n", "line 2: 3 cells where the first line has 2"),
+    ],
+)
+def test_a_wrong_classes_csv_is_refused_with_its_line(tmp_path, text, says):
+    make_set(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "classes.csv").write_text(text)
+    with pytest.raises(DatasetError, match=says):
+        read_folder(tmp_path)
+
+
+def test_bad_pictures_cost_themselves_only_and_each_is_named(tmp_path):
+    make_set(tmp_path, {"train/a": 3, "train/b": 3, "test/a": 1, "test/b": 1})
+    (tmp_path / "train/a/empty.jpg").write_bytes(b"")
+    (tmp_path / "train/b/phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    whole = (tmp_path / "test/b/000.png").read_bytes()
+    (tmp_path / "test/b/cut.png").write_bytes(whole[:40])
+    dataset = read_folder(tmp_path)
+    assert (dataset.train_counts, dataset.test_counts) == ((3, 3), (1, 1))
+    assert len(dataset.problems) == 3
+    for named, problem in zip(
+        ("train/a/empty.jpg", "train/b/phone.heic", "test/b/cut.png"), dataset.problems, strict=True
+    ):
+        assert problem.startswith(f'"{named}" ')
+
+
+def test_a_set_in_which_nothing_can_be_read_is_refused_with_the_first_reason(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.png").write_bytes(b"junk")
+    with pytest.raises(DatasetError, match=r'None of the 1 picture.*"a/x.png" is not a picture'):
+        read_folder(tmp_path)
+
+
+def test_empty_class_folders_and_uneven_parts_are_noted(tmp_path):
+    make_set(tmp_path, {"train/a": 2, "train/b": 2, "train/c": 0, "test/a": 1})
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("a", "b")
+    assert dataset.notes == (
+        'Class folder "c" has no pictures and was left out.',
+        'Class "b" has no test pictures.',
+    )
+
+
+def test_hidden_and_foreign_files_are_passed_over(tmp_path):
+    make_set(tmp_path, {"a": 2, "b": 2, ".cache": 2, "__MACOSX/a": 2})
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "a" / "._000.png").write_bytes(b"x")
+    dataset = read_folder(tmp_path)
+    assert (dataset.train_counts, dataset.problems, dataset.notes) == ((2, 2), (), ())
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ({}, "holds no pictures"),
+        ({".": 3}, "holds 3 pictures but no folder for each class"),
+        ({"Oak_tree": 1, "oak tree": 1}, 'Two classes are called "oak tree"'),
+        ({"___": 1, "oak": 1}, 'The class folder "___" .* gives no class name'),
+        ({"x" * 201: 1, "oak": 1}, "has 201 characters; at most 200"),
+    ],
+)
+def test_a_folder_that_is_no_set_is_refused_with_the_reason(tmp_path, counts, says):
+    make_set(tmp_path, counts)
+    with pytest.raises(DatasetError, match=says):
+        read_folder(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(DatasetError, match=r'gone" is not a folder'):
+        read_folder(tmp_path / "gone")
+
+
+def test_a_link_that_leads_back_up_ends(tmp_path):
+    make_set(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    assert read_folder(tmp_path).train_counts == (2, 2)
+
+
+def test_reading_unchecked_decodes_nothing_until_asked(tmp_path):
+    make_set(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "a" / "junk.png").write_bytes(b"junk")
+    dataset = read_folder(tmp_path, check=False)
+    assert dataset.train_counts == (3, 2)
+    assert contents(dataset.train) == {None}
+    checked = check_pictures(dataset)
+    assert checked.train_counts == (2, 2)
+    assert len(checked.problems) == 1
+    assert None not in contents(checked.train)
+
+
+# --- rows of the page --------------------------------------------------------------------------
+
+
+def test_rows_of_the_page_keep_their_order_and_take_every_kind_of_picture(tmp_path):
+    path = save(tmp_path / "p.png", 1)
+    dataset = from_classes(
+        [
+            ("oak_tree ", [path, str(save(tmp_path / "q.png", 2)), path.read_bytes()]),
+            ("ash", [picture(3), Picture("mine", picture(4))]),
+        ],
+        [("ASH", [picture(5)])],
+    )
+    assert dataset.class_names == ("oak tree", "ash")
+    assert shown(dataset.train) == [
+        ("p.png", 0),
+        ("q.png", 0),
+        ("oak tree 3", 0),
+        ("ash 1", 1),
+        ("mine", 1),
+    ]
+    assert shown(dataset.test) == [("ASH 1", 1)]
+    assert from_classes({"a": [picture(1)], "b": [picture(2)]}).class_names == ("a", "b")
+
+
+def test_an_empty_row_is_passed_over_and_a_named_one_is_noted():
+    dataset = from_classes([("", []), ("oak", [picture(1)]), ("elm", []), ("ash", [picture(2)])])
+    assert dataset.class_names == ("oak", "ash")
+    assert shown(dataset.train) == [("oak 1", 0), ("ash 1", 1)]
+    assert dataset.notes == ('Class "elm" has no pictures and is left out.',)
+
+
+def test_pictures_without_a_class_name_are_refused_with_the_row():
+    with pytest.raises(DatasetError, match=r"^Class 2 has 2 pictures but no name\. Give it a name"):
+        from_classes([("oak", [picture(1)]), (" _ ", [picture(2), picture(3)])])
+
+
+@pytest.mark.parametrize("second", ["oak tree", "Oak_Tree", " OAK  tree "])
+def test_a_double_class_name_is_refused_whatever_its_case_and_spaces(second):
+    with pytest.raises(DatasetError, match=r"\(class 1 and class 3\)\. Rename one"):
+        from_classes([("oak_tree", [picture(1)]), ("elm", []), (second, [picture(2)])])
+
+
+def test_a_bad_picture_on_the_page_costs_itself_only():
+    dataset = from_classes([("oak", [picture(1), b""]), ("ash", [picture(2)])])
+    assert dataset.train_counts == (1, 1)
+    assert dataset.problems == ('"oak 2" is empty (0 bytes). Copy or download it again.',)
+
+
+def test_a_picture_checked_before_is_not_decoded_again(tmp_path):
+    path = save(tmp_path / "p.png", 1)
+    checked = Picture("p.png", path).checked()
+    path.unlink()
+    assert from_classes({"a": [checked], "b": [picture(2)]}).train_counts == (1, 1)
+    assert from_classes({"a": [Picture("p.png", path)]}).train == ()
+
+
+# --- rules -------------------------------------------------------------------------------------
+
+
+def test_class_names_are_cleaned_as_prompts_need_them():
+    assert clean_class_name("  Royal-Gala__apple\n") == "Royal-Gala apple"
+    assert clean_class_name("Cafe\u0301") == "Caf\u00e9"
+
+
+def test_class_names_that_are_missing_double_or_too_long_are_refused():
+    check_class_names(["oak", "ash", "x" * LIMITS.max_class_name])
+    with pytest.raises(DatasetError, match="Class 2 has no name"):
+        check_class_names(["oak", "  "])
+    with pytest.raises(DatasetError, match='Two classes are called "OAK"'):
+        check_class_names(["oak", "OAK"])
+    with pytest.raises(DatasetError, match="has 201 characters; at most 200 are taken"):
+        check_class_names(["x" * 201])
+
+
+def test_a_class_with_one_picture_is_refused_in_these_words():
+    dataset = from_classes({"oak": [picture(1)], "ash": [picture(2), picture(3)]})
+    with pytest.raises(DatasetError) as refused:
+        check_trainable(dataset)
+    assert str(refused.value) == (
+        'Class "oak" has 1 picture; 2 or more are needed to train. '
+        "Add pictures or remove the class."
+    )
+
+
+def test_one_training_picture_is_enough_beside_a_test_picture():
+    pictures = {"oak": [picture(1)], "ash": [picture(2)]}
+    check_trainable(from_classes(pictures, {"oak": [picture(3)], "ash": [picture(4)]}))
+
+
+def test_a_class_with_test_pictures_only_cannot_be_trained():
+    dataset = from_classes(
+        {"oak": [picture(1), picture(2)]}, {"ash": [picture(3), picture(4)], "oak": [picture(5)]}
+    )
+    with pytest.raises(DatasetError, match='Class "ash" has 2 test pictures but none to train on'):
+        check_trainable(dataset)
+
+
+def test_one_class_and_none_are_refused():
+    with pytest.raises(DatasetError, match='"oak" is the only class; 2 or more are needed'):
+        check_trainable(from_classes({"oak": [picture(1), picture(2)]}))
+    with pytest.raises(DatasetError, match="There are no pictures"):
+        check_trainable(from_classes([]))
+
+
+def test_the_same_picture_in_two_classes_is_noted_once():
+    dataset = from_classes({"oak": [picture(1), picture(2)], "ash": [picture(1), picture(3)]})
+    assert dataset.notes == (
+        'The same picture is in class "oak" ("oak 1") and in class "ash" ("ash 1").',
+    )
+    assert check_pictures(dataset).notes == dataset.notes
+    assert dataset.train_counts == (2, 2)
+
+
+def test_many_double_pictures_are_counted_not_listed():
+    pictures = [picture(number) for number in range(9)]
+    dataset = from_classes({"oak": pictures, "ash": pictures})
+    assert len(dataset.notes) == 6
+    assert dataset.notes[-1] == "And 4 more of this kind."
+
+
+def test_test_pictures_that_are_also_training_pictures_are_noted():
+    dataset = from_classes(
+        {"oak": [picture(1), picture(2)], "ash": [picture(3)]}, {"oak": [picture(1)]}
+    )
+    assert any(
+        note.startswith("1 test picture also in the training part") for note in dataset.notes
+    )
+
+
+def test_a_label_outside_the_classes_is_a_bug_of_ours():
+    with pytest.raises(ValueError, match="label 1 of 1 classes"):
+        Dataset(("a",), (LabelledPicture(Picture("x", b""), 1),))
+
+
+# --- held-out pictures -------------------------------------------------------------------------
+
+
+def ten_and_three() -> Dataset:
+    return from_classes(
+        {
+            "oak": [Picture(f"oak{n}", picture(n)) for n in range(10)],
+            "ash": [Picture(f"ash{n}", picture(100 + n)) for n in range(3)],
+        }
+    )
+
+
+def test_each_class_keeps_and_holds_out_at_least_one_and_the_number_is_told():
+    for fraction, expected in ((0.01, (1, 1)), (0.3, (3, 1)), (0.99, (9, 2))):
+        dataset, n_held = split_held_out(ten_and_three(), fraction=fraction, seed=3)
+        assert dataset.test_counts == expected
+        assert n_held == sum(expected) == len(dataset.test)
+        assert len(dataset.train) == 13 - n_held
+        assert contents(dataset.train).isdisjoint(contents(dataset.test))
+
+
+def test_the_held_out_pictures_depend_on_the_seed_and_on_nothing_else():
+    given = ten_and_three()
+    first, _ = split_held_out(given, fraction=0.3, seed=1)
+    again, _ = split_held_out(ten_and_three(), fraction=0.3, seed=1)
+    assert shown(first.test) == shown(again.test)
+    others = {
+        tuple(shown(split_held_out(given, fraction=0.3, seed=seed)[0].test)) for seed in range(9)
+    }
+    assert len(others) > 4
+    turned = from_classes(
+        [
+            ("elm", [picture(200), picture(201)]),
+            ("ash", [item.picture for item in reversed(given.train) if item.label == 1]),
+            ("oak", [item.picture for item in reversed(given.train) if item.label == 0]),
+        ]
+    )
+    turned_split, _ = split_held_out(turned, fraction=0.3, seed=1)
+    names = {item.picture.name for item in turned_split.test} - {"elm 1", "elm 2"}
+    assert names == {item.picture.name for item in first.test}
+
+
+def test_given_test_pictures_are_kept_and_none_is_split_off():
+    dataset = from_classes({"a": [picture(1)], "b": [picture(2)]}, {"a": [picture(3)]})
+    split, n_held = split_held_out(dataset)
+    assert n_held == 0
+    assert shown(split.test) == shown(dataset.test)
+
+
+def test_copies_of_one_picture_never_stand_on_both_sides():
+    copies = [Picture(f"copy{n}", picture(7)) for n in range(5)]
+    singles = [Picture(f"single{n}", picture(20 + n)) for n in range(3)]
+    other = [Picture(f"ash{n}", picture(50 + n)) for n in range(4)]
+    for seed in range(20):
+        split, _ = split_held_out(
+            from_classes({"oak": copies + singles, "ash": other}), fraction=0.5, seed=seed
+        )
+        assert contents(split.train).isdisjoint(contents(split.test))
+        assert min(split.train_counts) >= 1
+        assert min(split.test_counts) >= 1
+
+
+def test_a_picture_that_lies_in_two_classes_stays_in_training():
+    both = picture(7)
+    dataset = from_classes(
+        {"oak": [both, picture(1), picture(2)], "ash": [both, picture(3), picture(4)]}
+    )
+    for seed in range(20):
+        split, _ = split_held_out(dataset, fraction=0.9, seed=seed)
+        assert content_hash(both) not in contents(split.test)
+        assert split.test_counts == (2, 2)
+
+
+def test_a_class_that_cannot_be_split_is_refused_by_name():
+    with pytest.raises(DatasetError, match='"oak" has 2 pictures, but all are the same picture'):
+        split_held_out(
+            from_classes({"oak": [picture(1), picture(1)], "ash": [picture(2), picture(3)]})
+        )
+    twins = [picture(1), picture(2)]
+    with pytest.raises(DatasetError, match='"oak" has 2 pictures, but all of them are in another'):
+        split_held_out(from_classes({"oak": twins, "ash": [*twins, picture(3)]}))
+    with pytest.raises(DatasetError, match='Class "oak" has 1 picture; 2 or more'):
+        split_held_out(from_classes({"oak": [picture(1)], "ash": [picture(2), picture(3)]}))
+    with pytest.raises(ValueError, match="fraction"):
+        split_held_out(ten_and_three(), fraction=1.0)
+
+
+# --- shots -------------------------------------------------------------------------------------
+
+
+def test_shots_are_drawn_a_class_without_replacement_and_test_is_untouched(tmp_path):
+    make_set(tmp_path, {"train/a": 9, "train/b": 9, "test/a": 2, "test/b": 2, "val/a": 1})
+    dataset = read_folder(tmp_path)
+    drawn = few_shot(dataset, shots=4, seed=1)
+    assert drawn.train_counts == (4, 4)
+    assert len(contents(drawn.train)) == 8
+    assert shown(drawn.test) == shown(dataset.test)
+    assert shown(drawn.val) == shown(dataset.val)
+    assert set(shown(drawn.train)) <= set(shown(dataset.train))
+
+
+def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_the_folder(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"a": 20, "b": 20}))
+    reordered = Dataset(dataset.class_names, dataset.train[::-1])
+    for seed in range(3):
+        drawn = few_shot(dataset, shots=3, seed=seed)
+        assert shown(drawn.train) == shown(few_shot(reordered, shots=3, seed=seed).train)
+    assert len({tuple(shown(few_shot(dataset, shots=3, seed=seed).train)) for seed in range(9)}) > 6
+
+
+def test_every_picture_is_drawn_equally_often(tmp_path):
+    dataset = read_folder(make_set(tmp_path, {"a": 5, "b": 5}))
+    drawn = Counter(
+        item.picture.name
+        for seed in range(400)
+        for item in few_shot(dataset, shots=2, seed=seed).train
+    )
+    # Expected 160 each, standard deviation 9.8.
+    assert len(drawn) == 10
+    assert min(drawn.values()) > 110
+    assert max(drawn.values()) < 210
+
+
+def test_a_class_with_fewer_pictures_gives_all_and_it_is_noted(tmp_path):
+    drawn = few_shot(read_folder(make_set(tmp_path, {"a": 3, "b": 20})), shots=16, seed=1)
+    assert drawn.train_counts == (3, 16)
+    assert drawn.notes == (
+        'Class "a" has 3 training pictures, fewer than the 16 shots asked for: all are used.',
+    )
+
+
+def test_an_unreadable_picture_in_the_draw_is_replaced_by_the_next(tmp_path):
+    make_set(tmp_path, {"a": 6, "b": 6})
+    for index in range(3):
+        (tmp_path / "a" / f"{index:03d}.png").write_bytes(b"junk")
+    drawn = few_shot(read_folder(tmp_path, check=False), shots=3, seed=1)
+    assert drawn.train_counts == (3, 3)
+    assert {item.picture.name for item in drawn.train if item.label == 0} == {
+        "a/003.png",
+        "a/004.png",
+        "a/005.png",
+    }
+    assert all("is not a picture" in problem for problem in drawn.problems)
+
+
+def test_less_than_one_shot_is_refused():
+    with pytest.raises(DatasetError, match="The number of shots is 0; 1 or more are needed"):
+        few_shot(ten_and_three(), shots=0, seed=1)
+
+
+def test_selected_classes_are_counted_anew_in_the_order_asked_for(tmp_path):
+    dataset = read_folder(
+        make_set(tmp_path, {"train/a": 1, "train/b": 2, "train/c": 3, "test/c": 1})
+    )
+    chosen = select_classes(dataset, [2, 0])
+    assert chosen.class_names == ("c", "a")
+    assert chosen.train_counts == (3, 1)
+    assert chosen.test_counts == (1, 0)
+
+
+@pytest.mark.shared
+def test_the_development_sets_read_completely(shared_dir):
+    dataset = read_folder(shared_dir / "data" / "grocery20", check=False)
+    assert len(dataset.class_names) == 20
+    assert dataset.class_names[1] == "cantaloupe melon"
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (480, 100, 697)
+    drawn = few_shot(dataset, shots=2, seed=1)
+    assert drawn.train_counts == (2,) * 20
+    assert not drawn.problems
