@@ -28,6 +28,7 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.data import RankingTable
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.losses import LossConfig, ranking_loss
 from coop_demo.ranking.metrics import RankingMetrics, ranking_metrics
@@ -49,6 +50,7 @@ class RankingTask:
     rows: Tensor  # (M,) int: which pictures, as rows of the image tokens
     values: Tensor  # (M,) float, in the person's unit; larger ranks first
     negatives: Tensor | None = None  # rows of pictures that have none of it: value 0
+    weights: Tensor | None = None  # (M,) how often to draw each picture; None: by value balance
     paraphrases: tuple[str, ...] = ()  # other wordings, trained on in turn, never measured on
     weight: float = 1.0  # how often it is drawn, times the square root of M
     scale_of: str = ""  # tasks that name the same scale share it: counts of different things
@@ -57,6 +59,11 @@ class RankingTask:
         object.__setattr__(self, "instruction", check_instruction(self.instruction))
         if len(self.rows) != len(self.values):
             raise ValueError(f"{len(self.rows)} pictures and {len(self.values)} values")
+        if self.weights is not None and (self.weights <= 0).any():
+            raise RankingError(
+                f'"{self.instruction}" has a sampling weight that is not above 0. Correct it or '
+                "leave the weights out."
+            )
         name = f'"{self.instruction}"'
         if len(self.rows) < 2:
             raise RankingError(
@@ -248,13 +255,13 @@ def train_ranker(
     )
     every = max(1, config.steps // max(1, measurements))
     began = time.perf_counter()
-    history: list[dict] = list(start.history) if start else []
+    history: list[dict] = []
     before = None if held_out is None else _measure(adapter, *held_out, words)
     kept = _Kept(config, backbone, adapter, learned, title or (start.title if start else ""))
     if before is not None:
         history.append(_entry(0, None, before))
     if start is not None:
-        kept.offer(adapter, None, before, history)  # training must beat what was there
+        kept.offer(adapter, None, before, history)  # stopping at once leaves what was there
     yield RankerEvent(
         step=0,
         total_steps=config.steps,
@@ -336,6 +343,48 @@ def train_ranker(
         yield event
 
 
+def tasks_from_table(
+    table: RankingTable, row_of: Mapping[str, int], *, negatives: bool = True
+) -> list[RankingTask]:
+    """One task an instruction of a table, in the table's order.
+
+    Args:
+        table: pictures with values; `select` one split before.
+        row_of: row of the image tokens by picture name; pictures that are not there (they could
+            not be read) are left out.
+        negatives: give each task with a category, as negatives, the pictures of which the table
+            knows only other categories (the paper's "images of other categories").
+
+    Raises:
+        RankingError: an instruction has too few pictures left, or equal values only.
+    """
+    rows = [row for row in table.rows if row.picture.name in row_of]
+    pictures_of: dict[str, set[int]] = {}  # by category
+    for row in rows:
+        pictures_of.setdefault(row.category, set()).add(row_of[row.picture.name])
+    tasks = []
+    for prompt in table.prompts:
+        own = [row for row in rows if row.prompt == prompt]
+        categories = {row.category for row in own} - {""}
+        others: list[int] = []
+        if negatives and categories:
+            ours = {i for category in categories for i in pictures_of[category]}
+            ours |= {row_of[row.picture.name] for row in own}
+            named = set().union(*(found for category, found in pictures_of.items() if category))
+            others = sorted(named - ours)
+        weights = torch.tensor([row.weight for row in own], dtype=torch.float64)
+        tasks.append(
+            RankingTask(
+                prompt,
+                rows=torch.tensor([row_of[row.picture.name] for row in own], dtype=torch.long),
+                values=torch.tensor([row.value for row in own], dtype=torch.float32),
+                negatives=torch.tensor(others) if others else None,
+                weights=weights if (weights != 1).any() else None,
+            )
+        )
+    return tasks
+
+
 @torch.no_grad()
 def task_metrics(
     adapter: RankingAdapter, backbone: Backbone, image_tokens: Tensor, task: RankingTask
@@ -355,7 +404,8 @@ class _Sampler:
         offset, spread = scale
         self.targets = (task.values.float() - offset) / spread
         self.zero = -offset / spread  # the target of a picture that has none of it
-        self.weights = _balanced(task.values, config.balance)
+        balanced = _balanced(task.values, config.balance)
+        self.weights = balanced if task.weights is None else task.weights.double()
         pool = task.negatives if task.negatives is not None else torch.empty(0)
         self.negatives = pool.long()
         wanted = round(config.batch_size * config.negatives)

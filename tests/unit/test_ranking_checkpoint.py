@@ -1,0 +1,178 @@
+"""A ranker survives its file exactly, and no other file passes for one."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from tiny import tiny_backbone
+
+from coop_demo.errors import RankingError
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.checkpoint import (
+    load_ranker,
+    ranker_backbone,
+    ranker_from_reference,
+    ranker_to_bytes,
+    save_ranker,
+)
+from coop_demo.ranking.losses import LossConfig
+from coop_demo.ranking.training import LearnedInstruction, Ranker, RankerTrainConfig
+
+SHAPE = AdapterConfig(
+    dim=16, layers=1, heads=2, n_learnable_tokens=2, n_relational_tokens=4, token_dim=24
+)
+TEXT = "Rank the brightness."
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture
+def ranker(backbone):
+    return Ranker(
+        config=SHAPE,
+        state=RankingAdapter.seeded(SHAPE, 0).state_dict(),
+        backbone=backbone.identity,
+        instructions=(LearnedInstruction(TEXT, 5.0, 2.0, 1.0, 9.0, 30),),
+        train_config=RankerTrainConfig(steps=7, loss=LossConfig(count_ties=False)),
+        history=({"step": 7, "loss": 0.5, "held_out_srcc": None},),
+        title="Brightness — 明るさ",
+    )
+
+
+@pytest.fixture
+def path(ranker, tmp_path):
+    return save_ranker(ranker, tmp_path / "new folder" / "ranker.safetensors")
+
+
+def change(path, metadata=None, tensors=None, **fields):
+    """The file with some of its description or its tensors changed."""
+    with safe_open(path, "pt") as file:
+        found = json.loads(file.metadata()["ranker"]) if metadata is None else metadata
+    found.update(fields)
+    state = safetensors.torch.load_file(path) if tensors is None else tensors
+    safetensors.torch.save_file(state, path, {"ranker": json.dumps(found)})
+    return path
+
+
+def test_everything_survives(ranker, path, backbone):
+    loaded = load_ranker(path, backbone)
+    assert loaded.state.keys() == ranker.state.keys()
+    assert all(torch.equal(loaded.state[name], ranker.state[name]) for name in ranker.state)
+    for name in ("config", "backbone", "instructions", "train_config", "history", "title"):
+        assert getattr(loaded, name) == getattr(ranker, name), name
+    tokens = torch.randn(3, 5, 24, generator=torch.Generator().manual_seed(0))
+    text = backbone.text_tokens([TEXT])
+    assert torch.equal(loaded.adapter().scores(tokens, text), ranker.adapter().scores(tokens, text))
+    assert ranker_backbone(path) == backbone.identity
+
+
+def test_half_precision_halves_the_file_and_barely_moves_scores(ranker, tmp_path, backbone):
+    assert len(ranker_to_bytes(ranker, half=True)) < 0.65 * len(ranker_to_bytes(ranker))
+    loaded = load_ranker(save_ranker(ranker, tmp_path / "half.safetensors", half=True), backbone)
+    tokens = torch.randn(3, 5, 24, generator=torch.Generator().manual_seed(0))
+    text = backbone.text_tokens([TEXT])
+    torch.testing.assert_close(
+        loaded.adapter().scores(tokens, text),
+        ranker.adapter().scores(tokens, text),
+        atol=5e-3,
+        rtol=0,
+    )
+
+
+def test_a_ranker_for_another_model_names_both(path):
+    with pytest.raises(RankingError, match=r"trained for the model tiny, .* in use is other"):
+        load_ranker(path, tiny_backbone(name="other"))
+    with pytest.raises(RankingError, match="other weights of tiny"):
+        load_ranker(path, tiny_backbone(seed=1))
+
+
+def test_files_that_are_no_rankers_are_told_apart(tmp_path, path):
+    with pytest.raises(RankingError, match="There is no ranker file"):
+        load_ranker(tmp_path / "missing.safetensors")
+    empty = tmp_path / "empty.safetensors"
+    empty.touch()
+    with pytest.raises(RankingError, match="is 0 bytes"):
+        load_ranker(empty)
+    text = tmp_path / "text.safetensors"
+    text.write_text("hello, this is not a tensor file at all")
+    with pytest.raises(RankingError, match="not a ranker saved by this app"):
+        load_ranker(text)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RankingError, match="not a ranker saved by this app"):
+        load_ranker(cut)
+    other = tmp_path / "other.safetensors"
+    safetensors.torch.save_file({"ctx": torch.zeros(2)}, other, {"prompt": "{}"})
+    with pytest.raises(RankingError, match="safetensors file but not a ranker"):
+        load_ranker(other)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"version": 99}, "another version of this app \\(format 99"),
+        ({"backbone": 3}, "missing or of the wrong kind"),
+        ({"history": [{"loss": "low"}]}, "missing or of the wrong kind"),
+        ({"instructions": [{"instruction": "x"}]}, "do not belong together"),
+        (
+            {
+                "instructions": [
+                    {
+                        "instruction": "x",
+                        "offset": 0,
+                        "scale": 0,
+                        "lowest": 0,
+                        "highest": 1,
+                        "n_pictures": 3,
+                    }
+                ]
+            },
+            "not a usable number",
+        ),
+        ({"adapter_config": {"dim": 16, "wings": 2}}, "settings .* does not know: wings"),
+        ({"adapter_config": {**SHAPE.to_mapping(), "n_relational_tokens": 5}}, "reg_tokens has"),
+        ({"adapter_config": {**SHAPE.to_mapping(), "layers": 2}}, "lacks"),
+        ({"train_config": {"steps": 0, "loss": {}}}, "number of steps is 0"),
+        ({"train_config": {"steps": 5}}, "do not belong together"),
+    ],
+)
+def test_a_description_that_was_changed_is_noticed(path, fields, said):
+    with pytest.raises(RankingError, match=said):
+        load_ranker(change(path, **fields))
+
+
+def test_weights_that_were_changed_are_noticed(ranker, path):
+    broken = {k: v.clone() for k, v in ranker.state.items()}
+    broken["reg_tokens"][0, 0] = float("nan")
+    with pytest.raises(RankingError, match="reg_tokens holds numbers that are not finite"):
+        load_ranker(change(path, tensors=broken))
+
+
+def test_a_ranker_without_a_training_of_ours_is_saved_too(ranker, tmp_path):
+    bare = replace(ranker, train_config=None, instructions=(), history=())
+    loaded = load_ranker(save_ranker(bare, tmp_path / "bare.safetensors"))
+    assert loaded.train_config is None
+    assert loaded.learned(TEXT) is None
+
+
+def test_a_folder_that_cannot_be_written_is_named(ranker, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RankingError, match="cannot be written"):
+        save_ranker(ranker, tmp_path / "file" / "ranker.safetensors")
+
+
+@pytest.mark.shared
+def test_an_official_checkpoints_entries_become_a_ranker(shared_dir, backbone):
+    tensors = safetensors.torch.load_file(shared_dir / "golden" / "rank_adapter.safetensors")
+    model = {f"module.{k}": v for k, v in tensors.items()} | {"module.visual.x": torch.zeros(1)}
+    loaded = ranker_from_reference(model, backbone)
+    scores = loaded.adapter().scores(tensors["input.image_tokens"], tensors["input.text_tokens"])
+    torch.testing.assert_close(scores[:, None], tensors["output.scores"], rtol=1e-4, atol=1e-5)
+    with pytest.raises(RankingError, match="not a ranking-aware adapter"):
+        ranker_from_reference({"visual.conv1.weight": torch.zeros(1)}, backbone)
