@@ -161,7 +161,7 @@ def plain_name(sentence: str) -> str:
 def crop_to_visible(image: Image.Image, *, max_side: int = 420) -> Image.Image | None:
     """RGBA cropped to alpha > 8 of 255 and no larger than `max_side` pixels; None if empty."""
     image = image.convert("RGBA")
-    alpha = image.getchannel("A").point(lambda value: 255 if value > 8 else 0)
+    alpha = image.getchannel("A").point([0] * 9 + [255] * 247)
     box = alpha.getbbox()
     if box is None:
         return None

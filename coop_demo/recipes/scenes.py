@@ -12,7 +12,7 @@ takes some 20 ms on one core.
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,13 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from coop_demo.recipes.cutouts import Cutout
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # float32 wherever it is as large as a picture
 Degradation = Literal["blur", "jpeg", "noise", "darkness", "colourfulness"]
 DEGRADATIONS: tuple[Degradation, ...] = ("blur", "jpeg", "noise", "darkness", "colourfulness")
 
 # Occupancy is kept on a grid this many times coarser than the picture: placing stays cheap.
 GRID = 4
-PLACING_TRIES = 40
+PLACING_TRIES = 80
 
 
 @dataclass(frozen=True)
@@ -408,17 +408,17 @@ def _finish(canvas: Floats, rng: np.random.Generator) -> Image.Image:
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.25)
     fall = 1 + strength * ((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle))
     tint = np.exp(rng.normal(0, 0.03, 3)).astype(np.float32)
-    grain = rng.uniform(0, 0.02) * rng.standard_normal((height, width, 1), dtype=np.float32)
+    grain = rng.uniform(0, 0.012) * rng.standard_normal((height, width, 1), dtype=np.float32)
     done = canvas * fall[..., None].astype(np.float32) * tint + grain
     return Image.fromarray((np.clip(done, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def portrait(item: Item, *, size: tuple[int, int] = (240, 240), seed: int,
              scale: tuple[float, float] = (0.6, 0.92), rotation: float = 20.0,
-             on: str | None = None) -> Scene:
+             flip: bool = True, on: str | None = None) -> Scene:
     """One object, large and near the middle: a picture for a class of a sample set."""
-    return compose([item], size=size, seed=seed, scale=scale, rotation=rotation, on=on,
-                   place=lambda rng: (rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8)))
+    return compose([item], size=size, seed=seed, scale=scale, rotation=rotation, flip=flip,
+                   on=on, place=lambda rng: (rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8)))
 
 
 def counting_scene(
@@ -444,12 +444,12 @@ def counting_scene(
     items = []
     for name, count in counts.items():
         for _ in range(count):
-            cutout = library[name][rng.integers(len(library[name]))]
+            cutout = library[name][int(rng.integers(len(library[name])))]
             items.append(Item(name, cutout.image, cutout.key))
     order = rng.permutation(len(items))
     room = 0.95 / np.sqrt(max(4, len(items)))  # the side at which a grid of squares would fit
     largest = min(rng.uniform(0.14, 0.4), room)
-    return compose([items[i] for i in order], size=size, seed=int(rng.integers(2**31)),
+    return compose([items[i] for i in order.tolist()], size=size, seed=int(rng.integers(2**31)),
                    scale=(0.75 * largest, largest), rotation=rotation, max_overlap=max_overlap,
                    on=on)
 
@@ -491,4 +491,4 @@ def degrade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 
         pixels = pixels + (grey[..., None] - pixels) * level
     else:
         raise ValueError(f'unknown degradation "{kind}"; choose one of {", ".join(DEGRADATIONS)}')
-    return Image.fromarray((np.clip(pixels, 0, 255) + 0.5).astype(np.uint8))
+    return Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
