@@ -1,0 +1,936 @@
+"""The paper's protocol: every data set × method × shots × seed, one row of a CSV each.
+
+A finished cell is appended at once, and a second run with the same settings does only what is
+missing, so a grid of hours survives a kill. The shots curve of the page is the same grid on one
+set without the file.
+
+Pictures are encoded once: the test part once a set, the shots of a seed once for all shot counts,
+and features are kept on disk beside the results for the next start.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.features import (
+    EncodedPictures,
+    EncodeEvent,
+    FeatureCache,
+    encode_pictures,
+)
+from coop_demo.classifiers import (
+    LEARNED_METHODS,
+    METHODS,
+    Classifier,
+    Method,
+    ensemble,
+    find_methods,
+    fit,
+    hand_crafted,
+    learn,
+)
+from coop_demo.coop_layout import COOP_DATASETS, read_coop
+from coop_demo.datasets import (
+    Dataset,
+    LabelledPicture,
+    check_pictures,
+    check_trainable,
+    few_shot,
+    read_folder,
+    split_held_out,
+)
+from coop_demo.errors import DatasetError, UserError
+from coop_demo.evaluation import Score, score
+from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.teaching import Prepared, train_config_for
+from coop_demo.prompts.templates import DATASET_TEMPLATES, DEFAULT_TEMPLATE
+from coop_demo.prompts.training import Preset, TrainEvent
+
+PAPER_SHOTS = (1, 2, 4, 8, 16)
+PAPER_SEEDS = (1, 2, 3)
+DEFAULT_METHODS = ("hand-crafted", "class-mean", "tip-adapter", "gda", "linear-probe", "learned")
+
+#: the CoOp paper's template of each set in CoOp's own layout
+_COOP_TEMPLATES = {
+    "imagenet": "ImageNet",
+    "caltech101": "Caltech101",
+    "oxford_pets": "OxfordPets",
+    "stanford_cars": "StanfordCars",
+    "oxford_flowers": "OxfordFlowers",
+    "food101": "Food101",
+    "fgvc_aircraft": "FGVCAircraft",
+    "sun397": "SUN397",
+    "dtd": "DescribableTextures",
+    "eurosat": "EuroSAT",
+    "ucf101": "UCF101",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a cell's number beside its data set, method, shots and seed."""
+
+    backbone: str  # identity: name and weights hash
+    preset: Preset = "fast"
+    template: str = ""  # "" for the paper's own template where there is one
+    prompt_config: PromptConfig = field(default_factory=PromptConfig)
+    overrides: tuple[tuple[str, Any], ...] = ()  # fields of TrainConfig
+
+    def template_for(self, dataset: str) -> str:
+        """The hand-crafted prompt to beat on a data set."""
+        known = DATASET_TEMPLATES[_COOP_TEMPLATES[dataset]] if dataset in _COOP_TEMPLATES else ""
+        return self.template or known or DEFAULT_TEMPLATE
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finished measurement: a row of the results."""
+
+    dataset: str
+    method: str
+    shots: int  # 0 for methods that see no picture
+    seed: int  # 0 where the seed changes nothing
+    accuracy: float  # a fraction
+    low: float  # Wilson's 95 % interval
+    high: float
+    correct: int
+    n_test: int
+    n_train: int
+    n_classes: int
+    seconds: float  # to fit
+    seconds_encoding: float  # 0 where all features were there already
+    chosen: str  # what the method chose or was set to, JSON
+    backbone: str
+    settings_hash: str
+
+    @property
+    def key(self) -> tuple[str, str, int, int, str]:
+        return (self.dataset, self.method, self.shots, self.seed, self.settings_hash)
+
+
+COLUMNS = tuple(f.name for f in fields(Cell))
+
+
+@dataclass(frozen=True)
+class GridProgress:
+    """Where a grid is. `cell` is set when one has just been finished or was there already."""
+
+    done: int
+    total: int
+    dataset: str
+    method: str
+    shots: int
+    seed: int
+    seconds: float
+    seconds_left: float | None  # None before anything was measured
+    cell: Cell | None = None
+    was_there: bool = False
+
+
+@dataclass(frozen=True)
+class GridProblem:
+    """A sentence about a set, a shot count or a cell that was left out; the rest goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """All cells of the grid, those of earlier runs included."""
+
+    cells: tuple[Cell, ...]
+    problems: tuple[str, ...]
+    seconds: float
+
+
+GridEvent = EncodeEvent | TrainEvent | GridProgress | GridProblem | GridResult
+
+
+def benchmark(
+    backbone: Backbone,
+    root: str | Path,
+    datasets: Sequence[str],
+    *,
+    shots: Sequence[int] = PAPER_SHOTS,
+    seeds: Sequence[int] = PAPER_SEEDS,
+    methods: Sequence[str] = DEFAULT_METHODS,
+    out: str | Path,
+    preset: Preset = "fast",
+    template: str = "",
+    prompt_config: PromptConfig | None = None,
+    store_features: bool = True,
+    **overrides,
+) -> Iterator[GridEvent]:
+    """Run the grid over data sets below `root`; the last event is the GridResult.
+
+    Args:
+        root: the folder of the data sets: ours (`ROOT/<set>/train/<class>/…`) or CoOp's own.
+        datasets: names of sets below it.
+        out: CSV that finished cells are appended to. Cells that stand there with the same
+            settings are not run again.
+        template: the hand-crafted prompt to beat; the paper's own for its sets when empty.
+        store_features: keep features in a folder beside `out`, so that the next start encodes
+            nothing again.
+        overrides: fields of TrainConfig; None leaves the preset's own value.
+
+    Raises:
+        UserError: nothing to do, unknown methods or settings out of range, or `out` cannot be
+            written or is another table. A set that cannot be used is a GridProblem instead.
+    """
+    out = Path(out)
+    chosen, shots, seeds = (
+        find_methods(methods),
+        _numbers(shots, "shots", 1),
+        _numbers(seeds, "seeds", 0),
+    )
+    if not datasets:
+        raise UserError("Name at least one data set.")
+    settings = _settings(backbone, preset, template, prompt_config, overrides)
+    train_config_for(preset, 1, 1, **dict(settings.overrides))  # a bad setting is said at once
+    there = {cell.key: cell for cell in open_results(out)}
+    began = time.perf_counter()
+    cells: list[Cell] = []
+    problems: list[str] = []
+    names = tuple(dict.fromkeys(datasets))
+    # planned until a set has said how many cells it really has
+    cells_of = dict.fromkeys(names, _planned(chosen, shots, seeds))
+    before, timer = 0, _Timer()
+    store = StoredFeatures(out.with_name(f"{out.stem}.features")) if store_features else None
+    try:
+        for name in names:
+            try:
+                dataset = replace(find_dataset(root, name), name=name)
+                for event in _grid(backbone, dataset, chosen, shots, seeds, settings, there, store):
+                    if isinstance(event, GridProblem):
+                        problems.append(event.message)
+                    elif isinstance(event, GridProgress):
+                        cells_of[name] = event.total
+                        if event.cell is not None:
+                            cells.append(event.cell)
+                            if not event.was_there:
+                                append_cell(out, event.cell)
+                                timer.add()
+                        done, total = before + event.done, sum(cells_of.values())
+                        event = replace(
+                            event,
+                            done=done,
+                            total=total,
+                            seconds=time.perf_counter() - began,
+                            seconds_left=timer.left(total - done),
+                        )
+                    yield event
+            except _Unwritable:
+                raise
+            except UserError as error:
+                problems.append(f"{name}: {error}")
+                yield GridProblem(problems[-1])
+            before += cells_of[name]
+    finally:
+        if store is not None:
+            store.close()
+    yield GridResult(tuple(cells), tuple(problems), time.perf_counter() - began)
+
+
+def shots_curve(
+    backbone: Backbone,
+    dataset: Dataset,
+    *,
+    shots: Sequence[int] = PAPER_SHOTS,
+    seeds: Sequence[int] = PAPER_SEEDS,
+    methods: Sequence[str] = ("hand-crafted", "learned"),
+    preset: Preset = "fast",
+    template: str = DEFAULT_TEMPLATE,
+    prompt_config: PromptConfig | None = None,
+    held_out_seed: int = 1,
+    done: Sequence[Cell] = (),
+    **overrides,
+) -> Iterator[GridEvent]:
+    """Accuracy over shots on one set; every point is an event as soon as it is ready.
+
+    All seeds are measured on the same held-out pictures (those of `held_out_seed`), so the
+    hand-crafted line is flat and the spread is that of the shots and the training. Shot counts
+    above what the classes have are left out with a sentence. Close it to stop.
+
+    Args:
+        done: cells of an earlier, stopped run with the same settings; they are not run again.
+
+    Raises:
+        UserError: the set cannot be trained on, or settings cannot be used.
+    """
+    chosen, shots, seeds = (
+        find_methods(methods),
+        _numbers(shots, "shots", 1),
+        _numbers(seeds, "seeds", 0),
+    )
+    settings = _settings(backbone, preset, template, prompt_config, overrides)
+    train_config_for(preset, 1, 1, **dict(settings.overrides))
+    began, timer = time.perf_counter(), _Timer()
+    dataset, _ = split_held_out(dataset, seed=held_out_seed)
+    check_trainable(dataset)
+    there = {cell.key: cell for cell in done}
+    cells: list[Cell] = []
+    problems: list[str] = []
+    for event in _grid(backbone, dataset, chosen, shots, seeds, settings, there, None):
+        if isinstance(event, GridProblem):
+            problems.append(event.message)
+        elif isinstance(event, GridProgress):
+            if event.cell is not None:
+                cells.append(event.cell)
+                if not event.was_there:
+                    timer.add()
+            event = replace(
+                event,
+                seconds=time.perf_counter() - began,
+                seconds_left=timer.left(event.total - event.done),
+            )
+        yield event
+    yield GridResult(tuple(cells), tuple(problems), time.perf_counter() - began)
+
+
+def find_dataset(root: str | Path, name: str) -> Dataset:
+    """A data set below `root`, in our layout or in CoOp's. No picture is opened.
+
+    Raises:
+        DatasetError: there is no such set; the message says what was looked for.
+    """
+    folder = Path(root) / name
+    if not Path(root).is_dir():
+        raise DatasetError(f'"{root}" is not a folder. Give the folder that holds the data sets.')
+    if name in COOP_DATASETS:
+        try:
+            return read_coop(root, name)
+        except DatasetError:
+            # a set of that name in our own layout is as good
+            if not any((folder / part).is_dir() for part in ("train", "test")):
+                raise
+    if folder.is_dir():
+        return read_folder(folder, check=False)
+    raise DatasetError(
+        f'There is no data set "{name}" in "{root}". Give the name of a folder in it, or one of '
+        f"CoOp's: {', '.join(COOP_DATASETS)}."
+    )
+
+
+# ---- one set
+
+
+def _grid(
+    backbone: Backbone,
+    dataset: Dataset,
+    methods: Sequence[Method],
+    shots: Sequence[int],
+    seeds: Sequence[int],
+    settings: Settings,
+    there: Mapping[tuple, Cell],
+    store: FeatureCache | None,
+) -> Iterator[EncodeEvent | TrainEvent | GridProgress | GridProblem]:
+    """All cells of one set, those that are there already at once and first."""
+    settings_hash = _hash(settings, dataset)
+    template = settings.template_for(dataset.name)
+    fixed_test = bool(dataset.test)  # else every seed holds out its own pictures
+    shots, problem = _usable_shots(dataset, shots)
+    if problem:
+        yield GridProblem(problem)
+    flat = [m for m in methods if not m.needs_pictures]
+    fitted = [m for m in methods if m.needs_pictures]
+    wanted: list[tuple[str, int, int]] = []  # method, shots, seed
+    flat_seeds = (0,) if fixed_test else tuple(seeds)
+    wanted += [(m.key, 0, seed) for seed in flat_seeds for m in flat]
+    wanted += [(m.key, s, seed) for s in shots for seed in seeds for m in fitted]
+    done = 0
+
+    def progress(
+        method: str, n_shots: int, seed: int, cell: Cell | None, was_there: bool = False
+    ) -> GridProgress:
+        return GridProgress(
+            done, len(wanted), dataset.name, method, n_shots, seed, 0.0, None, cell, was_there
+        )
+
+    missing = []
+    for method, n_shots, seed in wanted:
+        cell = there.get((dataset.name, method, n_shots, seed, settings_hash))
+        if cell is None:
+            missing.append((method, n_shots, seed))
+        else:
+            done += 1
+            yield progress(method, n_shots, seed, cell, was_there=True)
+    if not missing:
+        return
+
+    encoded = _EncodedSet(backbone, dataset, settings, max(shots, default=1), store)
+    if fixed_test:
+        encoded.check_test()
+    words: dict[str, Classifier] = {}
+    order = sorted(missing, key=lambda item: (item[1], item[2]))  # shots, seed; methods as given
+    current: tuple[int, int] | None = None
+    prepared: Prepared | None = None
+    for method, n_shots, seed in order:
+        yield progress(method, n_shots, seed, None)
+        try:
+            if (n_shots, seed) != current:
+                current, prepared = (n_shots, seed), None
+                prepared = yield from encoded.prepare(n_shots, seed)
+            if prepared is None:
+                continue  # could not be prepared: said once
+            if "hand-crafted" not in words:
+                (words["hand-crafted"],) = hand_crafted(backbone, dataset.class_names, [template])
+            classifier = yield from _classifier(
+                backbone, method, prepared, words, n_shots, seed, template, settings
+            )
+        except UserError as error:
+            where = f"{n_shots} shots, seed {seed}" if n_shots else "no shots"
+            yield GridProblem(f"{dataset.name}, {METHODS[method].title}, {where}: {error}")
+            continue
+        done += 1
+        logits = classifier.logits(prepared.test_features)
+        measured = score(logits.argmax(-1), prepared.test_labels)
+        cell = _cell(dataset, classifier, method, n_shots, seed, measured, prepared, settings)
+        yield progress(method, n_shots, seed, replace(cell, settings_hash=settings_hash))
+
+
+def _classifier(
+    backbone: Backbone,
+    method: str,
+    prepared: Prepared,
+    words: dict[str, Classifier],
+    shots: int,
+    seed: int,
+    template: str,
+    settings: Settings,
+) -> Iterator[TrainEvent]:  # returns the Classifier through `yield from`
+    if method == "ensemble" and method not in words:
+        words[method] = ensemble(backbone, prepared.dataset.class_names)
+    if method in words:
+        return words[method]
+    if method not in LEARNED_METHODS:
+        return fit(
+            method,
+            prepared.train_features,
+            prepared.train_labels,
+            words["hand-crafted"].weights,
+            backbone.logit_scale,
+        )
+    training = learn(
+        backbone,
+        prepared,
+        method,
+        shots=shots,
+        seed=seed,
+        preset=settings.preset,
+        prompt_config=settings.prompt_config,
+        measure=False,
+        **{**dict(settings.overrides), "template": template},
+    )
+    for event in training:
+        if isinstance(event, Classifier):
+            return event
+        yield event
+    raise AssertionError("learn ends with its classifier")
+
+
+def _cell(
+    dataset: Dataset,
+    classifier: Classifier,
+    method: str,
+    shots: int,
+    seed: int,
+    measured: Score,
+    prepared: Prepared,
+    settings: Settings,
+) -> Cell:
+    if measured.accuracy is None or measured.low is None or measured.high is None:
+        raise UserError(f"{dataset.name} has no test pictures that can be read. Add some.")
+    return Cell(
+        dataset=dataset.name,
+        method=method,
+        shots=shots,
+        seed=seed,
+        accuracy=measured.accuracy,
+        low=measured.low,
+        high=measured.high,
+        correct=measured.correct,
+        n_test=measured.n,
+        n_train=len(prepared.train_labels) if shots else 0,
+        n_classes=len(dataset.class_names),
+        seconds=round(classifier.seconds, 4),
+        seconds_encoding=round(prepared.seconds_encoding, 4),
+        chosen=json.dumps(dict(classifier.settings), sort_keys=True),
+        backbone=settings.backbone,
+        settings_hash="",
+    )
+
+
+class _EncodedSet:
+    """The test part encoded once, and the shots of every seed, for the cells of one set.
+
+    Draws exactly what `teaching.prepare` draws; only what is opened and kept differs, because a
+    set may have a million training pictures of which a few hundred are ever drawn.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        dataset: Dataset,
+        settings: Settings,
+        most_shots: int,
+        store: FeatureCache | None,
+    ) -> None:
+        self._backbone, self._dataset, self._store = backbone, dataset, store
+        self._most_shots = most_shots
+        overrides = dict(settings.overrides)
+        self._views = train_config_for(settings.preset, 1, 1, **overrides).view_numbers
+        self._split: tuple[tuple[int, bool], Dataset] | None = None
+        self._test: tuple[Tensor, Tensor] | None = None
+        self._fixed_test = bool(dataset.test)
+
+    def check_test(self) -> None:
+        """Decode the test pictures once, so that every later look finds them by content."""
+        names = self._dataset.class_names
+        test = check_pictures(Dataset(names, train=(), test=self._dataset.test))
+        if not test.test:
+            lost = f" {test.problems[0]}" if test.problems else ""
+            raise DatasetError(f"None of the test pictures can be read.{lost}")
+        problems = (*self._dataset.problems, *test.problems)
+        self._dataset = replace(self._dataset, test=test.test, problems=problems)
+
+    def prepare(self, shots: int, seed: int) -> Iterator[EncodeEvent]:
+        """Features of one draw; the Prepared comes back through `yield from`."""
+        dataset = self._of_seed(seed, draws=shots > 0)
+        drawn = dataset if shots == 0 else few_shot(dataset, shots=shots, seed=seed)
+        if shots:
+            check_trainable(drawn)
+            train, train_labels, seconds = yield from self._encode(drawn.train, self._views)
+        else:  # methods that see no picture
+            train = torch.empty(len(self._views), 0, self._backbone.embed_dim)
+            train_labels, seconds = torch.empty(0, dtype=torch.long), 0.0
+            drawn = replace(dataset, train=())
+        if self._test is None:
+            features, labels, test_seconds = yield from self._encode(dataset.test, (0,))
+            self._test, seconds = (features[0], labels), seconds + test_seconds
+        return Prepared(
+            dataset=drawn,
+            n_held_out=0 if self._fixed_test else len(dataset.test),
+            train_features=train,
+            train_labels=train_labels,
+            test_features=self._test[0],
+            test_labels=self._test[1],
+            seconds_encoding=seconds,
+        )
+
+    def _of_seed(self, seed: int, draws: bool) -> Dataset:
+        """The set with the pictures this seed may draw checked, and with a test part."""
+        if self._split is not None and self._split[0] == (seed, draws):
+            return self._split[1]
+        dataset = self._dataset
+        if not self._fixed_test:
+            dataset, _ = split_held_out(dataset, seed=seed)
+            self._dataset = replace(
+                dataset, train=(*dataset.train, *dataset.test), test=()
+            )  # checked now, whole again for the next seed
+            self._test = None
+        elif draws:
+            # the largest draw holds all smaller ones: its pictures are decoded once for all
+            drawn = few_shot(dataset, shots=self._most_shots, seed=seed)
+            checked = {id(item.picture.source): item for item in drawn.train}
+            dataset = replace(
+                dataset,
+                train=tuple(checked.get(id(item.picture.source), item) for item in dataset.train),
+            )
+            self._dataset = dataset
+        self._split = ((seed, draws), dataset)
+        return dataset
+
+    def _encode(
+        self, pictures: Sequence[LabelledPicture], views: tuple[int, ...]
+    ) -> Iterator[EncodeEvent]:
+        events = encode_pictures(
+            self._backbone, [item.picture for item in pictures], views=views, cache=self._store
+        )
+        for event in events:
+            if isinstance(event, EncodedPictures):
+                labels = torch.tensor([pictures[i].label for i in event.kept], dtype=torch.long)
+                return event.features, labels, event.seconds
+            yield event
+        raise AssertionError("encode_pictures ends with its result")
+
+
+def _usable_shots(dataset: Dataset, shots: Sequence[int]) -> tuple[tuple[int, ...], str]:
+    """Shot counts that some class can give, and a sentence about the others."""
+    most = max(dataset.train_counts, default=0)
+    usable = tuple(s for s in shots if s <= most)
+    if len(usable) == len(shots):
+        return usable, ""
+    if not usable:  # what there is, under the smallest number that was asked for
+        usable = (min(shots),)
+    left = ", ".join(str(s) for s in shots if s not in usable)
+    if not left:
+        return usable, ""
+    return usable, (
+        f"{dataset.name or 'This set'} has at most {most} training pictures a class: {left} "
+        "shots left out."
+    )
+
+
+# ---- results on disk
+
+
+def open_results(path: str | Path) -> list[Cell]:
+    """Read the cells of a results file and make it ready to append to; new when not there.
+
+    A last line that a kill cut short is removed.
+
+    Raises:
+        UserError: the file cannot be read or written, or is not a results file.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if not whole:
+            # written under another name first: the header is there in full or not at all
+            fresh = path.with_name(path.name + ".new")
+            fresh.write_text(_line(COLUMNS), encoding="utf-8")
+            if text and not _line(COLUMNS).startswith(text):
+                fresh.unlink()
+                raise _not_results(path)
+            os.replace(fresh, path)
+            return []
+        cells = _parse(whole, path)
+        if whole != text:
+            with path.open("r+b") as file:
+                file.truncate(len(whole.encode("utf-8")))
+        return cells
+    except OSError as error:
+        raise UserError(
+            f'The results file "{path}" cannot be used ({error.strerror or error}). Choose '
+            "another place with --out."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _not_results(path) from error
+
+
+def read_results(path: str | Path) -> list[Cell]:
+    """The cells of a results file, which is left as it is.
+
+    Raises:
+        UserError: there is no such file, or it is not a results file.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'"{path}" cannot be read. Check its name.') from error
+    return _parse(text[: text.rfind("\n") + 1], path)
+
+
+def append_cell(path: str | Path, cell: Cell) -> None:
+    """Append one row in a single write that has reached the disk when this returns.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(file, _line(astuple(cell)).encode("utf-8"))
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise _Unwritable(
+            f'"{path}" cannot be written ({error.strerror}). The cells before are kept; make '
+            "room and start again."
+        ) from error
+
+
+class _Unwritable(UserError):
+    """Ends the whole grid, not one set: nothing further could be kept."""
+
+
+def _parse(text: str, path: Path) -> list[Cell]:
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise _not_results(path)
+    kinds = {f.name: f.type for f in fields(Cell)}
+    cells = []
+    for number, row in enumerate(rows[1:], start=2):
+        try:
+            values = dict(zip(COLUMNS, row, strict=True))
+            cells.append(Cell(**{k: kinds[k](v) for k, v in values.items()}))  # type: ignore[operator]
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f'"{path}", line {number} is damaged. Remove that line and start again.'
+            ) from error
+    return cells
+
+
+def _not_results(path: Path) -> UserError:
+    return UserError(
+        f'"{path}" is not a results file of this version. Choose another name with --out.'
+    )
+
+
+def _line(values: Sequence) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()
+
+
+class StoredFeatures(FeatureCache):
+    """A feature cache that also lies on disk, in one SQLite file in a folder.
+
+    What was put is safe after the next commit, every few hundred features; a kill loses those
+    only. A file that is damaged or cannot be written is passed over: features can be computed
+    again.
+    """
+
+    _COMMIT_EVERY = 256
+
+    def __init__(self, folder: str | Path, max_bytes: int = 256 * 2**20) -> None:
+        super().__init__(max_bytes)
+        self._pending = 0
+        self._database: sqlite3.Connection | None = None
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(
+                folder / "features.sqlite", check_same_thread=False, timeout=10
+            )
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB NOT NULL)"
+            )
+        except (OSError, sqlite3.Error):
+            self._database = None
+
+    def get(self, key: tuple) -> Tensor | None:
+        value = super().get(key)
+        if value is not None or self._database is None:
+            return value
+        try:
+            query = "SELECT value FROM features WHERE key = ?"
+            row = self._database.execute(query, (_text_key(key),)).fetchone()
+        except sqlite3.Error:
+            return None
+        if row is None or len(row[0]) % 4:
+            return None
+        value = torch.frombuffer(bytearray(row[0]), dtype=torch.float32)
+        super().put(key, value)
+        return value
+
+    def put(self, key: tuple, value: Tensor) -> None:
+        super().put(key, value)
+        # spatial tokens are large and no benchmark needs them
+        if self._database is None or value.ndim != 1 or value.dtype != torch.float32:
+            return
+        try:
+            self._database.execute(
+                "INSERT OR IGNORE INTO features VALUES (?, ?)",
+                (_text_key(key), value.contiguous().numpy().tobytes()),
+            )
+            self._pending += 1
+            if self._pending >= self._COMMIT_EVERY:
+                self._database.commit()
+                self._pending = 0
+        except sqlite3.Error:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is pending; the cache goes on in memory."""
+        database, self._database = self._database, None
+        if database is not None:
+            try:
+                database.commit()
+                database.close()
+            except sqlite3.Error:
+                pass  # nothing is lost that cannot be computed again
+
+
+def _text_key(key: tuple) -> str:
+    return "|".join(str(part) for part in key)
+
+
+# ---- tables
+
+
+def summary(cells: Sequence[Cell]) -> list[dict]:
+    """Mean and standard deviation over seeds, one record a data set, method and shot count.
+
+    The deviation is that of the sample (n − 1); None for a single seed. Accuracies are
+    fractions. Cells of several settings are kept apart by `settings_hash`.
+    """
+    groups: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        key = (cell.dataset, cell.method, cell.shots, cell.settings_hash)
+        groups.setdefault(key, []).append(cell)
+    return [
+        {
+            "dataset": dataset,
+            "method": method,
+            "shots": shots,
+            "settings_hash": settings_hash,
+            "mean": statistics.fmean(cell.accuracy for cell in group),
+            "sd": statistics.stdev(cell.accuracy for cell in group) if len(group) > 1 else None,
+            "n_seeds": len(group),
+            "seconds": statistics.fmean(cell.seconds for cell in group),
+        }
+        for (dataset, method, shots, settings_hash), group in groups.items()
+    ]
+
+
+def markdown_table(cells: Sequence[Cell]) -> str:
+    """The results as markdown: a table a data set, methods down, shots across, % mean ± sd.
+
+    Methods that see no picture show their figure under every shot count. With two or more sets
+    the last table is the mean over the sets, of cells that all sets have.
+    """
+    if not cells:
+        return "No cell is finished yet."
+    records = summary(cells)
+    datasets = list(dict.fromkeys(r["dataset"] for r in records))
+    methods = [key for key in METHODS if any(r["method"] == key for r in records)]
+    shots = sorted({r["shots"] for r in records if r["shots"]}) or [0]
+    found = {(r["dataset"], r["method"], r["shots"]): r for r in records}
+
+    def record(dataset: str, method: str, n: int) -> dict | None:
+        return found.get((dataset, method, n if METHODS[method].needs_pictures else 0))
+
+    def shown(r: dict | None) -> str:
+        if r is None:
+            return "–"
+        deviation = "" if r["sd"] is None else f" ± {100 * r['sd']:.1f}"
+        return f"{100 * r['mean']:.1f}{deviation}"
+
+    def mean_over_sets(method: str, n: int) -> str:
+        rows = [record(dataset, method, n) for dataset in datasets]
+        if any(r is None for r in rows):
+            return "–"
+        return f"{100 * statistics.fmean(r['mean'] for r in rows if r is not None):.1f}"
+
+    titles = ["zero-shot" if n == 0 else f"{n} shot{'s' if n > 1 else ''}" for n in shots]
+
+    def table(title: str, cell) -> list[str]:
+        lines = [
+            f"### {title}",
+            "",
+            "| Accuracy, % | " + " | ".join(titles) + " |",
+            "|---|" + "---|" * len(shots),
+        ]
+        for method in methods:
+            row = " | ".join(cell(method, n) for n in shots)
+            lines.append(f"| {METHODS[method].title} | {row} |")
+        return [*lines, ""]
+
+    lines: list[str] = []
+    for dataset in datasets:
+        tests = {c.n_test for c in cells if c.dataset == dataset}
+        title = f"{dataset.replace('|', '/')} ({', '.join(map(str, sorted(tests)))} test pictures)"
+        lines += table(title, lambda m, n, d=dataset: shown(record(d, m, n)))
+    if len(datasets) > 1:
+        lines += table(f"Mean of {len(datasets)} sets", mean_over_sets)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def losses(cells: Sequence[Cell], method: str = "learned") -> list[str]:
+    """How often a learned prompt loses to the hand-crafted one and to each rival, in sentences.
+
+    Cells are paired by data set, shots and seed (a method without a seed with every seed).
+    """
+    by_key = {(c.dataset, c.method, c.shots, c.seed): c for c in cells}
+    own = [c for c in cells if c.method == method]
+    sentences = []
+    for rival in METHODS.values():
+        if rival.key == method:
+            continue
+        pairs = []
+        for cell in own:
+            n = cell.shots if rival.needs_pictures else 0
+            other = by_key.get((cell.dataset, rival.key, n, cell.seed))
+            if other is None and not rival.needs_pictures:
+                other = by_key.get((cell.dataset, rival.key, 0, 0))
+            if other is not None:
+                pairs.append((cell.correct, other.correct))
+        if pairs:
+            worse = sum(a < b for a, b in pairs)
+            equal = sum(a == b for a, b in pairs)
+            tied = f" and equals it in {equal}" if equal else ""
+            sentences.append(
+                f"{METHODS[method].title} loses to {rival.title} in {worse} of "
+                f"{len(pairs)} cells{tied}."
+            )
+    return sentences
+
+
+# ---- inside
+
+
+class _Timer:
+    """Guesses the time that is left from the cells that were run here."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._n = 0
+
+    def add(self) -> None:
+        self._n += 1
+
+    def left(self, n_cells: int) -> float | None:
+        return None if not self._n else (time.perf_counter() - self._began) / self._n * n_cells
+
+
+def _planned(methods: Sequence[Method], shots: Sequence[int], seeds: Sequence[int]) -> int:
+    fitted = sum(m.needs_pictures for m in methods)
+    return fitted * len(shots) * len(seeds) + len(methods) - fitted
+
+
+def _numbers(values: Sequence[int], what: str, least: int) -> tuple[int, ...]:
+    found = tuple(sorted({int(value) for value in values}))
+    if not found or found[0] < least:
+        raise UserError(f"The {what} are {list(values)}; give numbers of {least} or more.")
+    return found
+
+
+def _settings(
+    backbone: Backbone,
+    preset: Preset,
+    template: str,
+    prompt_config: PromptConfig | None,
+    overrides: Mapping,
+) -> Settings:
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return Settings(
+        backbone=backbone.identity,
+        preset=preset,
+        template=template,
+        prompt_config=prompt_config or PromptConfig(),
+        overrides=tuple(sorted(given.items())),
+    )
+
+
+def _hash(settings: Settings, dataset: Dataset) -> str:
+    """Twelve digits that change with the settings, the classes or the pictures of a set."""
+    digest = hashlib.blake2b(digest_size=6)
+    # the preset's values themselves, so that a later version with other defaults starts anew
+    config = train_config_for(settings.preset, 16, 320, **dict(settings.overrides))
+    known = {**asdict(settings), "config": asdict(config)}
+    known["template"] = settings.template_for(dataset.name)
+    digest.update(json.dumps(known, sort_keys=True).encode())
+    digest.update(json.dumps(dataset.class_names).encode())
+    for part in (dataset.train, dataset.test):
+        digest.update(b"part")
+        for item in part:
+            digest.update(f"{item.label}:{item.picture.name}\n".encode())
+    return digest.hexdigest()
