@@ -99,23 +99,29 @@ def pack_mini_weights(
     """Text tower and projection as the small tensors that are saved, one dict a file.
 
     Matrices named in `int8` are stored as int8 with one fp16 scale a row (largest absolute
-    value / 127); everything else as fp16. The token embedding is split by rows over all files.
+    value / 127); everything else as fp16. The token embedding is split by rows over all files;
+    the other tensors fill the files evenly.
     """
     packed: list[dict[str, Tensor]] = [{} for _ in range(shards)]
-    for name, tensor in tensors.items():
-        parts = {name: tensor}
+
+    def size(part: dict[str, Tensor]) -> int:
+        return sum(tensor.nbytes for tensor in part.values())
+
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].numel()):
         if name == "token_embedding.weight":
-            pieces = tensor.tensor_split(shards)
-            parts = {f"{name}{_ROWS_MARK}{i}": piece for i, piece in enumerate(pieces)}
-        for i, (key, part) in enumerate(parts.items()):
-            home = packed[i] if len(parts) > 1 else packed[-1]
-            if name in int8:
-                scale = (part.abs().amax(dim=1, keepdim=True) / 127).clamp_min(1e-7).half()
-                home[key] = (part / scale.float()).round().clamp(-127, 127).to(torch.int8)
-                home[key + _SCALE_SUFFIX] = scale
-            else:
-                home[key] = part.half().contiguous()
+            for i, rows in enumerate(tensor.tensor_split(shards)):
+                packed[i] |= _pack(f"{name}{_ROWS_MARK}{i}", rows, name in int8)
+        else:
+            min(packed, key=size).update(_pack(name, tensor, name in int8))
     return packed
+
+
+def _pack(key: str, tensor: Tensor, int8: bool) -> dict[str, Tensor]:
+    if not int8:
+        return {key: tensor.half().contiguous()}
+    scale = (tensor.abs().amax(dim=1, keepdim=True) / 127).clamp_min(1e-7).half()  # (rows, 1)
+    rounded = (tensor / scale.float()).round().clamp(-127, 127).to(torch.int8)
+    return {key: rounded.contiguous(), key + _SCALE_SUFFIX: scale}
 
 
 def read_mini_weights(files: list[Path]) -> tuple[dict[str, Tensor], dict[str, str]]:
