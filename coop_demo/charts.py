@@ -1,0 +1,553 @@
+"""Results -> data frames and plotly figures. No gradio here."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import torch
+
+from coop_demo.classifiers import METHODS
+from coop_demo.evaluation import (
+    Calibration,
+    Comparison,
+    Forgetting,
+    PictureMap,
+    Reliability,
+    Score,
+    Shift,
+    confusion_matrix,
+    disagreements,
+    per_class,
+)
+from coop_demo.prompts.words import NearWord, VectorWords, WordsAccuracy
+from coop_demo.protocol import Cell, summary
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What was known after a step of training. Accuracies are fractions; None if not measured."""
+
+    step: int
+    loss: float
+    train_accuracy: float | None = None
+    held_out_accuracy: float | None = None
+
+
+def loss_curve(points: Sequence[CurvePoint]) -> pd.DataFrame:
+    """Columns step, value and series, one row a point, for a line chart."""
+    return pd.DataFrame(
+        {
+            "step": [point.step for point in points],
+            "value": [point.loss for point in points],
+            "series": "loss",
+        }
+    )
+
+
+def accuracy_curves(
+    points: Sequence[CurvePoint],
+    hand_crafted: float | None,
+    *,
+    learned: str,
+    training: str,
+    flat_line: str,
+    total_steps: int,
+) -> pd.DataFrame:
+    """Columns step, value (percent) and series: both accuracies of the learned prompt, and the
+    hand-crafted one's as a flat line from the first to the last step.
+
+    Args:
+        hand_crafted: fraction of held-out pictures the hand-crafted prompt gets right, or None.
+        learned, training, flat_line: what the three series are called.
+    """
+    rows: list[tuple[int, float, str]] = []
+    for point in points:
+        if point.held_out_accuracy is not None:
+            rows.append((point.step, 100 * point.held_out_accuracy, learned))
+        if point.train_accuracy is not None:
+            rows.append((point.step, 100 * point.train_accuracy, training))
+    if hand_crafted is not None:
+        rows += [(step, 100 * hand_crafted, flat_line) for step in (0, total_steps)]
+    return pd.DataFrame(rows, columns=["step", "value", "series"])
+
+
+# ---- Compare: methods side by side
+
+#: colours that stay apart for colour-blind readers (Okabe & Ito 2008)
+LEARNED_COLOUR, HAND_COLOUR, OTHER_COLOUR = "#0072B2", "#D55E00", "#8C8C8C"
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
+_TEXT = "#767676"  # readable on white and on a dark page
+_GRID = "rgba(128,128,128,0.25)"
+
+
+def _figure(height: int, **layout: Any) -> go.Figure:
+    """An empty figure of fixed height that suits light and dark pages and keeps its zoom."""
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": _TEXT, "size": 13},
+        uirevision="kept",
+        **layout,
+    )
+    figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)
+    figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)
+    return figure
+
+
+def _label(text: str, limit: int = 40) -> str:
+    """A name as plotly shows it: its labels read markup, so a name's own `<` must be escaped."""
+    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+    return html.escape(shown, quote=False)
+
+
+def _colour(method: str, at: int = 0) -> str:
+    if method == "hand-crafted":
+        return HAND_COLOUR
+    if method == "learned":
+        return LEARNED_COLOUR
+    return _PALETTE[2 + at % (len(_PALETTE) - 2)]
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 2)
+
+
+def methods_table(comparison: Comparison) -> pd.DataFrame:
+    """One row a method, best first: accuracy and its 95 % interval in %, the paired test against
+    the hand-crafted prompt, seconds to train, and what the method chose.
+
+    Methods of equal accuracy keep the order in which they ran.
+    """
+    rows = []
+    for result in comparison.results:
+        is_baseline = result.method == "hand-crafted"
+        test = None if is_baseline else comparison.paired(result.method)
+        chosen = ", ".join(
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in result.classifier.settings.items()
+        )
+        rows.append(
+            {
+                "method": result.title,
+                "accuracy %": _percent(result.score.accuracy),
+                "from %": _percent(result.score.low),
+                "to %": _percent(result.score.high),
+                "right": result.score.correct,
+                "of": result.score.n,
+                "better on": None if test is None else test.only_first,
+                "worse on": None if test is None else test.only_second,
+                "McNemar p": None if test is None else float(f"{test.p_value:.3g}"),
+                "seconds": round(result.classifier.seconds, 3),
+                "chosen": chosen,
+                "key": result.method,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.sort_values("accuracy %", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def methods_figure(comparison: Comparison) -> go.Figure:
+    """Accuracy of every method with its 95 % interval, best on top."""
+    table = methods_table(comparison).iloc[::-1]
+    figure = _figure(90 + 44 * len(table), showlegend=False)
+    figure.add_bar(
+        x=table["accuracy %"],
+        y=[_label(name, 60) for name in table["method"]],
+        orientation="h",
+        marker_color=[
+            _colour(key) if key in ("hand-crafted", "learned") else OTHER_COLOUR
+            for key in table["key"]
+        ],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": table["to %"] - table["accuracy %"],
+            "arrayminus": table["accuracy %"] - table["from %"],
+            "color": _TEXT,
+        },
+        text=[f"{value:.1f}" for value in table["accuracy %"]],
+        textposition="inside",
+        insidetextanchor="start",
+        hovertemplate="%{y}<br>%{x:.1f} %<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, 100], title="held-out accuracy, % (line: 95 % interval)")
+    return figure
+
+
+def shots_frame(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Tidy: method, shots, mean, sd (%), n_seeds. Methods that see no picture have shots 0."""
+    rows = [
+        {
+            "method": METHODS[record["method"]].title,
+            "key": record["method"],
+            "shots": record["shots"],
+            "mean": _percent(record["mean"]),
+            "sd": _percent(record["sd"]),
+            "n_seeds": record["n_seeds"],
+        }
+        for record in summary(cells)
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "key", "shots", "mean", "sd", "n_seeds"])
+    return frame.sort_values(["key", "shots"], kind="stable").reset_index(drop=True)
+
+
+def shots_figure(cells: Sequence[Cell]) -> go.Figure:
+    """Accuracy over shots: a line a method with ± 1 standard deviation over seeds, methods that
+    see no picture as flat lines. Fit for a grid that is still running: it draws what is there.
+    """
+    frame = shots_frame(cells)
+    figure = _figure(380, legend={"orientation": "h", "y": -0.25})
+    fitted = frame[frame["shots"] > 0]
+    shots = sorted(int(n) for n in fitted["shots"].unique()) or [1, 16]
+    for at, (key, group) in enumerate(frame.groupby("key", sort=False)):
+        name = _label(str(group["method"].iloc[0]))
+        colour = _colour(str(key), at)
+        if group["shots"].iloc[0] == 0:
+            figure.add_scatter(
+                x=[shots[0], shots[-1]],
+                y=[group["mean"].mean()] * 2,
+                name=name,
+                mode="lines",
+                line={"color": colour, "dash": "dash"},
+                hovertemplate="%{y:.1f} %<extra>" + name + "</extra>",
+            )
+            continue
+        figure.add_scatter(
+            x=group["shots"],
+            y=group["mean"],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour},
+            error_y={"type": "data", "array": group["sd"].fillna(0), "thickness": 1.5},
+            hovertemplate="%{x} shots: %{y:.1f} %<extra>" + name + "</extra>",
+        )
+    figure.update_xaxes(
+        type="log", tickvals=shots, ticktext=[str(n) for n in shots], title="shots a class"
+    )
+    figure.update_yaxes(title="held-out accuracy, %")
+    return figure
+
+
+def confusion_figure(comparison: Comparison, method: str = "learned") -> go.Figure:
+    """Counts of true class (down) against answer (across); customdata is [true, answer]."""
+    result = comparison.result(method)
+    C = len(comparison.class_names)
+    counts = confusion_matrix(result.predicted, comparison.labels, C)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    names = [_label(name, 24) for name in comparison.class_names]
+    cells = np.stack(np.meshgrid(np.arange(C), np.arange(C), indexing="ij"), axis=-1)
+    figure = _figure(max(340, 120 + 26 * C))
+    figure.add_heatmap(
+        z=shares,
+        # positions, not names: two classes may look alike once shortened
+        x=list(range(C)),
+        y=list(range(C)),
+        customdata=cells,
+        text=counts,
+        texttemplate="%{text}" if C <= 30 else None,
+        hovertext=[
+            [f"{names[t]} taken for {names[a]}: {counts[t, a]}" for a in range(C)] for t in range(C)
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+        colorscale="Blues",
+        zmin=0,
+        zmax=1,
+        colorbar={"title": "share", "tickformat": ".0%"},
+    )
+    ticks = {"tickvals": list(range(C)), "ticktext": names, "showgrid": False}
+    figure.update_xaxes(title="answer", tickangle=-45, **ticks)
+    figure.update_yaxes(title="true class", autorange="reversed", **ticks)
+    return figure
+
+
+def per_class_table(
+    comparison: Comparison, methods: Sequence[str] = ("hand-crafted", "learned")
+) -> pd.DataFrame:
+    """One row a class: number of held-out pictures and each method's accuracy in %."""
+    C = len(comparison.class_names)
+    counts = torch.bincount(comparison.labels, minlength=C).tolist()
+    frame = pd.DataFrame({"class": comparison.class_names, "pictures": counts})
+    for method in methods:
+        if any(result.method == method for result in comparison.results):
+            result = comparison.result(method)
+            scores = per_class(result.predicted, comparison.labels, C)
+            frame[result.title] = [_percent(score.accuracy) for score in scores]
+    return frame
+
+
+def per_class_figure(
+    comparison: Comparison, methods: Sequence[str] = ("hand-crafted", "learned")
+) -> go.Figure:
+    """Each class's own accuracy, a bar a method."""
+    table = per_class_table(comparison, methods)
+    figure = _figure(
+        max(300, 110 + 30 * len(table)), barmode="group", legend={"orientation": "h", "y": 1.02}
+    )
+    keys = {result.title: result.method for result in comparison.results}
+    for at, title in enumerate(table.columns[2:]):
+        figure.add_bar(
+            x=table[title],
+            y=list(range(len(table))),
+            orientation="h",
+            name=_label(title),
+            marker_color=_colour(keys[title], at),
+            hovertemplate="%{x:.1f} %<extra>" + _label(title) + "</extra>",
+        )
+    names = [_label(name, 30) for name in table["class"]]
+    figure.update_yaxes(tickvals=list(range(len(table))), ticktext=names, autorange="reversed")
+    figure.update_xaxes(range=[0, 100], title="held-out accuracy of the class, %")
+    return figure
+
+
+def reliability_figure(reliability: Reliability, title: str = "") -> go.Figure:
+    """Accuracy of the pictures in each band of confidence; on the diagonal it can be believed."""
+    figure = _figure(340, showlegend=False, title={"text": _label(title, 80), "font": {"size": 14}})
+    filled = [b for b in reliability.bins if b.n]
+    figure.add_bar(
+        x=[(b.low + b.high) / 2 for b in filled],
+        y=[b.accuracy for b in filled],
+        width=[0.95 * (b.high - b.low) for b in filled],
+        marker_color=LEARNED_COLOUR,
+        customdata=[[b.n, b.confidence] for b in filled],
+        hovertemplate=(
+            "%{customdata[0]} pictures<br>says %{customdata[1]:.1%}, is right %{y:.1%}"
+            "<extra></extra>"
+        ),
+    )
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": _TEXT, "dash": "dot"}, hoverinfo="skip"
+    )
+    figure.update_xaxes(range=[0, 1], title="how sure it is", tickformat=".0%")
+    figure.update_yaxes(range=[0, 1], title="how often it is right", tickformat=".0%")
+    return figure
+
+
+def calibration_table(calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
+    """One row a method (by title): calibration error in %, before and after its temperature."""
+    return pd.DataFrame(
+        [
+            {
+                "method": title,
+                "accuracy %": _percent(found.before.accuracy),
+                "mean confidence %": _percent(found.before.confidence),
+                "calibration error %": _percent(found.before.ece),
+                "temperature": round(found.temperature, 3),
+                "error with it %": _percent(found.after.ece),
+                "on pictures it was not fitted to %": _percent(found.honest_ece),
+            }
+            for title, found in calibrations.items()
+        ]
+    )
+
+
+def map_figure(
+    picture_map: PictureMap, class_names: Sequence[str], picture_names: Sequence[str] = ()
+) -> go.Figure:
+    """Pictures as dots, class vectors as large marks.
+
+    A picture's customdata is its number among the held-out pictures; class vectors have −1.
+    """
+    percent = [f"{100 * share:.0f} % of the spread" for share in picture_map.explained]
+    figure = _figure(520, legend={"orientation": "h", "y": -0.15})
+    C = len(class_names)
+    colours = [_PALETTE[i % len(_PALETTE)] for i in range(C)]
+    for label in range(C):
+        rows = np.flatnonzero(picture_map.labels == label)
+        figure.add_scatter(
+            x=picture_map.pictures[rows, 0],
+            y=picture_map.pictures[rows, 1],
+            mode="markers",
+            name=_label(class_names[label], 24),
+            marker={"color": colours[label], "size": 7, "opacity": 0.6},
+            customdata=rows,
+            text=[
+                _label(picture_names[row]) if picture_names else f"picture {row + 1}"
+                for row in rows
+            ],
+            hovertemplate="%{text}<extra>" + _label(class_names[label], 24) + "</extra>",
+        )
+    symbols = ("star", "x", "diamond", "square", "cross", "triangle-up")
+    for at, (method, points) in enumerate(picture_map.vectors.items()):
+        title = _label(picture_map.titles[method])
+        figure.add_scatter(
+            x=points[:, 0],
+            y=points[:, 1],
+            mode="markers",
+            name=title,
+            marker={
+                "color": colours,
+                "size": 15,
+                "symbol": symbols[at % len(symbols)],
+                "line": {"color": "#222222", "width": 1.5},
+            },
+            customdata=[-1] * C,
+            text=[_label(name) for name in class_names],
+            hovertemplate="%{text}<extra>" + title + "</extra>",
+        )
+    figure.update_xaxes(title=f"first direction ({percent[0]})", showticklabels=False)
+    figure.update_yaxes(title=f"second direction ({percent[1]})", showticklabels=False)
+    return figure
+
+
+def forgetting_table(found: Forgetting) -> pd.DataFrame:
+    """One row a method: accuracy on learned and on new class names, and their harmonic mean, %."""
+    return pd.DataFrame(
+        [
+            {
+                "method": row.title,
+                "learned classes %": _percent(row.base.accuracy),
+                "new classes %": _percent(row.new.accuracy),
+                "harmonic mean %": _percent(row.harmonic_mean),
+                "pictures of learned": row.base.n,
+                "pictures of new": row.new.n,
+            }
+            for row in found.rows
+        ]
+    )
+
+
+def forgetting_figure(found: Forgetting) -> go.Figure:
+    """Accuracy on learned and on new classes, with 95 % intervals."""
+    names = (
+        f"{len(found.base_names)} learned classes",
+        f"{len(found.new_names)} new classes",
+    )
+    scores = [(row.title, (row.base, row.new)) for row in found.rows]
+    return _paired_bars(scores, names)
+
+
+def shift_table(found: Shift) -> pd.DataFrame:
+    """One row a method: accuracy here and there, and the fall, in % and points."""
+    return pd.DataFrame(
+        [
+            {
+                "method": row.title,
+                f"{found.here_name} %": _percent(row.here.accuracy),
+                f"{found.there_name}, second set %"
+                if found.there_name == found.here_name
+                else f"{found.there_name} %": _percent(row.there.accuracy),
+                "fall, points": _percent(row.fall),
+                "pictures here": row.here.n,
+                "pictures there": row.there.n,
+            }
+            for row in found.rows
+        ]
+    )
+
+
+def shift_figure(found: Shift) -> go.Figure:
+    """Accuracy where it learned and on the second set, with 95 % intervals."""
+    scores = [(row.title, (row.here, row.there)) for row in found.rows]
+    return _paired_bars(scores, (found.here_name, found.there_name))
+
+
+def _paired_bars(
+    scores: Sequence[tuple[str, tuple[Score, Score]]], names: tuple[str, str]
+) -> go.Figure:
+    """Two bars a method, each with its interval; what was not measured has no bar."""
+    figure = _figure(
+        110 + 60 * len(scores), barmode="group", legend={"orientation": "h", "y": 1.02}
+    )
+    for side, colour in ((0, LEARNED_COLOUR), (1, HAND_COLOUR)):
+        own = [pair[side] for _, pair in scores]
+        figure.add_bar(
+            x=[_percent(s.accuracy) for s in own],
+            y=[_label(title, 50) for title, _ in scores],
+            orientation="h",
+            name=_label(names[side]),
+            marker_color=colour,
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [_reach(s.high, s.accuracy) for s in own],
+                "arrayminus": [_reach(s.accuracy, s.low) for s in own],
+                "color": _TEXT,
+            },
+            hovertemplate="%{x:.1f} %<extra>" + _label(names[side]) + "</extra>",
+        )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(range=[0, 100], title="held-out accuracy, % (line: 95 % interval)")
+    return figure
+
+
+def _reach(high: float | None, low: float | None) -> float:
+    return 0.0 if high is None or low is None else 100 * (high - low)
+
+
+def words_table(found: Sequence[VectorWords]) -> pd.DataFrame:
+    """One row a context vector: nearest words with cosine and distance, beside a random vector."""
+
+    def shown(words: Sequence[NearWord]) -> str:
+        return ", ".join(f"{near.word} ({near.value:.2f})" for near in words)
+
+    rows = []
+    for row in found:
+        own = {} if row.class_name is None else {"class": row.class_name}
+        rows.append(
+            {
+                **own,
+                "vector": row.position,
+                "length": round(row.norm, 3),
+                "nearest by cosine": shown(row.by_cosine),
+                "a random vector's cosine": round(row.random_cosine, 3),
+                "nearest by distance": shown(row.by_distance),
+                "a random vector's distance": round(row.random_distance, 3),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def words_accuracy_table(found: WordsAccuracy) -> pd.DataFrame:
+    """Held-out accuracy in % of the learned vectors and of words in their place."""
+    rows = {
+        "Learned vectors": found.learned,
+        "Nearest words by cosine in their place": found.by_cosine,
+        "Nearest words by distance in their place": found.by_distance,
+        "Hand-crafted prompt": found.hand_crafted,
+    }
+    return pd.DataFrame(
+        {"prompt": list(rows), "accuracy %": [_percent(value) for value in rows.values()]}
+    )
+
+
+def disagreement_table(
+    comparison: Comparison, first: str = "learned", second: str = "hand-crafted"
+) -> pd.DataFrame:
+    """Pictures that exactly one of two methods gets right, with both answers."""
+    a, b = comparison.result(first), comparison.result(second)
+    parted = disagreements(a.logits, b.logits, comparison.labels)
+    names = comparison.class_names
+    rows = []
+    for right, pictures in (
+        (a.title, parted.only_first_right),
+        (b.title, parted.only_second_right),
+        ("neither", parted.both_wrong),
+    ):
+        for at in pictures:
+            rows.append(
+                {
+                    "picture": comparison.pictures[at].picture.name,
+                    "class": names[int(comparison.labels[at])],
+                    "right": right,
+                    a.title: names[int(a.predicted[at])],
+                    b.title: names[int(b.predicted[at])],
+                }
+            )
+    return pd.DataFrame(rows, columns=["picture", "class", "right", a.title, b.title])
+
+
+def figure_html(figure: go.Figure, *, with_library: bool) -> str:
+    """A figure as a piece of HTML; the first one of a page brings plotly's library along."""
+    return figure.to_html(
+        full_html=False,
+        include_plotlyjs=with_library,
+        config={"displaylogo": False, "responsive": True},
+    )
