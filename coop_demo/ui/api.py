@@ -1,0 +1,149 @@
+"""Named endpoints, for programs: models, teach, predict. They share no state with the page."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from coop_demo.backbones.catalog import list_models
+from coop_demo.datasets import Picture, check_trainable, read_zip, split_held_out
+from coop_demo.errors import DatasetError, UserError
+from coop_demo.prompts.learner import POSITIONS
+from coop_demo.ui import samples, text
+from coop_demo.ui.handlers import sentence_for
+from coop_demo.ui.session import Session
+from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.teaching import Progress, TeachSettings, learn, load, try_pictures
+
+
+def build(shell: Shell) -> None:
+    """Hidden components give the endpoints their types and their checks of uploaded files."""
+    with gr.Row(visible=False):
+        trigger = gr.Button()
+        sample = gr.Textbox(label="sample")
+        archive = gr.File(label="archive", file_types=[".zip"])
+        prompt = gr.File(label="prompt", file_types=[".safetensors"])
+        picture = gr.File(label="picture", file_types=["image"])
+        template = gr.Textbox(label="template", value="")
+        n_ctx = gr.Number(label="context_length", value=16)
+        class_specific = gr.Checkbox(label="class_specific", value=False)
+        position = gr.Textbox(label="position", value="end")
+        init = gr.Textbox(label="init", value="")
+        shots = gr.Number(label="shots", value=16)
+        preset = gr.Textbox(label="preset", value="fast")
+        steps = gr.Number(label="steps", value=None)
+        rate = gr.Number(label="learning_rate", value=None)
+        pull = gr.Number(label="kgcoop_weight", value=0)
+        seed = gr.Number(label="seed", value=1)
+        answer = gr.JSON(label="answer")
+        saved = gr.File(label="saved_prompt")
+
+    def new_session(folder: str) -> Session:
+        return Session("", Path(folder), shell.store.default_backbone)
+
+    def models() -> list[dict[str, Any]]:
+        """Every model: name, licence, size in MB, and whether it is on this computer."""
+        return [
+            {
+                "name": model.name,
+                "licence": model.licence,
+                "download_mb": model.download_mb,
+                "on_this_computer": model.on_this_computer,
+            }
+            for model in list_models()
+        ]
+
+    def teach(
+        sample, archive, template, n_ctx, class_specific, position, init, shots, preset, steps,
+        learning_rate, kgcoop_weight, seed,
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Train a prompt on a sample set (by name) or a zip with one folder per class.
+
+        Streams {"status": "running", "message", "share"}; the last answer has the accuracies, or
+        {"status": "error", "message"}. The second output is the saved prompt.
+        """
+        with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
+            try:
+                session = new_session(folder)
+                if bool(sample) == bool(archive):
+                    raise DatasetError(text.SAMPLE_OR_ZIP)
+                if sample:
+                    template = template or samples.find_sample(str(sample)).template
+                    dataset = samples.read_sample(str(sample))
+                else:
+                    dataset = read_zip(archive)
+                settings = TeachSettings.parse(
+                    template or session.template,
+                    n_ctx,
+                    text.KINDS[bool(class_specific)],
+                    position if position in POSITIONS else str(position),
+                    init, shots, preset, steps, learning_rate, kgcoop_weight, seed,
+                )
+                dataset, n_held_out = split_held_out(dataset, seed=settings.seed)
+                check_trainable(dataset)
+                for event in learn(session, dataset, settings):
+                    if isinstance(event, Progress):
+                        yield {
+                            "status": "running", "message": event.sentence, "share": event.share
+                        }, None
+                taught = session.current
+                assert taught is not None
+                verdict = taught.verdict
+                last = taught.prompt.history[-1]
+                yield {
+                    "status": "done",
+                    "message": taught.ending,
+                    "verdict": verdict.sentence() if verdict else "",
+                    "backbone": taught.prompt.backbone,
+                    "class_names": list(taught.prompt.class_names),
+                    "n_test": verdict.n_test if verdict else 0,
+                    "n_held_out": n_held_out,
+                    "zero_shot_accuracy": taught.hand_accuracy,
+                    "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
+                    "train_accuracy": last["train_accuracy"],
+                    "steps": last["step"],
+                }, str(taught.file)
+            except Exception as error:
+                yield {"status": "error", "message": sentence_for(error)}, None
+
+    def predict(prompt, picture) -> dict[str, Any]:
+        """Probabilities of a saved prompt and of its hand-crafted words for one picture."""
+        with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
+            try:
+                if not prompt or not picture:
+                    raise UserError(text.PROMPT_AND_PICTURE)
+                session = new_session(folder)
+                taught = load(session, prompt)
+                source = Picture(Path(picture).name, Path(picture))
+                tried = try_pictures(session, [source], taught.template)
+            except Exception as error:
+                return {"status": "error", "message": sentence_for(error)}
+        assert tried.learned is not None
+        return {
+            "status": "done",
+            "learned": dict(zip(tried.class_names, tried.learned[0].tolist(), strict=True)),
+            "words": dict(zip(tried.class_names, tried.words[0].tolist(), strict=True)),
+        }
+
+    settings = [
+        template, n_ctx, class_specific, position, init, shots, preset, steps, rate, pull, seed
+    ]
+    trigger.click(models, None, answer, api_name="models")
+    trigger.click(
+        teach,
+        [sample, archive, *settings],
+        [answer, saved],
+        concurrency_id=TRAINING,
+        concurrency_limit=TRAINING_LIMIT,
+        api_name="teach",
+    )
+    trigger.click(
+        predict,
+        [prompt, picture],
+        answer,
+        concurrency_id="looking",
+        concurrency_limit=LOOKING_LIMIT,
+        api_name="predict",
+    )

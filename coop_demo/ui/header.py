@@ -1,0 +1,157 @@
+"""The header: who we are, and which model is in use."""
+
+import io
+
+import gradio as gr
+import tqdm
+
+from coop_demo.backbones.catalog import fetch, find, is_local, list_models
+from coop_demo.errors import UserError
+from coop_demo.runtime import shared_backbone
+from coop_demo.ui import pieces, text
+from coop_demo.ui.handlers import forgiving, sentence_for, warn
+from coop_demo.ui.session import Session
+from coop_demo.ui.shell import Refresh, Shell
+
+
+def build(shell: Shell) -> None:
+    store = shell.store
+    with gr.Row(elem_classes="cs-header", equal_height=False):
+        with gr.Column(scale=3, min_width=280):
+            gr.HTML(pieces.brand(text.APP_NAME, text.PROMISE), padding=False)
+        with gr.Column(scale=2, min_width=280, elem_classes="cs-model"):
+            with gr.Row(elem_classes="cs-model-row"):
+                chosen = gr.Dropdown(
+                    _choices(store.default_backbone),
+                    value=store.default_backbone,
+                    label=text.MODEL_LABEL,
+                    interactive=True,
+                    filterable=False,
+                    scale=4,
+                    elem_id="model",
+                )
+                fetch_button = gr.Button(
+                    text.FETCH, variant="primary", visible=False, scale=1, min_width=110
+                )
+            status = gr.HTML(padding=False, elem_id="model-status")
+            with gr.Accordion(text.ALL_MODELS, open=False):
+                table = gr.HTML(padding=False)
+
+    def view(session: Session, sentence: str = "", *, offered: str = "") -> list:
+        """Dropdown, status, Fetch button and table. `offered` is chosen but not here yet."""
+        entry = find(offered) if offered else None
+        return [
+            gr.update(
+                choices=_choices(store.default_backbone), value=offered or session.backbone
+            ),
+            pieces.hint(sentence or text.in_use(title_of(session.backbone))),
+            gr.update(
+                visible=bool(offered),
+                value=text.fetch_button(entry.download_mb) if entry else text.FETCH,
+            ),
+            pieces.model_table(_rows()),
+        ]
+
+    @forgiving
+    def refresh(key: str) -> list:
+        return view(store.get(key))
+
+    @forgiving
+    def choose(key: str, name: str) -> list:
+        session = store.get(key)
+        if name != store.default_backbone and find(name) is None:
+            raise UserError(text.unknown_model(str(name)))
+        if not is_local(name):
+            sentence = text.not_here_yet(title_of(name), title_of(session.backbone))
+            return view(session, sentence, offered=name)
+        return _switch(session, name)
+
+    @forgiving
+    def fetch_chosen(key: str, name: str, progress=gr.Progress()) -> list:  # noqa: B008
+        session = store.get(key)
+        entry = find(name)
+        if entry is None:
+            raise UserError(text.unknown_model(str(name)))
+        try:
+            progress(0.0, desc=text.fetching(entry.title))
+            fetch(entry.name, tqdm_class=_bar_class(progress))
+        except Exception as error:
+            sentence = sentence_for(error)
+            warn(sentence)
+            return view(session, sentence, offered=entry.name)
+        return _switch(session, entry.name)
+
+    def _switch(session: Session, name: str) -> list:
+        try:
+            shared_backbone(name)
+        except UserError as error:
+            warn(str(error))
+            return view(session, str(error))
+        session.backbone = name
+        return view(session)
+
+    outputs = [chosen, status, fetch_button, table]
+    events = [
+        chosen.input(choose, [shell.key, chosen], outputs, api_visibility="private"),
+        fetch_button.click(
+            fetch_chosen,
+            [shell.key, chosen],
+            outputs,
+            concurrency_limit=1,
+            show_progress_on=[status],
+            api_visibility="private",
+        ),
+    ]
+    shell.on_open.append(Refresh(refresh, outputs))
+    shell.model_events.extend(events)
+
+
+def title_of(name: str) -> str:
+    """A model's title in few words."""
+    entry = find(name)
+    return _first_upper(entry.title.split(":")[0]) if entry else name
+
+
+def _choices(default: str) -> list[tuple[str, str]]:
+    choices = [
+        (text.model_choice(_first_upper(m.title), m.download_mb, m.on_this_computer), m.name)
+        for m in list_models()
+    ]
+    if all(default != name for _, name in choices):
+        choices.insert(0, (default, default))  # hf-hub: or local-dir:, given at the start
+    return choices
+
+
+def _rows() -> list[tuple[str, str, str, str, str]]:
+    return [
+        (
+            _first_upper(model.title),
+            model.licence,
+            text.size(model.download_mb) if model.download_mb else text.SHIPPED,
+            text.YES if model.on_this_computer else text.NO,
+            "" if model.download_mb == 0 else model.note,
+        )
+        for model in list_models()
+    ]
+
+
+def _first_upper(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
+def _bar_class(progress: gr.Progress) -> type:
+    """A tqdm class that draws on the page what a download reports."""
+
+    class PageBar(tqdm.tqdm):
+        def __init__(self, *args, **kwargs) -> None:
+            kwargs.pop("name", None)  # huggingface_hub's own argument
+            kwargs.update(disable=False, file=io.StringIO(), mininterval=0.5)
+            super().__init__(*args, **kwargs)
+
+        def display(self, *args, **kwargs) -> bool:
+            if self.total:
+                done, total = self.n / 1e6, self.total / 1e6
+                progress(self.n / self.total, desc=f"{done:,.0f} of {total:,.0f} MB")
+            return True
+
+    return PageBar

@@ -1,0 +1,85 @@
+"""The page: header, tabs, footer, and what happens when it opens."""
+
+import logging
+import os
+
+import gradio as gr
+
+from coop_demo.errors import UserError
+from coop_demo.runtime import shared_backbone
+from coop_demo.settings import environment_backbone
+from coop_demo.ui import api, header, pieces, teach, text
+from coop_demo.ui.handlers import forgiving
+from coop_demo.ui.session import SessionStore
+from coop_demo.ui.shell import Shell
+
+log = logging.getLogger(__name__)
+
+TABS = (teach.build,)  # one module a tab, each with `build(shell)`
+
+_CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
+
+
+def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.Blocks:
+    """The whole page, not launched yet.
+
+    Args:
+        backbone: the model everybody starts with; COOP_DEMO_BACKBONE or the built-in one if empty.
+        store: where sessions live; a new one when None.
+    """
+    name = backbone or environment_backbone()
+    store = store or SessionStore(name)
+    if os.environ.get("SPACES_ZERO_GPU"):
+        shared_backbone(name)  # ZeroGPU moves to the GPU only what was loaded before its jobs
+    with gr.Blocks(
+        title=text.APP_NAME,
+        fill_width=True,
+        analytics_enabled=False,
+        delete_cache=(_CLEAN_EVERY, _CLEAN_AGE),
+    ) as page:
+        shell = Shell(store, gr.BrowserState(None, storage_key="coop-studio"))
+        header.build(shell)
+        with gr.Tabs(elem_classes="cs-tabs"):
+            for build_tab in TABS:
+                build_tab(shell)
+        gr.HTML(pieces.footer(text.FOOTER))
+        api.build(shell)
+        _wire_opening(page, shell)
+    page.queue(max_size=2_000, default_concurrency_limit=8)
+    return page
+
+
+def _wire_opening(page: gr.Blocks, shell: Shell) -> None:
+    @forgiving
+    def open_session(key: str | None) -> str:
+        return shell.store.open(key).key
+
+    event = page.load(
+        open_session, shell.key, shell.key, show_progress="hidden", api_visibility="private"
+    )
+    for refresh in shell.on_open:
+        event = event.then(
+            forgiving(refresh.handler),
+            shell.key,
+            refresh.outputs,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    for changed in shell.model_events:
+        for refresh in shell.on_model:
+            changed = changed.then(
+                forgiving(refresh.handler),
+                shell.key,
+                refresh.outputs,
+                show_progress="hidden",
+                api_visibility="private",
+            )
+
+    def warm_up() -> None:
+        try:
+            shared_backbone(shell.store.default_backbone)
+        except UserError as error:
+            log.warning("%s", error)  # said again to whoever needs the model
+
+    event.then(warm_up, show_progress="hidden", api_visibility="private", concurrency_limit=1)

@@ -1,0 +1,160 @@
+"""Small pieces of HTML the tabs share. Whatever a person wrote is escaped here."""
+
+from collections.abc import Sequence
+from html import escape
+
+import torch
+from torch import Tensor
+
+from coop_demo.ui import text
+from coop_demo.ui.verdict import LUCK, Verdict
+
+
+def step_head(number: int, title: str, lead: str) -> str:
+    """The head of one of the three columns."""
+    return (
+        f'<div class="cs-step"><span class="cs-step-number" aria-hidden="true">{number}</span>'
+        f"<div><h2>{escape(title)}</h2><p>{escape(lead)}</p></div></div>"
+    )
+
+
+def hint(sentence: str) -> str:
+    return f'<p class="cs-hint">{escape(sentence)}</p>' if sentence else ""
+
+
+def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6) -> str:
+    """Problems, then remarks, one line each; the rest is counted."""
+    lines = [("problem", line) for line in problems] + [("remark", line) for line in remarks]
+    if not lines:
+        return ""
+    items = [f'<li class="cs-{kind}">{escape(line)}</li>' for kind, line in lines[:most]]
+    if len(lines) > most:
+        items.append(f'<li class="cs-remark">And {len(lines) - most} more.</li>')
+    return f'<ul class="cs-notes">{"".join(items)}</ul>'
+
+
+def facts(source: str, sentence: str) -> str:
+    """Where the pictures came from, and how many there are."""
+    head = f"<b>{escape(source)}.</b> " if source else ""
+    return f'<p class="cs-facts">{head}{escape(sentence)}</p>'
+
+
+def progress(sentence: str, share: float | None = None) -> str:
+    """A sentence with a bar under it; no bar without a share (0 to 1)."""
+    bar = ""
+    if share is not None:
+        percent = round(100 * min(max(share, 0.0), 1.0))
+        bar = (
+            f'<div class="cs-track" role="progressbar" aria-label="Training" aria-valuemin="0" '
+            f'aria-valuemax="100" aria-valuenow="{percent}">'
+            f'<div class="cs-fill" style="width:{percent}%"></div></div>'
+        )
+    return f'<div class="cs-progress"><p>{escape(sentence)}</p>{bar}</div>'
+
+
+def scoreboard(verdict: Verdict | None, ending: str) -> str:
+    """Both accuracies in the same size of type, and the verdict as a sentence."""
+    if verdict is None:
+        return f'<div class="cs-result"><p>{escape(ending)}</p></div>' if ending else ""
+    n = max(verdict.n_test, 1)
+    ahead = verdict.learned_right - verdict.words_right
+    sure = verdict.p_value < LUCK
+    winner = ("learned" if ahead > 0 else "words") if sure and ahead else "nobody"
+
+    def cell(kind: str, title: str, right: int) -> str:
+        return (
+            f'<div class="cs-score cs-{kind}"><span>{escape(title)}</span>'
+            f"<strong>{100 * right / n:.0f}<small>%</small></strong>"
+            f"<span>{right} of {verdict.n_test}</span></div>"
+        )
+
+    return (
+        f'<div class="cs-result cs-won-by-{winner}"><div class="cs-scores">'
+        f"{cell('learned', text.LEARNED, verdict.learned_right)}"
+        f"{cell('words', text.WORDS, verdict.words_right)}</div>"
+        f'<p class="cs-verdict">{escape(verdict.sentence())}</p>'
+        f'<p class="cs-ending">{escape(ending)}</p></div>'
+    )
+
+
+def bars(
+    title: str, kind: str, names: Sequence[str], shares: Tensor | None, *, empty: str, most: int = 5
+) -> str:
+    """A list of classes with bars, the likeliest first.
+
+    Shape: shares (C,) probabilities, or None while there is nothing to show.
+    """
+    head = f'<div class="cs-bars cs-{kind}"><h3>{escape(title)}</h3>'
+    if shares is None:
+        return f'{head}<p class="cs-hint">{escape(empty)}</p></div>'
+    top = torch.argsort(shares, descending=True, stable=True)[:most].tolist()
+    rows = []
+    for index in top:
+        percent = 100 * float(shares[index])
+        rows.append(
+            f'<li><span class="cs-bar-name" title="{escape(names[index])}">{escape(names[index])}'
+            f'</span><span class="cs-bar-value">{percent:.0f} %</span>'
+            f'<span class="cs-track" aria-hidden="true"><span class="cs-fill" '
+            f'style="width:{percent:.1f}%"></span></span></li>'
+        )
+    rest = len(names) - len(top)
+    more = f'<p class="cs-hint">and {rest} more</p>' if rest > 0 else ""
+    return f'{head}<ol>{"".join(rows)}</ol>{more}</div>'
+
+
+def pair(left: str, right: str) -> str:
+    return f'<div class="cs-pair">{left}{right}</div>'
+
+
+def sample_card(title: str, description: str, pictures: Sequence[str]) -> str:
+    images = "".join(f'<img src="{uri}" alt="" loading="lazy">' for uri in pictures)
+    return (
+        f'<div class="cs-sample"><div class="cs-strip">{images}</div>'
+        f"<p><b>{escape(title)}</b> {escape(description)}</p></div>"
+    )
+
+
+def class_table(rows: Sequence[tuple[str, int, int]]) -> str:
+    """Overview of a set with more classes than the page has rows: name, pictures, test pictures."""
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{n}</td><td>{n_test or '–'}</td></tr>"
+        for name, n, n_test in rows
+    )
+    return (
+        '<div class="cs-table" tabindex="0" role="region" aria-label="Classes"><table><thead><tr>'
+        "<th scope='col'>Class</th><th scope='col'>To learn from</th><th scope='col'>To test</th>"
+        f"</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def brand(name: str, promise: str) -> str:
+    """The header's left side: our mark (context vectors before a name), name and promise."""
+    mark = (
+        '<svg viewBox="0 0 44 44" width="44" height="44" aria-hidden="true">'
+        '<rect x="1" y="1" width="42" height="42" rx="11" class="cs-mark-back"/>'
+        '<rect x="9" y="13" width="5" height="18" rx="2.5" class="cs-mark-learned"/>'
+        '<rect x="17" y="9" width="5" height="26" rx="2.5" class="cs-mark-learned"/>'
+        '<rect x="25" y="16" width="5" height="12" rx="2.5" class="cs-mark-learned"/>'
+        '<circle cx="35" cy="22" r="3.5" class="cs-mark-words"/></svg>'
+    )
+    words = f"<h1>{escape(name)}</h1><p>{escape(promise)}</p>"
+    return f'<div class="cs-brand">{mark}<div>{words}</div></div>'
+
+
+def footer(sentence: str) -> str:
+    return f'<footer class="cs-footer"><p>{escape(sentence)}</p></footer>'
+
+
+def model_table(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+    """The list of models: name, licence, size, whether it is here, a note."""
+    body = "".join(
+        f"<tr><th scope='row'>{escape(title)}</th><td>{escape(licence)}</td><td>{escape(size)}</td>"
+        f"<td>{escape(here)}</td><td>{escape(note)}</td></tr>"
+        for title, licence, size, here, note in rows
+    )
+    return (
+        '<div class="cs-table" tabindex="0" role="region" aria-label="Models"><table><thead><tr>'
+        "<th scope='col'>Model</th><th scope='col'>Licence</th><th scope='col'>Size</th>"
+        f"<th scope='col'>Here?</th><th scope='col'>Note</th></tr></thead><tbody>{body}</tbody>"
+        "</table></div>"
+    )

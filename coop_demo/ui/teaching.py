@@ -1,0 +1,424 @@
+"""What the Teach tab and the page's endpoints do with the core, without any component.
+
+Everything that computes with the model is a `gpu_job`, so that it runs on ZeroGPU too; elsewhere
+that changes nothing. Their arguments and results are small and can be pickled.
+"""
+
+import contextlib
+import csv
+import io
+import math
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
+from coop_demo.charts import CurvePoint
+from coop_demo.datasets import Dataset, Picture
+from coop_demo.errors import PromptError, UserError
+from coop_demo.prompts.checkpoint import load_prompt, save_prompt
+from coop_demo.prompts.learner import POSITIONS, PromptConfig
+from coop_demo.prompts.teaching import TeachResult, teach, train_config_for
+from coop_demo.prompts.templates import class_weights, fill, probabilities
+from coop_demo.prompts.training import LearnedPrompt, TrainConfig, TrainEvent
+from coop_demo.runtime import gpu_job, shared_backbone
+from coop_demo.ui import text
+from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.verdict import Verdict, compare
+
+MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
+MAX_SHOTS_PAGE = 64
+MAX_PICTURES_TO_TRY = 1_000
+_GPU_SECONDS = 60
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TeachSettings:
+    """The settings of the Train column, checked."""
+
+    template: str
+    prompt: PromptConfig
+    shots: int
+    preset: str
+    seed: int
+    steps: int | None  # None: the preset's own
+    learning_rate: float | None
+    kgcoop_weight: float
+
+    @classmethod
+    def parse(
+        cls,
+        template: Any,
+        n_ctx: Any,
+        kind: Any,
+        position: Any,
+        init: Any,
+        shots: Any,
+        preset: Any,
+        steps: Any,
+        learning_rate: Any,
+        kgcoop_weight: Any,
+        seed: Any,
+    ) -> "TeachSettings":
+        """Read what the page (or anybody's raw request) sent.
+
+        Raises:
+            PromptError: a value is missing, of the wrong kind or out of range.
+        """
+        if kind not in text.KINDS:
+            raise PromptError(text.choose_one(text.KIND_LABEL, kind, text.KINDS))
+        if position not in POSITIONS:
+            raise PromptError(text.choose_one(text.POSITION_LABEL, position, POSITIONS))
+        if preset not in text.PRESETS:
+            raise PromptError(text.choose_one(text.PRESET_LABEL, preset, text.PRESETS))
+        settings = cls(
+            template=str(template or "").strip(),
+            prompt=PromptConfig(
+                n_ctx=_whole(n_ctx, text.N_CTX_LABEL, 1, 32),
+                class_specific=kind == text.KINDS[1],
+                position=position,
+                init=str(init or "").strip()[:500],
+            ),
+            shots=_whole(shots, text.SHOTS_LABEL, 1, MAX_SHOTS_PAGE),
+            preset=preset,
+            seed=_whole(seed, text.SEED_LABEL, 0, 2**31 - 1),
+            steps=None if steps in (None, "") else _whole(steps, text.STEPS_LABEL, 1, 10**9),
+            learning_rate=None
+            if learning_rate in (None, "")
+            else _number(learning_rate, text.RATE_LABEL),
+            kgcoop_weight=_number(kgcoop_weight or 0, text.PULL_LABEL),
+        )
+        fill(settings.template, "thing")  # raises when there is no {}
+        if len(settings.template) > 300:
+            raise PromptError(text.TEMPLATE_TOO_LONG)
+        if settings.steps is not None and settings.steps > MAX_STEPS_PAGE:
+            raise PromptError(text.too_many_steps(settings.steps, MAX_STEPS_PAGE))
+        settings.train_config(1)  # raises when a number is out of range
+        return settings
+
+    def train_config(self, n_train: int) -> TrainConfig:
+        return train_config_for(self.preset, self.shots, n_train, seed=self.seed, **self.overrides)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        return {
+            "template": self.template,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "kgcoop_weight": self.kgcoop_weight,
+        }
+
+
+def _number(value: Any, label: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise PromptError(text.not_a_number(label)) from error
+    if not math.isfinite(number):
+        raise PromptError(text.not_a_number(label))
+    return number
+
+
+def _whole(value: Any, label: str, low: int, high: int) -> int:
+    number = _number(value, label)
+    if number != int(number) or not low <= number <= high:
+        raise PromptError(text.out_of_range(label, number, low, high))
+    return int(number)
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the page shows while a prompt is learned; `share` is 0 to 1, or None."""
+
+    sentence: str
+    share: float | None
+    points: tuple[CurvePoint, ...] = ()
+    hand_accuracy: float | None = None
+    total_steps: int = 0
+
+
+def learn(
+    session: Session, dataset: Dataset, settings: TeachSettings
+) -> Iterator[Progress | Taught]:
+    """Train a prompt for a session; progress a few times a second, the result last.
+
+    `session.stop` ends it after the step at hand with the best prompt so far. When it is closed
+    from outside (the page was left), that prompt is kept in the session just the same.
+
+    Args:
+        dataset: with a test part; see `Session.split`.
+
+    Raises:
+        UserError: the set or a setting cannot be used, or nothing was learned before the stop.
+    """
+    backbone = session.backbone
+    points: list[CurvePoint] = []
+    last: TrainEvent | None = None
+    best: LearnedPrompt | None = None
+    measured_at = 0
+    result: TeachResult | None = None
+    shown_at = 0.0
+    done = False
+
+    def ended() -> Taught:
+        assert best is not None
+        if result is not None and result.status == "finished":
+            ending = text.finished(result.steps, result.seconds_encoding + result.seconds_training)
+        elif last is not None and last.status == "diverged":
+            ending = last.message
+        else:
+            assert last is not None
+            ending = text.stopped(last.step, last.total_steps, measured_at)
+        return keep(session, backbone, best, settings.template, dataset, ending)
+
+    try:
+        with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
+            for event in events:
+                if session.stop.is_set():
+                    break
+                now = time.monotonic()
+                if isinstance(event, EncodeEvent):
+                    if now - shown_at > 0.3:
+                        shown_at = now
+                        share = event.done / max(event.total, 1)
+                        sentence = text.encoding(event.done, event.total, event.seconds_left)
+                        yield Progress(sentence, share)
+                    continue
+                if isinstance(event, TeachResult):
+                    result = event
+                    continue
+                last = event
+                if event.prompt is not None:
+                    best, measured_at = event.prompt, event.step
+                points.append(
+                    CurvePoint(
+                        event.step, event.loss, event.train_accuracy, event.held_out_accuracy
+                    )
+                )
+                if now - shown_at > 0.4:
+                    shown_at = now
+                    yield Progress(
+                        text.step(event.step, event.total_steps, event.seconds_left),
+                        event.step / event.total_steps,
+                        tuple(points),
+                        event.hand_crafted_accuracy,
+                        event.total_steps,
+                    )
+        done = True
+        if best is None:
+            raise UserError(
+                text.stopped_too_early(last.step) if last else text.STOPPED_BEFORE_TRAINING
+            )
+        yield ended()
+    finally:
+        if not done and best is not None:
+            ended()
+
+
+def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings) -> int:
+    return min(_GPU_SECONDS, 20 + settings.train_config(len(dataset.train)).steps // 20)
+
+
+@gpu_job(duration=_gpu_seconds)
+def _teach_events(
+    backbone: str, dataset: Dataset, settings: TeachSettings
+) -> Iterator[EncodeEvent | TrainEvent | TeachResult]:
+    config = settings.train_config(len(dataset.train))
+    if config.steps > MAX_STEPS_PAGE:
+        raise PromptError(text.too_many_steps(config.steps, MAX_STEPS_PAGE))
+    yield from teach(
+        shared_backbone(backbone),
+        dataset,
+        shots=settings.shots,
+        seed=settings.seed,
+        preset=settings.preset,  # type: ignore[arg-type]
+        prompt_config=settings.prompt,
+        **settings.overrides,
+    )
+
+
+def keep(
+    session: Session,
+    backbone: str,
+    prompt: LearnedPrompt,
+    template: str,
+    dataset: Dataset | None,
+    ending: str,
+) -> Taught:
+    """Measure a prompt beside the words, save it as a file, and make it the session's own."""
+    hand_weights, verdict = _measure(
+        backbone, prompt.class_names, prompt.class_weights, template, dataset
+    )
+    taught = Taught(
+        prompt=prompt,
+        template=template,
+        hand_weights=hand_weights,
+        hand_accuracy=verdict.words_right / verdict.n_test if verdict else None,
+        verdict=verdict,
+        ending=ending,
+        dataset=dataset,
+    )
+    name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.name if dataset else 'loaded'}-{backbone}".lower())
+    path = session.folder / f"prompt-{name.strip('-')[:60]}.safetensors"
+    taught = replace(taught, file=save_prompt(prompt, path))
+    with session.lock:
+        session.taught[backbone] = taught
+    return taught
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _measure(
+    backbone: str,
+    class_names: Sequence[str],
+    learned: Tensor,
+    template: str,
+    dataset: Dataset | None,
+) -> tuple[Tensor, Verdict | None]:
+    """Hand-crafted class weights (C, d), and both prompts' score on the test part."""
+    model = shared_backbone(backbone)
+    hand = class_weights(model, class_names, [template]).float().cpu()
+    if dataset is None or not dataset.test:
+        return hand, None
+    encoded = _encode(backbone, [item.picture for item in dataset.test])
+    features = encoded.features[0]
+    if not len(features):
+        return hand, None
+    labels = torch.tensor([dataset.test[i].label for i in encoded.kept])
+    verdict = compare(
+        (features @ learned.T).argmax(-1), (features @ hand.T).argmax(-1), labels, template
+    )
+    return hand, verdict
+
+
+def _encode(backbone: str, pictures: Sequence[Picture]) -> EncodedPictures:
+    *_, encoded = encode_pictures(shared_backbone(backbone), list(pictures))
+    assert isinstance(encoded, EncodedPictures)
+    return encoded
+
+
+def load(session: Session, path: str | Path) -> Taught:
+    """Make a saved prompt the session's own; what was there before stays if that fails.
+
+    Raises:
+        PromptError: the file cannot be used; the message says why.
+    """
+    backbone = session.backbone
+    prompt = load_prompt(path, shared_backbone(backbone))
+    ending = text.loaded(Path(path).name, len(prompt.class_names), backbone)
+    return keep(session, backbone, prompt, prompt.train_config.template, None, ending)
+
+
+# --- trying --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What both prompts say about pictures.
+
+    Shape: learned and words (K, C) probabilities; learned is None while nothing was learned.
+    """
+
+    class_names: tuple[str, ...]
+    pictures: tuple[str, ...]  # names, K
+    learned: Tensor | None
+    words: Tensor
+    problems: tuple[str, ...] = ()
+
+
+def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -> Tried:
+    """Probabilities of both prompts for some pictures.
+
+    Before anything was learned, only the words are asked, about the classes named on the page.
+
+    Raises:
+        UserError: there are no class names to choose from, or none of the pictures can be read.
+    """
+    taught = session.current
+    if taught is not None:
+        names, hand, learned = (
+            taught.prompt.class_names,
+            taught.hand_weights,
+            taught.prompt.class_weights,
+        )
+    else:
+        names, hand, learned = tuple(session.named_classes()), None, None
+        if len(names) < 2:
+            raise UserError(text.TRY_NOTHING_TO_TELL)
+    return _try(session.backbone, pictures, names, learned, hand, template)
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _try(
+    backbone: str,
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    learned: Tensor | None,
+    hand: Tensor | None,
+    template: str,
+) -> Tried:
+    model = shared_backbone(backbone)
+    if hand is None:
+        hand = class_weights(model, names, [template]).float().cpu()
+    encoded = _encode(backbone, pictures)
+    if not encoded.kept:
+        raise UserError(encoded.problems[0] if encoded.problems else text.NO_TRY_PICTURES)
+    features = encoded.features[0]
+    return Tried(
+        class_names=tuple(names),
+        pictures=tuple(pictures[i].name for i in encoded.kept),
+        learned=None
+        if learned is None
+        else probabilities(features, learned, model.logit_scale),
+        words=probabilities(features, hand, model.logit_scale),
+        problems=encoded.problems,
+    )
+
+
+def table_rows(tried: Tried) -> list[list[str | float]]:
+    """One row a picture: its name, the learned prompt's answer and percent, the words' ones."""
+    rows: list[list[str | float]] = []
+    for index, name in enumerate(tried.pictures):
+        row: list[str | float] = [name]
+        for shares in (tried.learned, tried.words):
+            if shares is None:
+                row += ["–", ""]
+            else:
+                best = int(shares[index].argmax())
+                row += [tried.class_names[best], round(100 * float(shares[index, best]), 1)]
+        rows.append(row)
+    return rows
+
+
+def as_csv(tried: Tried) -> str:
+    """Every probability of both prompts. Names that a spreadsheet would run are quoted."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    header = ["picture", "learned", "words"]
+    header += [f"{kind}: {name}" for kind in ("learned", "words") for name in tried.class_names]
+    writer.writerow([_harmless(cell) for cell in header])
+    for index, row in enumerate(table_rows(tried)):
+        shares = [
+            [""] * len(tried.class_names)
+            if table is None
+            else [f"{float(share):.6f}" for share in table[index]]
+            for table in (tried.learned, tried.words)
+        ]
+        writer.writerow([*(_harmless(str(row[i])) for i in (0, 1, 3)), *shares[0], *shares[1]])
+    return buffer.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    # a cell that begins like this is a formula to a spreadsheet, and the names are anybody's
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

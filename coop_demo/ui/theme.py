@@ -1,0 +1,128 @@
+"""The look of the page: gradio's theme with our colours, and our own style sheet on top.
+
+Teal is always what was learned, ochre always what a person wrote: in bars, curves and scores. Only
+fonts of the computer are used, so the page asks nothing of another host.
+"""
+
+import gradio as gr
+
+from coop_demo.settings import ASSETS_DIR, LIMITS
+
+STYLE_SHEET = ASSETS_DIR / "style.css"
+LEARNED_COLOUR = "#0f766e"
+LEARNED_LIGHT_COLOUR = "#5eaaa2"  # the same thing on its training pictures
+WORDS_COLOUR = "#b45309"
+
+_SANS = ("ui-sans-serif", "system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif")
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+# A browser gives the files of a chosen folder without their folders. The page's name for them
+# carries the folders along; `datasets` learns from it which class a picture belongs to.
+FOLDER_MARK = "--in--"
+_HEAD = f"""
+<meta name="color-scheme" content="light dark">
+<script>
+document.addEventListener("change", (event) => {{
+  const input = event.target;
+  if (!(input instanceof HTMLInputElement) || !input.webkitdirectory || !input.files) return;
+  const renamed = new DataTransfer();
+  for (const file of input.files) {{
+    const path = file.webkitRelativePath || file.name;
+    if (!/\\.(jpe?g|jfif|png|webp|bmp|tiff?|gif|hei[cf]|avif|csv)$/i.test(path)) continue;
+    renamed.items.add(new File([file], path.split("/").join("{FOLDER_MARK}"), {{type: file.type}}));
+  }}
+  input.files = renamed.files;
+}}, true);
+</script>
+"""
+
+
+def theme() -> gr.themes.Base:
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        secondary_hue=gr.themes.colors.amber,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_md,
+        font=_SANS,
+        font_mono=_MONO,
+    ).set(
+        body_background_fill="#f7f5f0",
+        body_background_fill_dark="#171614",
+        body_text_color="#292522",
+        body_text_color_dark="#ece8e1",
+        body_text_color_subdued="#6a625a",
+        body_text_color_subdued_dark="#aaa196",
+        background_fill_primary="#fffefb",
+        background_fill_primary_dark="#211f1c",
+        background_fill_secondary="#f3f0e9",
+        background_fill_secondary_dark="#2a2724",
+        border_color_primary="#e3ddd2",
+        border_color_primary_dark="#3b3733",
+        block_background_fill="#fffefb",
+        block_background_fill_dark="#211f1c",
+        block_border_width="1px",
+        block_shadow="none",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_label_border_width="0px",
+        block_label_text_color="#6a625a",
+        block_label_text_color_dark="#aaa196",
+        block_title_text_weight="500",
+        block_title_text_color="#4a443e",
+        block_title_text_color_dark="#cfc8bd",
+        block_info_text_color="#6a625a",
+        block_info_text_color_dark="#aaa196",
+        input_background_fill="#ffffff",
+        input_background_fill_dark="#191816",
+        input_border_color="#d9d2c5",
+        input_border_color_dark="#47423c",
+        input_border_color_focus="#0f766e",
+        input_border_color_focus_dark="#2dd4bf",
+        button_primary_background_fill="#0f766e",
+        button_primary_background_fill_hover="#115e59",
+        button_primary_background_fill_dark="#0f766e",
+        button_primary_background_fill_hover_dark="#0d8a80",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#ffffff",
+        button_secondary_background_fill="#ece7dc",
+        button_secondary_background_fill_hover="#e2dbcd",
+        button_secondary_background_fill_dark="#35312d",
+        button_secondary_background_fill_hover_dark="#423d38",
+        button_secondary_text_color="#292522",
+        button_secondary_text_color_dark="#ece8e1",
+        button_secondary_border_color="transparent",
+        button_large_radius="10px",
+        button_medium_radius="10px",
+        button_small_radius="8px",
+        slider_color="#0f766e",
+        slider_color_dark="#2dd4bf",
+        checkbox_background_color_selected="#0f766e",
+        checkbox_background_color_selected_dark="#0f766e",
+        checkbox_label_background_fill_selected="#d9ebe7",
+        checkbox_label_background_fill_selected_dark="#17403c",
+        checkbox_label_text_color_selected="#134e4a",
+        checkbox_label_text_color_selected_dark="#ccefe9",
+        link_text_color="#0f766e",
+        link_text_color_dark="#5fd6c8",
+        color_accent_soft="#e3f0ed",
+        color_accent_soft_dark="#17403c",
+    )
+
+
+def launch_options() -> dict:
+    """What `Blocks.launch` is given besides host and port: the look, and a small surface."""
+    return {
+        "theme": theme(),
+        "css_paths": [STYLE_SHEET],
+        "head": _HEAD,
+        "footer_links": ["api", "settings"],
+        "max_file_size": LIMITS.max_upload,
+        "allowed_paths": [],
+        "show_error": False,  # an unexpected error goes to the log, not to the page
+        "enable_monitoring": False,
+        "run_history": False,
+        "ssr_mode": False,
+        "strict_cors": True,
+        "share": False,
+        "state_session_capacity": 200,
+    }

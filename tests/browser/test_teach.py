@@ -1,0 +1,219 @@
+"""The Teach tab as a person uses it, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from opening import open_page
+from playwright.sync_api import Page, expect
+
+
+def show_classes(page: Page, pictures: dict[str, list[str]]) -> None:
+    for number, (name, files) in enumerate(pictures.items(), start=1):
+        page.get_by_label(f"Class {number}", exact=True).fill(name)
+        page.locator(f"#pictures-{number} input[type=file]").first.set_input_files(files)
+        expect(page.locator("#class-rows")).to_contain_text(f"{len(files)} pictures")
+
+
+def set_steps(page: Page, steps: int) -> None:
+    field = page.get_by_label("Steps", exact=True)
+    if not field.is_visible():
+        page.get_by_role("button", name="Settings", exact=True).click()
+    field.fill(str(steps))
+    field.blur()
+
+
+def train(page: Page) -> None:
+    page.get_by_role("button", name="Train", exact=True).click()
+
+
+def try_picture(page: Page, file: str) -> None:
+    page.locator("#try-picture input[type=file]").first.set_input_files(file)
+
+
+def first_answer(page: Page, kind: str):
+    return page.locator(f"#bars .cs-bars.cs-{kind} li").first
+
+
+def test_upload_train_stop_train_try_save_reload_load(
+    studio: Page, pictures, tmp_path: Path, app_address
+) -> None:
+    page = studio
+    show_classes(page, pictures)
+    expect(page.locator("#summary")).to_contain_text("2 classes, 16 pictures: 4 of them")
+
+    # a long training is stopped and says so
+    set_steps(page, 5000)
+    train(page)
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Step [\d,]+ of 5,000"))
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    result = page.locator("#result")
+    expect(result).to_contain_text(re.compile(r"Stopped at step [\d,]+ of 5,000"))
+    expect(result).not_to_contain_text("Completed")
+    expect(result).to_contain_text("of 4 held-out pictures")
+
+    # the prompt that was kept works
+    try_picture(page, pictures["brick"][0])
+    expect(first_answer(page, "learned")).to_contain_text("brick")
+
+    # a short one runs to its end, with curves on show
+    set_steps(page, 40)
+    train(page)
+    expect(result).to_contain_text("Completed all 40 steps")
+    expect(page.locator("#accuracy-plot")).to_be_visible()
+    expect(page.locator("#loss-plot")).to_be_visible()
+    expect(first_answer(page, "words")).to_be_visible()
+
+    # the prompt as a file
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save prompt", exact=True).click()
+    saved = tmp_path / "brick-and-sea.safetensors"
+    download.value.save_as(saved)
+    assert 1_000 < saved.stat().st_size < 500_000
+
+    # a reload brings everything back
+    open_page(page, app_address)
+    expect(page.get_by_label("Class 1", exact=True)).to_have_value("brick")
+    expect(page.get_by_label("Class 2", exact=True)).to_have_value("sea")
+    expect(page.locator("#pictures-1 img")).to_have_count(8)
+    expect(page.locator("#result")).to_contain_text("Completed all 40 steps")
+    expect(page.locator("#accuracy-plot")).to_be_visible()
+    try_picture(page, pictures["sea"][0])
+    expect(first_answer(page, "learned")).to_contain_text("sea")
+
+    # and a stranger who has only the file can use it
+    page.locator("#load input[type=file]").set_input_files(saved)
+    expect(page.locator("#result")).to_contain_text("Loaded “brick-and-sea.safetensors”: 2 classes")
+    expect(first_answer(page, "learned")).to_contain_text("sea")
+
+
+def test_two_browsers_never_see_each_other(studio: Page, browser, watch, app_address) -> None:
+    name = studio.get_by_label("Class 1", exact=True)
+    name.fill("my secret class")
+    name.blur()
+    other = browser.new_context().new_page()
+    watch.follow(other)
+    open_page(other, app_address)
+    expect(other.get_by_label("Class 1", exact=True)).to_have_value("")
+    open_page(studio, app_address)
+    expect(studio.get_by_label("Class 1", exact=True)).to_have_value("my secret class")
+    other.context.close()
+
+
+def test_bad_files_cost_only_themselves(studio: Page, pictures, tmp_path: Path) -> None:
+    page = studio
+    show_classes(page, pictures)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    page.locator("#try-picture input[type=file]").first.set_input_files(broken)
+    expect(page.locator("#bars")).to_contain_text("broken.png")
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(b"no safetensors")
+    page.locator("#load input[type=file]").set_input_files(wrong)
+    expect(page.locator("#prompt-note")).to_contain_text('"wrong.safetensors" is not a prompt')
+    not_zip = tmp_path / "not.zip"
+    not_zip.write_bytes(b"no zip")
+    page.locator("#open-zip input[type=file]").set_input_files(not_zip)
+    expect(page.get_by_text("not.zip").first).to_be_visible()
+    expect(page.get_by_label("Class 1", exact=True)).to_have_value("brick")
+    expect(page.locator("#pictures-1 img")).to_have_count(8)
+    expect(page.locator("#summary")).to_contain_text("2 classes, 16 pictures")
+
+
+def test_one_click_loads_a_sample_and_classes_come_and_go(studio: Page) -> None:
+    page = studio
+    page.locator("#sample-biscuits").click()
+    expect(page.get_by_label("Class 5", exact=True)).to_be_visible()
+    expect(page.get_by_label("The words to beat")).to_have_value("a photo of a biscuit of {}.")
+    expect(page.locator("#summary")).to_contain_text("5 classes, 80 pictures to learn from; 75")
+    first = page.get_by_label("Class 1", exact=True).input_value()
+    second = page.get_by_label("Class 2", exact=True).input_value()
+    page.get_by_role("button", name="Remove class 1", exact=True).click()
+    expect(page.get_by_label("Class 1", exact=True)).to_have_value(second)
+    assert first != second
+    expect(page.locator("#summary")).to_contain_text("4 classes")
+    page.get_by_role("button", name="Add a class", exact=True).click()
+    expect(page.get_by_label("Class 5", exact=True)).to_have_value("")
+    page.get_by_role("button", name="Start over", exact=True).click()
+    expect(page.get_by_label("Class 3", exact=True)).to_have_count(0)
+    expect(page.locator("#summary")).to_contain_text("No pictures yet")
+
+
+def test_a_folder_gives_its_classes(studio: Page, pictures, tmp_path: Path) -> None:
+    for name, files in pictures.items():
+        (tmp_path / "colours" / name).mkdir(parents=True)
+        for file in files:
+            (tmp_path / "colours" / name / Path(file).name).write_bytes(Path(file).read_bytes())
+    studio.locator("#open-folder input[type=file]").set_input_files(tmp_path / "colours")
+    expect(studio.get_by_label("Class 1", exact=True)).to_have_value("brick")
+    expect(studio.get_by_label("Class 2", exact=True)).to_have_value("sea")
+    expect(studio.locator("#summary")).to_contain_text("2 classes, 16 pictures")
+
+
+def test_many_pictures_give_a_table_and_a_csv(studio: Page, pictures, tmp_path: Path) -> None:
+    page = studio
+    for number, name in enumerate(pictures, start=1):
+        page.get_by_label(f"Class {number}", exact=True).fill(name)
+        page.get_by_label(f"Class {number}", exact=True).blur()
+    page.get_by_role("button", name="Many pictures at once", exact=True).click()
+    page.locator("#try-files input[type=file]").set_input_files(pictures["brick"][:3])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV", exact=True).click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0].startswith("picture,learned,words,learned: brick")
+    assert [line.split(",")[0] for line in lines[1:]] == [f"brick-{i}.png" for i in range(3)]
+
+
+def test_a_model_that_is_not_here_leaves_the_one_in_use(studio: Page) -> None:
+    page = studio
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name=re.compile("ViT-B/32.*not here yet")).first.click()
+    expect(page.locator("#model-status")).to_contain_text("stays in use")
+    expect(page.get_by_role("button", name="Fetch 605 MB")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1400])
+def test_nothing_scrolls_sideways(studio: Page, scheme: str, width: int, app_address) -> None:
+    page = studio
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    open_page(page, app_address)
+    page.locator("#sample-biscuits").click()
+    expect(page.get_by_label("Class 5", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
+    train_button = page.get_by_role("button", name="Train", exact=True).bounding_box()
+    assert train_button is not None
+    assert train_button["x"] >= 0
+    assert train_button["x"] + train_button["width"] <= width
+
+
+NAMELESS = """
+() => [...document.querySelectorAll('input, textarea, select, button')]
+  .filter(e => e.type !== 'file' && e.offsetParent !== null)
+  .filter(e => {
+    const byId = (e.getAttribute('aria-labelledby') || '').split(' ')
+      .map(id => document.getElementById(id)?.textContent || '').join('');
+    const label = [...(e.labels || [])].map(l => l.textContent).join('');
+    const own = e.tagName === 'BUTTON' ? e.textContent : '';
+    const image = e.querySelector('img[alt]:not([alt=""]), svg title');
+    return !(byId + label + own + (e.getAttribute('aria-label') || '') + (e.title || '')).trim()
+      && !image;
+  })
+  .map(e => e.outerHTML.slice(0, 200))
+"""
+
+
+def test_every_control_has_a_name_and_the_keyboard_reaches_train(studio: Page) -> None:
+    page = studio
+    page.get_by_role("button", name="Settings", exact=True).click()
+    assert page.evaluate(NAMELESS) == []
+    page.get_by_label("The words to beat").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Train"
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("There are no pictures")

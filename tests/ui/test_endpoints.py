@@ -1,0 +1,162 @@
+"""The named endpoints of the real app, through gradio's own client."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+
+STEPS = 12  # enough to learn two colours, few enough to be quick
+
+
+def client_for(address: str, folder: Path) -> Client:
+    return Client(address, verbose=False, download_files=str(folder))
+
+
+def teach_colours(client: Client, archive: Path, **settings) -> tuple[dict, str | None]:
+    settings = {"steps": STEPS, "shots": 4, "preset": "fast"} | settings
+    return client.predict(
+        sample="", archive=handle_file(str(archive)), api_name="/teach", **settings
+    )
+
+
+def test_models_names_every_model_with_licence_and_size(app_address, tmp_path) -> None:
+    models = client_for(app_address, tmp_path).predict(api_name="/models")
+    by_name = {model["name"]: model for model in models}
+    assert by_name["mini"]["on_this_computer"] is True
+    assert by_name["ViT-B-32"]["on_this_computer"] is False
+    assert by_name["ViT-B-32"]["download_mb"] > 100
+    assert all(model["licence"] for model in models)
+
+
+def test_a_prompt_is_taught_saved_and_used(app_address, tmp_path, colour_zip) -> None:
+    client = client_for(app_address, tmp_path)
+    answer, saved = teach_colours(client, colour_zip("two", {"brick": 8, "sea": 8}))
+    assert answer["status"] == "done", answer
+    assert answer["class_names"] == ["brick", "sea"]
+    assert answer["n_held_out"] == answer["n_test"] == 4
+    assert answer["steps"] == STEPS
+    assert answer["learned_accuracy"] == 1.0  # red and blue are told apart by any model
+    assert f"of {answer['n_test']} held-out pictures" in answer["verdict"]
+
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (48, 48), (205, 45, 40)).save(picture)
+    said = client.predict(
+        prompt=handle_file(saved), picture=handle_file(str(picture)), api_name="/predict"
+    )
+    assert said["status"] == "done"
+    assert sum(said["learned"].values()) == pytest.approx(1, abs=1e-4)
+    assert sum(said["words"].values()) == pytest.approx(1, abs=1e-4)
+    assert max(said["learned"], key=said["learned"].get) == "brick"
+
+
+def test_a_sample_set_can_be_taught_by_name(app_address, tmp_path) -> None:
+    answer, saved = client_for(app_address, tmp_path).predict(
+        sample="biscuits", archive=None, shots=2, steps=3, api_name="/teach"
+    )
+    assert answer["status"] == "done", answer
+    assert answer["n_held_out"] == 0, "the set has test pictures of its own"
+    assert answer["n_test"] == 75
+    assert saved is not None
+
+
+def test_the_same_seed_gives_the_same_prompt(app_address, tmp_path, colour_zip) -> None:
+    archive = colour_zip("seeded", {"brick": 6, "sea": 6})
+    files = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        _, saved = teach_colours(client_for(app_address, tmp_path / name), archive, seed=7)
+        assert saved is not None
+        files.append(Path(saved).read_bytes())
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"context_length": 0}, "Context length is 0"),
+        ({"context_length": 33}, "from 1 to 32"),
+        ({"steps": -3}, "Steps is -3"),
+        ({"steps": 10_000_000}, "10,000,000 steps"),
+        ({"learning_rate": -1}, "learning rate is -1"),
+        ({"shots": 0}, "Shots is 0"),
+        ({"template": "a photo"}, "has no {}"),
+        ({"preset": "magic"}, "is not among fast, paper"),
+        ({"position": "nowhere"}, "nowhere"),
+        ({"kgcoop_weight": -2}, "0 (off) or more"),
+        ({"seed": 1.5}, "Seed is 1.5"),
+    ],
+)
+def test_a_setting_out_of_range_is_one_sentence(
+    app_address, tmp_path, colour_zip, settings, part
+) -> None:
+    archive = colour_zip("settings", {"brick": 4, "sea": 4})
+    answer, saved = teach_colours(client_for(app_address, tmp_path), archive, **settings)
+    assert answer["status"] == "error"
+    assert part in answer["message"]
+    assert saved is None
+
+
+@pytest.mark.parametrize(
+    ("classes", "part"),
+    [
+        ({"brick": 4}, "is the only class"),
+        ({"brick": 4, "sea": 1}, 'Class "sea" has 1 picture'),
+    ],
+)
+def test_a_set_that_cannot_be_trained_on_is_one_sentence(
+    app_address, tmp_path, colour_zip, classes, part
+) -> None:
+    archive = colour_zip("-".join(f"{k}{v}" for k, v in classes.items()), classes)
+    answer, _ = teach_colours(client_for(app_address, tmp_path), archive)
+    assert answer["status"] == "error"
+    assert part in answer["message"]
+
+
+def test_wrong_files_are_one_sentence(app_address, tmp_path) -> None:
+    client = client_for(app_address, tmp_path)
+    fake = tmp_path / "fake.zip"
+    fake.write_bytes(b"this is no zip")
+    answer, _ = client.predict(sample="", archive=handle_file(str(fake)), api_name="/teach")
+    assert answer["status"] == "error"
+    assert "fake.zip" in answer["message"]
+
+    prompt = tmp_path / "fake.safetensors"
+    prompt.write_bytes(b"\x80\x04}q\x00.")
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    said = client.predict(
+        prompt=handle_file(str(prompt)), picture=handle_file(str(picture)), api_name="/predict"
+    )
+    assert said["status"] == "error"
+    assert "fake.safetensors" in said["message"]
+
+    answer, _ = client.predict(sample="no such set", archive=None, api_name="/teach")
+    assert "everyday" in answer["message"], "the message lists the sets there are"
+    answer, _ = client.predict(sample="", archive=None, api_name="/teach")
+    assert answer["status"] == "error"
+
+
+def test_two_people_at_once_get_what_each_gets_alone(app_address, tmp_path, colour_zip) -> None:
+    archives = {
+        "brick and sea": colour_zip("pair-a", {"brick": 6, "sea": 6}),
+        "moss and sky": colour_zip("pair-b", {"moss": 6, "sky": 6}),
+    }
+
+    def taught(name: str, where: str) -> tuple[list[str], bytes]:
+        folder = tmp_path / where / name
+        folder.mkdir(parents=True)
+        answer, saved = teach_colours(client_for(app_address, folder), archives[name])
+        assert answer["status"] == "done", answer
+        assert saved is not None
+        return answer["class_names"], Path(saved).read_bytes()
+
+    alone = {name: taught(name, "alone") for name in archives}
+    with ThreadPoolExecutor(2) as pool:
+        together = dict(
+            zip(archives, pool.map(lambda name: taught(name, "together"), archives), strict=True)
+        )
+    assert together == alone

@@ -1,0 +1,124 @@
+"""Sessions: kept under their key, apart from each other, and bounded."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from coop_demo.errors import DatasetError, UserError
+from coop_demo.ui.session import SessionStore
+
+
+@pytest.fixture
+def store() -> SessionStore:
+    return SessionStore("mini")
+
+
+def picture_file(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
+    path = folder / name
+    Image.new("RGB", (40, 30), colour).save(path)
+    return path
+
+
+def test_a_reload_brings_the_same_session_back(store, tmp_path) -> None:
+    first = store.open(None)
+    first.set_pictures(0, [picture_file(tmp_path, "a.png", (1, 2, 3))])
+    first.name_rows(["oak", "elm"])
+    again = store.open(first.key)
+    assert again is first
+    assert [row.name for row in again.rows] == ["oak", "elm"]
+
+
+def test_two_browsers_have_two_sessions(store) -> None:
+    first, second = store.open(None), store.open("someone else's guess")
+    assert first.key != second.key
+    assert first.folder != second.folder
+    assert first.key not in str(first.folder), "paths are seen by others, the key must not be"
+
+
+@pytest.mark.parametrize("key", [None, "", "unknown", 7, {"key": 1}])
+def test_an_unknown_key_is_a_sentence_not_somebodys_session(store, key) -> None:
+    store.open(None)
+    with pytest.raises(UserError, match="Reload the page"):
+        store.get(key)
+
+
+def test_only_so_many_sessions_are_kept_the_longest_unused_goes_first(tmp_path) -> None:
+    store = SessionStore("mini", capacity=2)
+    first, second = store.open(None), store.open(None)
+    store.get(first.key)
+    third = store.open(None)
+    assert len(store) == 2
+    assert store.get(first.key) is first
+    assert store.get(third.key) is third
+    assert not second.folder.exists(), "its pictures go with it"
+
+
+def test_idle_sessions_are_forgotten_but_never_one_that_trains() -> None:
+    store = SessionStore("mini", max_idle_seconds=0.01)
+    idle, busy = store.open(None), store.open(None)
+    busy.training = True
+    time.sleep(0.05)
+    store.open(None)
+    with pytest.raises(UserError):
+        store.get(idle.key)
+    assert store.get(busy.key) is busy
+
+
+def test_a_picture_survives_its_upload_and_is_known_again_by_its_thumbnail(store, tmp_path) -> None:
+    session = store.open(None)
+    upload = picture_file(tmp_path, "oak.png", (10, 90, 20))
+    session.set_pictures(0, [upload])
+    upload.unlink()
+    picture = session.rows[0].pictures[0]
+    assert picture.load().size == (40, 30)
+    thumbnail = session.thumbnail(picture)
+    session.set_pictures(1, [thumbnail])
+    assert session.rows[1].pictures == [picture]
+
+
+def test_a_broken_picture_costs_itself_only(store, tmp_path) -> None:
+    session = store.open(None)
+    good = picture_file(tmp_path, "good.png", (1, 1, 1))
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff not a picture")
+    problems = session.set_pictures(0, [good, broken, good])
+    assert len(session.rows[0].pictures) == 1
+    assert any("broken.jpg" in problem for problem in problems)
+    assert any("twice" in problem for problem in problems)
+
+
+def test_rows_have_bounds(store) -> None:
+    session = store.open(None)
+    for _ in range(8):
+        session.add_row()
+    with pytest.raises(UserError, match="up to 10"):
+        session.add_row()
+    for index in (-1, 10, 99):
+        with pytest.raises(UserError):
+            session.remove_row(index)
+    for _ in range(10):
+        session.remove_row(0)
+    assert len(session.rows) == 2
+
+
+def test_double_and_missing_names_are_said(store, tmp_path) -> None:
+    session = store.open(None)
+    for index, colour in enumerate([(255, 0, 0), (0, 0, 255)]):
+        files = [
+            picture_file(tmp_path, f"{index}-{i}.png", (*colour[:2], colour[2] // 2 + i))
+            for i in range(3)
+        ]
+        session.set_pictures(index, files)
+    session.name_rows(["oak", "Oak"])
+    with pytest.raises(DatasetError, match="Two classes are called"):
+        session.split(1)
+    session.name_rows(["oak", ""])
+    with pytest.raises(DatasetError, match="no name"):
+        session.split(1)
+    session.name_rows(["oak", "elm"])
+    dataset, n_held_out = session.split(1)
+    assert n_held_out == len(dataset.test) == 2

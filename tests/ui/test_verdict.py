@@ -1,0 +1,61 @@
+"""What the page says about who won."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from coop_demo.ui import pieces
+from coop_demo.ui.verdict import compare
+
+TEMPLATE = "a photo of a {}."
+
+
+def verdict(learned_right: int, words_right: int, n: int):
+    """The first so many are right in each, so the disagreements are all on one side."""
+    labels = torch.zeros(n, dtype=torch.long)
+    learned = (torch.arange(n) >= learned_right).long()
+    words = (torch.arange(n) >= words_right).long()
+    return compare(learned, words, labels, TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("learned", "words", "n", "said"),
+    [
+        (57, 41, 60, "beats the words"),
+        (41, 57, 60, "loses to the words"),
+        (42, 40, 60, "too small to mean anything"),
+        (40, 42, 60, "behind the words; the difference is too small to mean anything"),
+        (40, 40, 60, "the very same pictures"),
+    ],
+)
+def test_the_sentence_says_who_won_or_that_nobody_did(learned, words, n, said) -> None:
+    sentence = verdict(learned, words, n).sentence()
+    assert f"right on {learned} of {n} held-out pictures" in sentence
+    assert f"“{TEMPLATE}” on {words}" in sentence
+    assert said in sentence
+
+
+def test_a_tie_with_disagreements_has_no_winner() -> None:
+    labels = torch.zeros(4, dtype=torch.long)
+    tie = compare(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 0, 0]), labels, TEMPLATE)
+    assert "Neither is better" in tie.sentence()
+
+
+def test_the_loser_is_shown_in_the_same_size_and_only_a_sure_winner_is_marked() -> None:
+    assert "cs-won-by-words" in pieces.scoreboard(verdict(41, 57, 60), "")
+    assert "cs-won-by-learned" in pieces.scoreboard(verdict(57, 41, 60), "")
+    assert "cs-won-by-nobody" in pieces.scoreboard(verdict(42, 40, 60), "")
+
+
+def test_what_people_write_is_escaped() -> None:
+    nasty = "<img src=x onerror=alert(1)>"
+    shares = torch.tensor([0.7, 0.3])
+    for piece in (
+        pieces.bars("x", "learned", [nasty, "b"], shares, empty=""),
+        pieces.notes([nasty]),
+        pieces.class_table([(nasty, 1, 2)]),
+        pieces.facts(nasty, nasty),
+        pieces.progress(nasty, 0.5),
+    ):
+        assert "<img" not in piece
