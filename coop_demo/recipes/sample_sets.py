@@ -128,9 +128,9 @@ def matching(cutouts: Iterable[Cutout], pattern: str) -> list[Cutout]:
 
 
 def split_objects(cutouts: Sequence[Cutout], *, seed: int) -> tuple[list[Cutout], list[Cutout]]:
-    """Different objects for training and test, about two to one."""
+    """Different objects for training and test: about two to one, of few objects half and half."""
     order = np.random.default_rng(seed).permutation(len(cutouts))
-    cut = max(1, round(len(cutouts) / 3))
+    cut = max(len(cutouts) // 3, min(2, len(cutouts) // 2))
     return [cutouts[i] for i in order[cut:]], [cutouts[i] for i in order[:cut]]
 
 

