@@ -52,7 +52,6 @@ def build(shell: Shell) -> None:
             pieces.model_table(_rows()),
         ]
 
-    @forgiving
     def refresh(key: str) -> list:
         return view(store.get(key))
 

@@ -2,20 +2,21 @@
 
 import logging
 import os
+from typing import Any
 
 import gradio as gr
 
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import environment_backbone
-from coop_demo.ui import api, header, pieces, teach, text
-from coop_demo.ui.handlers import forgiving
+from coop_demo.ui import api, compare, header, pieces, rank, teach, text
+from coop_demo.ui.handlers import forgiving, sentence_for, warn
 from coop_demo.ui.session import SessionStore
-from coop_demo.ui.shell import Shell
+from coop_demo.ui.shell import Refresh, Shell
 
 log = logging.getLogger(__name__)
 
-TABS = (teach.build,)  # one module a tab, each with `build(shell)`
+TABS = (teach.build, compare.build, rank.build)  # one module a tab, each with `build(shell)`
 
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
@@ -50,31 +51,25 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
 
 
 def _wire_opening(page: gr.Blocks, shell: Shell) -> None:
-    @forgiving
-    def open_session(key: str | None) -> str:
-        return shell.store.open(key).key
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    event = page.load(
-        open_session, shell.key, shell.key, show_progress="hidden", api_visibility="private"
-    )
-    for refresh in shell.on_open:
-        event = event.then(
-            forgiving(refresh.handler),
-            shell.key,
-            refresh.outputs,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+    def refreshed(key: str, refreshes: list[Refresh]) -> list[Any]:
+        """All tabs' updates in one answer; one tab that fails leaves the others theirs."""
+        updates: list[Any] = []
+        for refresh in refreshes:
+            try:
+                updates += refresh.handler(key)
+            except Exception as error:
+                warn(sentence_for(error))
+                updates += [gr.skip() for _ in refresh.outputs]
+        return updates
 
-    for changed in shell.model_events:
-        for refresh in shell.on_model:
-            changed = changed.then(
-                forgiving(refresh.handler),
-                shell.key,
-                refresh.outputs,
-                show_progress="hidden",
-                api_visibility="private",
-            )
+    def open_session(key: str | None) -> list[Any]:
+        key = shell.store.open(key).key
+        return [key, *refreshed(key, shell.on_open)]
+
+    def model_changed(key: str) -> list[Any]:
+        return refreshed(key, shell.on_model)
 
     def warm_up() -> None:
         try:
@@ -82,4 +77,17 @@ def _wire_opening(page: gr.Blocks, shell: Shell) -> None:
         except UserError as error:
             log.warning("%s", error)  # said again to whoever needs the model
 
-    event.then(warm_up, show_progress="hidden", api_visibility="private", concurrency_limit=1)
+    opened = page.load(
+        forgiving(open_session),
+        shell.key,
+        [shell.key, *(output for refresh in shell.on_open for output in refresh.outputs)],
+        **quiet,
+    )
+    opened.then(warm_up, concurrency_limit=1, **quiet)
+    for event in shell.model_events:
+        event.then(
+            forgiving(model_changed),
+            shell.key,
+            [output for refresh in shell.on_model for output in refresh.outputs],
+            **quiet,
+        )

@@ -33,10 +33,10 @@ def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6
     return f'<ul class="cs-notes">{"".join(items)}</ul>'
 
 
-def facts(source: str, sentence: str) -> str:
-    """Where the pictures came from, and how many there are."""
+def facts(source: str, sentence: str, more: str = "") -> str:
+    """Where the pictures came from and how many there are; `more` is HTML."""
     head = f"<b>{escape(source)}.</b> " if source else ""
-    return f'<p class="cs-facts">{head}{escape(sentence)}</p>'
+    return f'<div class="cs-facts"><p>{head}{escape(sentence)}</p>{more}</div>'
 
 
 def progress(sentence: str, share: float | None = None) -> str:
@@ -106,12 +106,10 @@ def pair(left: str, right: str) -> str:
     return f'<div class="cs-pair">{left}{right}</div>'
 
 
-def sample_card(title: str, description: str, pictures: Sequence[str]) -> str:
-    images = "".join(f'<img src="{uri}" alt="" loading="lazy">' for uri in pictures)
-    return (
-        f'<div class="cs-sample"><div class="cs-strip">{images}</div>'
-        f"<p><b>{escape(title)}</b> {escape(description)}</p></div>"
-    )
+def mosaic(pictures: Sequence[str]) -> str:
+    """Up to four pictures (data URIs) as one square; the button under it names them."""
+    images = "".join(f'<img src="{uri}" alt="">' for uri in pictures)
+    return f'<div class="cs-mosaic">{images}</div>'
 
 
 def class_table(rows: Sequence[tuple[str, int, int]]) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from PIL import ImageOps
+
 from coop_demo.datasets import Dataset, read_folder
 from coop_demo.errors import DatasetError
 from coop_demo.images import list_pictures, load_picture
@@ -71,16 +73,15 @@ def read_sample(name: str) -> Dataset:
     return read_folder(find_sample(name).folder)
 
 
-def strip(sample: SampleSet, *, n: int = 5, side: int = 72) -> list[str]:
-    """A few of its pictures, one from each of the first classes, as data URIs of small JPEGs."""
+def mosaic(sample: SampleSet, *, n: int = 4, side: int = 96) -> list[str]:
+    """Pictures of its first classes, one each, as data URIs of small square JPEGs."""
     folders = sorted(path for path in (sample.folder / "train").iterdir() if path.is_dir())
     uris = []
     for folder in folders[:n]:
         pictures = list_pictures(folder)
         if not pictures:
             continue
-        image = load_picture(pictures[0])
-        image.thumbnail((side, side))
+        image = ImageOps.fit(load_picture(pictures[0]), (side, side))
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=80)
         uris.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())

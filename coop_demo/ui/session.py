@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -34,6 +34,7 @@ from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui import text
+from coop_demo.ui.pile import Pile
 from coop_demo.ui.verdict import Verdict
 
 MAX_SESSIONS = 200  # of a few hundred KB each: features are in the process-wide cache
@@ -85,8 +86,11 @@ class Session:
     template: str = DEFAULT_TEMPLATE
     problems: tuple[str, ...] = ()  # of the set that was loaded last
     notes: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()  # a sample set's own description, hint and licence
     taught: dict[str, Taught] = field(default_factory=dict)  # by backbone name
     pictures: dict[str, Picture] = field(default_factory=dict)  # by content hash
+    by_tab: dict[str, dict] = field(default_factory=dict, repr=False)  # what the other tabs keep
+    pile: Pile = field(default_factory=Pile)  # what belongs to ranking
     training: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -95,8 +99,8 @@ class Session:
 
     # --- pictures ------------------------------------------------------------------------------
 
-    def take(self, path: str | Path, *, name: str | None = None) -> Picture:
-        """A picture the page handed over, checked and kept in this session's folder.
+    def take(self, picture: Picture) -> Picture:
+        """A picture file the page handed over, checked and kept in this session's folder.
 
         The thumbnail of a picture that is known already stands for that picture.
 
@@ -104,23 +108,23 @@ class Session:
             PictureError: it cannot be read.
             DatasetError: this person has handed over all that one may.
         """
-        path = Path(path)
-        known = self.pictures.get(path.stem)
+        assert isinstance(picture.source, Path)
+        known = self.pictures.get(picture.source.stem)
         if known is not None:
             return known
-        picture = Picture(name or path.name, path).checked()
+        source, picture = picture.source, picture.checked()
         assert picture.content is not None
         with self.lock:
             known = self.pictures.get(picture.content)
             if known is not None:
                 return known
-            size = path.stat().st_size
+            size = source.stat().st_size
             if self.disk_bytes + size > LIMITS.max_zip_bytes:
                 raise DatasetError(text.too_many_bytes(picture.name))
-            kept = self.folder / f"{picture.content}{path.suffix.lower()}"
-            _link_or_copy(path, kept)
+            kept = self.folder / f"{picture.content}{source.suffix.lower()}"
+            _link_or_copy(source.resolve(), kept)
             self.disk_bytes += size
-            picture = Picture(picture.name, kept, picture.content)
+            picture = replace(picture, source=kept)
             self.pictures[picture.content] = picture
         return picture
 
@@ -153,7 +157,7 @@ class Session:
                 problems.append(text.too_many_pictures(len(paths)))
                 break
             try:
-                picture = self.take(path)
+                picture = self.take(Picture(Path(path).name, Path(path)))
             except (PictureError, DatasetError) as error:
                 problems.append(str(error))
                 continue
@@ -196,9 +200,16 @@ class Session:
         """Forget classes and pictures; learned prompts stay."""
         with self.lock:
             self.rows = [ClassRow(), ClassRow()]
-            self.source, self.problems, self.notes = "", (), ()
+            self.source, self.problems, self.notes, self.about = "", (), (), ()
 
-    def show_set(self, dataset: Dataset, *, source: str, template: str | None = None) -> None:
+    def show_set(
+        self,
+        dataset: Dataset,
+        *,
+        source: str,
+        template: str | None = None,
+        about: tuple[str, ...] = (),
+    ) -> None:
         """Put a whole set in place of the rows."""
         rows = [ClassRow(name) for name in dataset.class_names]
         for item in dataset.train:
@@ -212,6 +223,7 @@ class Session:
             self.source = source
             self.template = template or self.template
             self.problems, self.notes = dataset.problems, dataset.notes
+            self.about = about
 
     def named_classes(self) -> list[str]:
         """The class names that can be used as they stand; [] while one of them cannot."""

@@ -15,7 +15,10 @@ LOOKING_LIMIT = 4  # trying pictures, at once
 
 @dataclass(frozen=True)
 class Refresh:
-    """Brings a tab up to date: `handler(key)` returns updates for `outputs`."""
+    """Brings a tab up to date: `handler(key)` returns a list with one update for each output.
+
+    Handlers are plain functions; the page runs all of them in one event and says what they raise.
+    """
 
     handler: Callable
     outputs: Sequence[Any]

@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import gradio as gr
 from coop_demo.archives import read_archive
 from coop_demo.charts import CurvePoint, accuracy_curves, loss_curve
 from coop_demo.datasets import (
+    Dataset,
     Picture,
     from_classes,
     read_folder,
@@ -63,20 +65,16 @@ class ShowColumn:
     def __init__(self) -> None:
         gr.HTML(pieces.step_head(1, text.SHOW_TITLE, text.SHOW_LEAD), padding=False)
         self.sample_buttons: list[tuple[str, gr.Button]] = []
-        with gr.Group(elem_classes="cs-samples"):
+        with gr.Row(elem_classes="cs-samples", equal_height=True):
             for sample in samples.sample_sets():
                 if not sample.teaches:
                     continue
-                with gr.Row(elem_classes="cs-sample-row", equal_height=True):
-                    gr.HTML(
-                        pieces.sample_card(sample.title, sample.description, samples.strip(sample)),
-                        padding=False,
-                    )
+                with gr.Column(elem_classes="cs-sample", min_width=90):
+                    gr.HTML(pieces.mosaic(samples.mosaic(sample)), padding=False)
                     button = gr.Button(
-                        text.use_sample(sample.title),
+                        sample.title,
                         size="sm",
                         min_width=60,
-                        scale=0,
                         elem_id=f"sample-{sample.name}",
                         elem_classes="cs-use",
                     )
@@ -94,6 +92,7 @@ class ShowColumn:
         self.removes: list[gr.Button] = []
         self.galleries: list[gr.Gallery] = []
         self.counts: list[gr.HTML] = []
+        self.summary = gr.HTML(padding=False, elem_id="summary")
         self.overview = gr.HTML(visible=False, padding=False)
         with gr.Column(elem_classes="cs-rows", elem_id="class-rows"):
             for index in range(N_ROWS):
@@ -101,7 +100,6 @@ class ShowColumn:
         with gr.Row(elem_classes="cs-row-buttons"):
             self.add = gr.Button(text.ADD_CLASS, size="sm", elem_id="add-class")
             self.clear = gr.Button(text.START_OVER, size="sm", elem_id="start-over")
-        self.summary = gr.HTML(padding=False, elem_id="summary")
 
     def _row(self, index: int) -> None:
         with gr.Group(visible=index < 2, elem_classes="cs-class") as box:
@@ -113,6 +111,7 @@ class ShowColumn:
                         max_length=LIMITS.max_class_name,
                         elem_id=f"class-name-{index + 1}",
                         scale=5,
+                        container=False,
                     )
                 )
                 self.removes.append(
@@ -188,7 +187,6 @@ class ShowColumn:
     def wire(self, shell: Shell, train: "TrainColumn") -> None:
         store = shell.store
 
-        @forgiving
         def refresh(key: str) -> list[Any]:
             return self.view(store.get(key))
 
@@ -214,7 +212,14 @@ class ShowColumn:
             def call(session: Session) -> None:
                 sample = samples.find_sample(name)
                 session.show_set(
-                    samples.read_sample(name), source=sample.title, template=sample.template
+                    samples.read_sample(name),
+                    source=sample.title,
+                    template=sample.template,
+                    about=(
+                        sample.description,
+                        sample.expect,
+                        text.licence(sample.licence.split(" (")[0]),
+                    ),
                 )
 
             return call
@@ -444,7 +449,6 @@ class TrainColumn:
             session.stop.set()
             return [gr.update(interactive=False), pieces.progress(text.STOPPING)]
 
-        @forgiving
         def refresh(key: str) -> list[Any]:
             session = store.get(key)
             return [session.template, *self.view(session)]
@@ -580,7 +584,6 @@ class TryColumn:
     def wire(self, shell: Shell, train: TrainColumn) -> None:
         store = shell.store
 
-        @forgiving
         def refresh(key: str) -> list[Any]:
             return self.prompt_view(store.get(key))
 
@@ -683,7 +686,8 @@ def summary(session: Session) -> str:
     sentence = text.what_is_there(
         len(dataset.class_names), len(dataset.train), len(dataset.test), n_held_out
     )
-    return pieces.facts(session.source, sentence) + pieces.notes(session.problems, remarks)
+    about = pieces.hint(" ".join(session.about))
+    return pieces.facts(session.source, sentence, about) + pieces.notes(session.problems, remarks)
 
 
 def _row_note(n: int, n_test: int, problems: Sequence[str] = ()) -> str:
@@ -732,13 +736,19 @@ def _open_folder(session: Session, paths: Sequence[str] | None) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 target.symlink_to(Path(path).resolve())
-        if not any(home.iterdir()):
+        tops = list(home.iterdir())
+        if not tops:
             raise DatasetError(text.FOLDER_EMPTY)
-        dataset = read_folder(home)
-        _take_set(session, dataset)
+        name = tops[0].name if len(tops) == 1 and tops[0].is_dir() else text.YOUR_FOLDER
+        try:
+            dataset = read_folder(home)
+        except DatasetError as error:
+            # the person knows their folder, not the place its files were put for a moment
+            raise DatasetError(str(error).replace(str(home), name)) from error
+        _take_set(session, replace(dataset, name=name))
 
 
-def _take_set(session: Session, dataset) -> None:
+def _take_set(session: Session, dataset: Dataset) -> None:
     """Move a set's pictures into the session before the folder they came in goes."""
     problems = list(dataset.problems)
 
@@ -746,27 +756,16 @@ def _take_set(session: Session, dataset) -> None:
         rows: list[tuple[str, list[Picture]]] = [(name, []) for name in dataset.class_names]
         for item in part:
             try:
-                rows[item.label][1].append(
-                    session.take(item.picture.source, name=item.picture.name)
-                )
+                rows[item.label][1].append(session.take(item.picture))
             except UserError as error:
                 problems.append(str(error))
         return rows
 
-    train = kept(dataset.train)
     test = [(name, pictures) for name, pictures in kept(dataset.test) if pictures]
-    result = from_classes(train, test, name=dataset.name)
-    notes = tuple(dict.fromkeys((*dataset.notes, *result.notes)))
+    taken = from_classes(kept(dataset.train), test, name=dataset.name)
+    notes = tuple(dict.fromkeys((*dataset.notes, *taken.notes)))
     session.show_set(
-        type(result)(
-            class_names=result.class_names,
-            train=result.train,
-            test=result.test,
-            name=result.name,
-            problems=tuple(problems),
-            notes=notes,
-        ),
-        source=dataset.name,
+        replace(taken, problems=tuple(problems), notes=notes), source=dataset.name
     )
 
 

@@ -9,9 +9,7 @@ PROMISE = (
 
 # --- show ---------------------------------------------------------------------------------------
 SHOW_TITLE = "Show"
-SHOW_LEAD = "Give each class a name and a few pictures, or begin with a sample."
-SAMPLES_HEAD = "Samples"
-OWN_HEAD = "Your own pictures"
+SHOW_LEAD = "Begin with a sample, or give each class a name and a few pictures."
 ADD_CLASS = "Add a class"
 START_OVER = "Start over"
 UPLOAD_ZIP = "Open a zip"
@@ -23,6 +21,7 @@ ROWS_FULL = (
     "or a folder, which may have more."
 )
 NO_SUCH_ROW = "That class is not there any more. Reload the page to see what is."
+YOUR_FOLDER = "your folder"
 FOLDER_EMPTY = "That folder holds no pictures. Choose a folder with one folder per class."
 
 
@@ -30,8 +29,8 @@ NAME_PLACEHOLDER = "Name, for instance oak"
 NO_FILE = "No file came through. Choose it again."
 
 
-def use_sample(title: str) -> str:
-    return f"Use “{title}”"
+def licence(name: str) -> str:
+    return f"Licence of the pictures: {name}."
 
 
 def remove_label(number: int) -> str:
