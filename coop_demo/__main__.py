@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 
-COMMANDS = ("train", "evaluate", "predict", "models")
+COMMANDS = ("train", "evaluate", "compare", "predict", "benchmark", "models")
 
 
 def build_parser() -> argparse.ArgumentParser:

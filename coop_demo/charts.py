@@ -77,8 +77,10 @@ def accuracy_curves(
 
 # ---- Compare: methods side by side
 
-#: colours that stay apart for colour-blind readers (Okabe & Ito 2008)
-LEARNED_COLOUR, HAND_COLOUR, OTHER_COLOUR = "#0072B2", "#D55E00", "#8C8C8C"
+#: teal is what was learned, ochre what a person wrote, as everywhere on the page; both are readable
+#: on a light and a dark one, and stay apart for colour-blind readers
+LEARNED_COLOUR, HAND_COLOUR, OTHER_COLOUR = "#138a7e", "#c8741a", "#8C8C8C"
+#: for everything else (Okabe & Ito 2008)
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 _TEXT = "#767676"  # readable on white and on a dark page
 _GRID = "rgba(128,128,128,0.25)"
@@ -551,3 +553,121 @@ def figure_html(figure: go.Figure, *, with_library: bool) -> str:
         include_plotlyjs=with_library,
         config={"displaylogo": False, "responsive": True},
     )
+
+
+# ---- Rank: scores of an order, scores against labels, the pair matrix
+
+#: the first and the second instruction; teal as everything learned on the page
+_ORDER_COLOURS = ("#0f766e", "#7c5cbf")
+_PAIR_COLOURS = [[0.0, "#b45309"], [0.5, "#f3efe6"], [1.0, "#0f766e"]]
+
+
+def strip_figure(
+    orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[str]
+) -> go.Figure:
+    """Every picture's score as a dot, a row an instruction.
+
+    Args:
+        orders: instruction and scores (N,); rows are scaled apart, since scores of two
+            instructions have no common scale.
+        names: of the N pictures.
+    """
+    figure = _figure(90 + 110 * len(orders), showlegend=False)
+    # spread by a fixed low-discrepancy sequence: no randomness, few overlaps
+    spread = (np.arange(len(names)) * 0.6180339887) % 1.0 - 0.5
+    for at, (instruction, scores) in enumerate(orders):
+        axis = "" if at == 0 else str(at + 1)
+        figure.add_scatter(
+            x=np.asarray(scores, float),
+            y=spread,
+            xaxis=f"x{axis}",
+            yaxis=f"y{axis}",
+            mode="markers",
+            marker={"color": _ORDER_COLOURS[at % 2], "size": 10, "opacity": 0.65},
+            text=[_label(name) for name in names],
+            hovertemplate="%{text}: %{x:.3f}<extra></extra>",
+        )
+        low = 1 - (at + 1) / len(orders)
+        domain = [low + 0.28 / len(orders), low + 0.94 / len(orders)]
+        layout = {
+            f"xaxis{axis}": {
+                "anchor": f"y{axis}",
+                "title": {"text": _label(instruction, 60), "font": {"size": 12}},
+                "gridcolor": _GRID,
+                "zeroline": False,
+            },
+            f"yaxis{axis}": {
+                "anchor": f"x{axis}",
+                "domain": domain,
+                "visible": False,
+                "range": [-0.9, 0.9],
+            },
+        }
+        figure.update_layout(**layout)
+    return figure
+
+
+def agreement_figure(
+    instruction: str, scores: Sequence[float], values: Sequence[float], names: Sequence[str]
+) -> go.Figure:
+    """Scores (N,) over the labelled values (N,); pictures without a label (NaN) are left out."""
+    known = np.isfinite(np.asarray(values, float))
+    at = np.flatnonzero(known)
+    figure = _figure(320, showlegend=False)
+    figure.add_scatter(
+        x=np.asarray(values, float)[at],
+        y=np.asarray(scores, float)[at],
+        mode="markers",
+        marker={"color": _ORDER_COLOURS[0], "size": 9, "opacity": 0.7},
+        text=[_label(names[i]) for i in at],
+        hovertemplate="%{text}: label %{x:g}, score %{y:.3f}<extra></extra>",
+    )
+    figure.update_xaxes(title=f"label: {_label(instruction, 60)}")
+    figure.update_yaxes(title="score")
+    return figure
+
+
+def pair_matrix_figure(
+    names: Sequence[str], logits: np.ndarray, contradicting: np.ndarray
+) -> go.Figure:
+    """How surely the row's picture ranks above the column's; × where both ways claim the same.
+
+    Shape: logits and contradicting (M, M), in the order of the names. A click's x and y are the
+    column and the row.
+    """
+    M = len(names)
+    chances = 1 / (1 + np.exp(-np.clip(np.asarray(logits, float), -60, 60)))
+    np.fill_diagonal(chances, np.nan)
+    labels = [_label(name, 18) for name in names]
+    hover = [
+        [f"{labels[i]} above {labels[j]}: {chances[i, j]:.0%}" for j in range(M)]
+        for i in range(M)
+    ]
+    figure = _figure(max(300, min(620, 150 + 18 * M)), showlegend=False)
+    figure.add_heatmap(
+        z=chances,
+        x=list(range(M)),  # positions, not names: two may look alike once shortened
+        y=list(range(M)),
+        hovertext=hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+        colorscale=_PAIR_COLOURS,
+        zmin=0,
+        zmax=1,
+        xgap=1,
+        ygap=1,
+        colorbar={"title": {"text": "row above"}, "tickformat": ".0%", "thickness": 12},
+    )
+    rows, columns = np.nonzero(contradicting)
+    figure.add_scatter(
+        x=columns,
+        y=rows,
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 7, "line": {"color": "#292522", "width": 1.4}},
+        text=[hover[i][j] + "; the other way claims the same" for i, j in zip(rows, columns)],
+        hovertemplate="%{text}<extra></extra>",
+    )
+    show_names = labels if M <= 30 else [label if i % 3 == 0 else "" for i, label in enumerate(labels)]
+    ticks = {"tickvals": list(range(M)), "ticktext": show_names, "showgrid": False}
+    figure.update_xaxes(tickangle=-60, range=[-0.5, M - 0.5], tickfont={"size": 10}, **ticks)
+    figure.update_yaxes(range=[M - 0.5, -0.5], tickfont={"size": 10}, **ticks)
+    return figure

@@ -1,0 +1,224 @@
+"""python -m coop_demo benchmark: the figures this project claims, measured on this computer.
+
+Without a kind it is the paper's protocol: every data set × method × shots × seed below --data, in
+our layout or in CoOp's own. Finished cells are appended to --out at once, and the same command
+again does only what is missing.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from coop_demo.backbones.backbone import random_backbone
+from coop_demo.backbones.features import EncodeEvent
+from coop_demo.classifiers import METHODS
+from coop_demo.commands.common import (
+    add_backbone_options,
+    add_json_option,
+    backbone_for,
+    give,
+    say,
+    with_progress,
+)
+from coop_demo.errors import UserError
+from coop_demo.prompts.benchmark import time_text_tower
+from coop_demo.prompts.learner import PromptConfig
+from coop_demo.protocol import (
+    DEFAULT_METHODS,
+    PAPER_SEEDS,
+    PAPER_SHOTS,
+    GridEvent,
+    GridProblem,
+    GridProgress,
+    GridResult,
+    benchmark,
+    losses,
+    markdown_table,
+    summary,
+)
+from coop_demo.ranking.benchmark import benchmark_pairs
+
+HELP = "measure: the paper's protocol, the text tower, ranking pairs, where maps point"
+
+KINDS = ("protocol", "text-tower", "pairs", "localisation")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        choices=KINDS,
+        default="protocol",
+        help="protocol (the default): data sets × methods × shots × seeds; text-tower: our tower "
+        "against the reference's full-length loop; pairs: the ranking loss both ways; "
+        "localisation: how often a map's peak lies on the object that was asked for",
+    )
+    grid = parser.add_argument_group("protocol")
+    grid.add_argument("--data", metavar="ROOT", help="folder that holds the data sets")
+    grid.add_argument("--datasets", nargs="+", metavar="NAME", help="folders in it, or CoOp's sets")
+    grid.add_argument("--shots", type=int, nargs="+", default=list(PAPER_SHOTS), metavar="N")
+    grid.add_argument("--seeds", type=int, nargs="+", default=list(PAPER_SEEDS), metavar="N")
+    grid.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(DEFAULT_METHODS),
+        metavar="METHOD",
+        help=f"of {', '.join(METHODS)} (default: {' '.join(DEFAULT_METHODS)})",
+    )
+    grid.add_argument("--out", metavar="FILE", help="CSV that finished cells are appended to")
+    grid.add_argument("--template", default="", help="prompt to beat (the paper's for its sets)")
+    grid.add_argument("--preset", choices=("fast", "paper"), default="fast", help="as for train")
+    grid.add_argument("--context-length", type=int, default=16, help="vectors, 1 to 32 (16)")
+    grid.add_argument("--steps", type=int, help="instead of the preset's")
+    grid.add_argument("--views", type=int, help="encoded views of each shot")
+    timing = parser.add_argument_group("text-tower, pairs and localisation")
+    timing.add_argument(
+        "--classes", type=int, nargs="+", default=[10, 100], help="text-tower: numbers of classes"
+    )
+    timing.add_argument(
+        "--pictures", type=int, nargs="+", default=[16, 64, 256], help="pairs: numbers of pictures"
+    )
+    timing.add_argument("--repeats", type=int, default=5, help="text-tower and pairs")
+    timing.add_argument("--scenes", type=int, help="localisation: how many")
+    timing.add_argument(
+        "--architecture",
+        metavar="NAME",
+        help="text-tower: random weights of an open_clip architecture instead of a backbone",
+    )
+    add_backbone_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    kinds = {
+        "protocol": _protocol,
+        "text-tower": _text_tower,
+        "pairs": _pairs,
+        "localisation": _localisation,
+    }
+    kinds[args.kind](args)
+
+
+def _protocol(args: argparse.Namespace) -> None:
+    missing = [
+        option
+        for option, value in (
+            ("--data", args.data),
+            ("--datasets", args.datasets),
+            ("--out", args.out),
+        )
+        if not value
+    ]
+    if missing:
+        raise UserError(
+            f"The protocol needs {' and '.join(missing)}: the folder of the data sets, their "
+            "names, and a CSV for the results."
+        )
+    backbone = backbone_for(args.backbone, args.device)
+    result = _with_cells(
+        benchmark(
+            backbone,
+            args.data,
+            args.datasets,
+            shots=args.shots,
+            seeds=args.seeds,
+            methods=args.methods,
+            out=args.out,
+            preset=args.preset,
+            template=args.template,
+            prompt_config=PromptConfig(n_ctx=args.context_length),
+            steps=args.steps,
+            n_views=args.views,
+        )
+    )
+    said = {
+        "backbone": backbone.identity,
+        "results": str(Path(args.out)),
+        "seconds": result.seconds,
+        "summary": summary(result.cells),
+        "losses": losses(result.cells),
+        "problems": list(result.problems),
+    }
+    lines = [markdown_table(result.cells), *losses(result.cells)]
+    give(said, args.json, "\n".join(lines))
+    if not result.cells:
+        raise UserError("No cell could be measured; the sentences above say why.")
+
+
+def _with_cells(events: Iterator[GridEvent]) -> GridResult:
+    """One bar for the whole grid with the cell at hand; problems above it as they come."""
+    with tqdm(total=0, unit="cell", file=sys.stderr) as bar:
+        for event in events:
+            if isinstance(event, GridResult):
+                return event
+            if isinstance(event, GridProblem):
+                bar.write(event.message, file=sys.stderr)
+            elif isinstance(event, EncodeEvent):
+                bar.set_postfix_str(f"encoding {event.done} of {event.total}")
+            elif isinstance(event, GridProgress):
+                bar.total = event.total
+                bar.update(event.done - bar.n)
+                where = f"{event.dataset} {event.method}"
+                where += f" {event.shots} shots seed {event.seed}" if event.shots else ""
+                bar.set_postfix_str(where)
+    raise AssertionError("a grid ends with its result")
+
+
+def _text_tower(args: argparse.Namespace) -> None:
+    if args.architecture:
+        backbone = random_backbone(args.architecture)
+    else:
+        backbone = backbone_for(args.backbone, args.device)
+    rows, lines = [], ["| classes | 77 tokens | cut after EOT | shared prefix | times faster |"]
+    lines.append("|---|---|---|---|---|")
+    for timing in time_text_tower(backbone, args.classes, repeats=args.repeats):
+        ratio = timing.full_length / timing.shared_prefix
+        rows.append({**asdict(timing), "times_faster": ratio})
+        lines.append(
+            f"| {timing.n_classes} | {timing.full_length:.3f} s | {timing.cut:.3f} s | "
+            f"{timing.shared_prefix:.3f} s | {ratio:.1f} |"
+        )
+        say(lines[-1])
+    give({"backbone": backbone.name, "timings": rows}, args.json, "\n".join(lines))
+
+
+def _pairs(args: argparse.Namespace) -> None:
+    rows = []
+    lines = [
+        "| pictures | every pair by itself | once a picture | times faster | gradients apart |"
+    ]
+    lines.append("|---|---|---|---|---|")
+    for found in benchmark_pairs(args.pictures, repeats=args.repeats):
+        rows.append(found.to_mapping())
+        lines.append(
+            f"| {found.n_pictures} | {found.literal_seconds:.3f} s | "
+            f"{found.factorised_seconds:.3f} s | {found.speedup:.1f} | "
+            f"{found.gradient_difference:.1e} |"
+        )
+        say(lines[-1])
+    give({"pairs": rows}, args.json, "\n".join(lines))
+
+
+def _localisation(args: argparse.Namespace) -> None:
+    # imported here: the scenes need the stamps' package, the other kinds do not
+    from coop_demo.heatmaps.localisation import SCENES, measure_localisation
+
+    backbone = backbone_for(args.backbone, args.device)
+    last = with_progress(measure_localisation(backbone, n_scenes=args.scenes or SCENES))
+    rows = [row.to_mapping() for row in last.rows]
+    lines = [
+        "| method | explains | objects | hits | chance | any object |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        kept = "recognised alone, " if row["recognised_only"] else ""
+        lines.append(
+            f"| {row['method']} | {row['target']} | {kept}{row['objects']} | {row['percent']} % "
+            f"({row['low']} to {row['high']}) of {row['n']} | {row['chance_percent']} % | "
+            f"{row['any_object_percent']} % |"
+        )
+    give({"backbone": backbone.identity, "localisation": rows}, args.json, "\n".join(lines))
