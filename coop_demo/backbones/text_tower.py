@@ -1,7 +1,7 @@
 """CLIP's text encoder on token embeddings: exact, and fast enough to train through on a laptop.
 
 A prompt learner feeds embeddings, not token ids, so the tower is run here over the weights of an
-open_clip model instead of through its own `encode_text`. Two remedies make it fast and change
+open_clip model instead of through its own `encode_text`. Three remedies make it fast and change
 nothing in the result, because the tower is causal and only the row of the end-of-text (EOT) token
 is read:
 
@@ -9,6 +9,7 @@ is read:
 2. Share the prefix: where all prompts begin with the same tokens (start-of-text and a unified
    context, class name at the end), those tokens' hidden states are the same in every prompt. They
    are computed once; each prompt's own few tokens attend to their keys and values.
+3. In the last block only the EOT row asks: other rows give keys and values and nothing else.
 
 The weights are read, never written; nothing is hooked into the model.
 
@@ -81,11 +82,11 @@ class TextTower:
         Returns:
             (N, d) text features, not normalised.
         """
-        length = int(eot.max()) + 1
-        x = self._add_positions(embeddings[:, :length], start=0)  # (N, length, W)
-        for block in self._blocks:
+        eot = eot.to(embeddings.device)
+        x = self._add_positions(embeddings[:, : int(eot.max()) + 1], start=0)  # (N, L, W)
+        for block in self._blocks[:-1]:
             x = _block(block, x)
-        return self._project(x[torch.arange(len(x), device=x.device), eot.to(x.device)])
+        return self._project(_last_block(self._blocks[-1], x, eot))
 
     def encode_with_prefix(self, prefix: Tensor, own: Tensor, eot: Tensor) -> Tensor:
         """Text features of prompts that all begin with the same tokens.
@@ -98,15 +99,14 @@ class TextTower:
         Returns:
             (N, d) text features, not normalised; the same as `encode` of the joined prompts.
         """
+        eot = eot.to(own.device)
         shared = self._add_positions(prefix[None], start=0)  # (1, P, W)
         x = self._add_positions(own[:, : int(eot.max()) + 1], start=len(prefix))  # (N, S, W)
+        for block in self._blocks[:-1]:
+            x = _block(block, x, _keys_and_values(block, shared))
+            shared = _block(block, shared)
         last = self._blocks[-1]
-        for block in self._blocks:
-            past = _keys_and_values(block, shared)
-            x = _block(block, x, past)
-            if block is not last:  # nobody reads the prefix after the last block
-                shared = _block(block, shared)
-        return self._project(x[torch.arange(len(x), device=x.device), eot.to(x.device)])
+        return self._project(_last_block(last, x, eot, _keys_and_values(last, shared)))
 
     def encode_full_length(self, embeddings: Tensor, eot: Tensor) -> Tensor:
         """The reference's way, all `context_length` tokens through open_clip's own modules.
@@ -188,19 +188,53 @@ def _block(
     Shape: x (N, L, W), past 2 × (1, H, P, D) -> (N, L, W).
     """
     attention = block.attn
-    N, L, W = x.shape
+    L = x.shape[1]
     qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)  # (N, L, 3W)
     q, k, v = (_heads(part, attention.num_heads) for part in qkv.chunk(3, dim=-1))
     if past is None:
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (N, H, L, D)
     else:
-        past_k, past_v = past
-        P = past_k.shape[2]
-        k = torch.cat([past_k.expand(N, -1, -1, -1), k], dim=2)  # (N, H, P + L, D)
-        v = torch.cat([past_v.expand(N, -1, -1, -1), v], dim=2)
+        k, v = _behind(past[0], k), _behind(past[1], v)  # (N, H, P + L, D)
         # every token sees the whole prefix and, of its own prompt, itself and what is before it
+        P = past[0].shape[2]
         mask = torch.ones(L, P + L, dtype=torch.bool, device=x.device).tril(diagonal=P)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    out = out.transpose(1, 2).reshape(N, L, W)
+    return _residuals(block, x, out)
+
+
+def _last_block(
+    block: ResidualAttentionBlock,
+    x: Tensor,
+    eot: Tensor,
+    past: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The last block, for the EOT rows alone.
+
+    Shape: x (N, L, W), eot (N,), past 2 × (1, H, P, D) -> (N, W).
+    """
+    attention = block.attn
+    N, L, W = x.shape
+    k, v = _keys_and_values(block, x)  # (N, H, L, D)
+    row = x[torch.arange(N, device=x.device), eot][:, None]  # (N, 1, W)
+    q = F.linear(block.ln_1(row), attention.in_proj_weight[:W], attention.in_proj_bias[:W])
+    seen = torch.arange(L, device=x.device) <= eot[:, None]  # (N, L): not the padding behind EOT
+    if past is not None:
+        k, v = _behind(past[0], k), _behind(past[1], v)  # (N, H, P + L, D)
+        seen = F.pad(seen, (past[0].shape[2], 0), value=True)  # (N, P + L)
+    out = F.scaled_dot_product_attention(
+        _heads(q, attention.num_heads), k, v, attn_mask=seen[:, None, None]
+    )  # (N, H, 1, D)
+    return _residuals(block, row, out)[:, 0]
+
+
+def _behind(past: Tensor, own: Tensor) -> Tensor:
+    """Each prompt's own keys or values behind the shared ones: -> (N, H, P + L, D)."""
+    return torch.cat([past.expand(len(own), -1, -1, -1), own], dim=2)
+
+
+def _residuals(block: ResidualAttentionBlock, x: Tensor, out: Tensor) -> Tensor:
+    """What a block adds to x: attention's output (N, H, L, D), then the MLP's. -> (N, L, W)."""
+    attention = block.attn
+    out = out.transpose(1, 2).reshape(x.shape)
     x = x + block.ls_1(F.linear(out, attention.out_proj.weight, attention.out_proj.bias))
     return x + block.ls_2(block.mlp(block.ln_2(x)))
