@@ -36,9 +36,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from open_clip import SimpleTokenizer
-from open_clip.model import CLIP
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import save_file
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -329,8 +329,10 @@ def build_student(word_targets: Callable[[list[str]], Tensor], recipe: Recipe) -
     and later layers start near the identity, as open_clip initialises them.
     """
     torch.manual_seed(recipe.seed)
-    vision = {"layers": 1, "width": 64, "image_size": 32, "patch_size": 32}  # never used here
-    student: Any = CLIP(mini.MINI_EMBED_DIM, vision, dict(mini.MINI_TEXT_CONFIG))
+    vision = CLIPVisionCfg(layers=1, width=64, image_size=32, patch_size=32)  # never used here
+    student: Any = CLIP(
+        mini.MINI_EMBED_DIM, vision, CLIPTextCfg(**mini.MINI_TEXT_CONFIG)
+    )
     tokenizer = SimpleTokenizer()
     width, d = mini.MINI_TEXT_WIDTH, mini.MINI_EMBED_DIM
     shared = min(width, d)
@@ -472,11 +474,18 @@ def student_loss(output: Tensor, target: Tensor, recipe: Recipe) -> tuple[Tensor
     return 1 - cosine + recipe.contrastive * contrast, cosine
 
 
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    progress = max(0, step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    rising = min(1.0, (step + 1) / recipe.warmup)
+    return recipe.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * progress))
+
+
 def train_student(
     student: Any, corpus: Corpus, recipe: Recipe, *, log: Callable[[str], None] = print,
-    checkpoint: Callable[[CLIP, int], None] | None = None, checkpoint_every: int = 1000,
+    checkpoint: Callable[[CLIP, int], object] | None = None, checkpoint_every: int = 400,
 ) -> None:
-    """Train the text tower in place, in bf16 where the processor does it well."""
+    """Train the text tower in place, in bf16 arithmetic; `checkpoint` gets it now and then."""
     table = TokenTable(corpus.texts, SimpleTokenizer())
     torch.manual_seed(recipe.seed)
     names = ("token_embedding", "positional_embedding", "transformer", "ln_final",
@@ -489,12 +498,12 @@ def train_student(
          {"params": others, "weight_decay": 0.0}],
         lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True,
     )
-    began, average, chance = time.monotonic(), 0.0, random.Random(recipe.seed)
-    for step, batch in zip(range(recipe.steps), batches(corpus, table, recipe), strict=False):
-        progress = max(0, step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-        rate = min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * progress))
+    began, average = time.monotonic(), 0.0
+    chance = random.Random(recipe.seed)
+    drawn = batches(corpus, table, recipe)
+    for step, batch in zip(range(recipe.steps), drawn, strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * rate
+            group["lr"] = learning_rate(step, recipe)
         rows, tokens, ends = batch.rows, batch.tokens, batch.ends
         count = 0
         if tokens.shape[1] <= 10 and chance.random() < 1 / recipe.context_every:
@@ -517,7 +526,8 @@ def train_student(
         if step % 50 == 0 or step == recipe.steps - 1:
             log(f"step {step} of {recipe.steps}  loss {loss.item():.4f}  cosine {average:.4f}  "
                 f"{time.monotonic() - began:.0f} s")
-        if checkpoint and step and (step % checkpoint_every == 0 or step == recipe.steps - 1):
+        due = step > 0 and step % checkpoint_every == 0
+        if checkpoint and (due or step == recipe.steps - 1):
             checkpoint(student, step)
 
 
@@ -610,7 +620,8 @@ def main(arguments: list[str] | None = None) -> None:
         sizes = ", ".join(f"{name} {len(pool)}" for name, pool in corpus.pools.items())
         print(f"texts: {sizes}")
         student = build_student(teacher, recipe)
-        train_student(student, corpus, recipe)
+        train_student(student, corpus, recipe,
+                      checkpoint=lambda model, _: save_student(model, space, recipe, options.out))
         for path in save_student(student, space, recipe, options.out):
             print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
         print(f"{time.monotonic() - began:.0f} s in all")
