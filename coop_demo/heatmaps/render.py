@@ -1,0 +1,169 @@
+"""Maps drawn over pictures, as pictures: no charts, no page.
+
+Colours are safe for colour-blind eyes. A one-sided map runs from yellow to dark red and is the
+more opaque the stronger it is, so what is not marked stays as it is. A two-sided one is vermilion
+where the first prompt marks more and blue where the second does.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from coop_demo.errors import HeatmapError
+from coop_demo.heatmaps.attribution import Explanation, Grid
+
+Box = tuple[float, float, float, float]
+
+#: Three stops of ColorBrewer's YlOrRd (Brewer, colorbrewer2.org): weak, middle, strong.
+ONE_SIDED = np.array([(255, 237, 160), (253, 141, 60), (177, 0, 38)], dtype=np.float32)
+#: Okabe & Ito's vermilion and blue (jfly.uni-koeln.de/color): more, less.
+MORE = np.array((213, 94, 0), dtype=np.float32)
+LESS = np.array((0, 114, 178), dtype=np.float32)
+
+
+def overlay(
+    image: Image.Image,
+    values: Tensor,
+    *,
+    box: Box | None = None,
+    opacity: float = 0.7,
+    two_sided: bool = False,
+    scale: float | None = None,
+) -> Image.Image:
+    """A map at pixel resolution over its picture.
+
+    Args:
+        image: the picture, of any size.
+        values: (H, W) the map, as `Grid.upsample` or `Explanation.upsampled` give it.
+        box: where the map lies in the picture (`attribution.view_box`); all of it when left out.
+            What the model did not see is paled.
+        opacity: of the strongest places, 0 to 1.
+        two_sided: values above and below 0 in two colours.
+        scale: the value drawn strongest; the map's own largest when left out. Give one to two
+            maps to make them comparable by eye.
+
+    Returns:
+        An RGB picture of the size of `image`.
+
+    Raises:
+        HeatmapError: an opacity outside 0 to 1.
+    """
+    if not 0.0 <= opacity <= 1.0:
+        raise HeatmapError(f"Opacity must lie from 0 to 1; it is {opacity}.")
+    box = box or (0.0, 0.0, float(image.width), float(image.height))
+    strength = _strength(values, two_sided=two_sided, scale=scale)
+    left, top, right, bottom = (round(edge) for edge in box)
+    placed = Image.fromarray(strength).resize(
+        (max(1, right - left), max(1, bottom - top)), Image.Resampling.BILINEAR
+    )
+    canvas = Image.new("F", image.size)
+    canvas.paste(placed, (left, top))
+    seen = Image.new("L", image.size)
+    seen.paste(255, (left, top, right, bottom))
+    amount = np.asarray(canvas, np.float32)
+    picture = np.asarray(image.convert("RGB"), np.float32)
+    pale = (np.asarray(seen) == 0)[..., None]
+    picture = np.where(pale, 0.5 * picture + 0.5 * 255, picture)
+    alpha = (opacity * np.abs(amount))[..., None]
+    drawn = picture + alpha * (_colours(amount, two_sided=two_sided) - picture)
+    return Image.fromarray((np.clip(drawn, 0, 255) + 0.5).astype(np.uint8))
+
+
+def draw(
+    image: Image.Image,
+    grid: Grid,
+    one_map: Tensor,
+    *,
+    box: Box | None = None,
+    opacity: float = 0.7,
+    two_sided: bool = False,
+    scale: float | None = None,
+    smooth: bool = True,
+) -> Image.Image:
+    """`overlay` of a map (h, w) at its true resolution; `smooth=False` shows its cells."""
+    values = grid.upsample(one_map[None].float(), smooth=smooth)[0]
+    return overlay(image, values, box=box, opacity=opacity, two_sided=two_sided, scale=scale)
+
+
+def draw_all(
+    image: Image.Image,
+    explanation: Explanation,
+    *,
+    box: Box | None = None,
+    opacity: float = 0.7,
+    smooth: bool = True,
+    common_scale: bool = False,
+) -> list[Image.Image]:
+    """One overlay a text, in order. With `common_scale`, as strong as the strongest of all."""
+    scale = float(explanation.maps.max()) if common_scale else None
+    return [
+        draw(image, explanation.grid, one, box=box, opacity=opacity, smooth=smooth, scale=scale)
+        for one in explanation.maps
+    ]
+
+
+def colour_bar(*, two_sided: bool = False, size: tuple[int, int] = (200, 12)) -> Image.Image:
+    """The colours from weak (or strongly less) on the left to strong on the right."""
+    ramp = np.linspace(-1.0 if two_sided else 0.0, 1.0, size[0], dtype=np.float32)
+    amount = np.repeat(ramp[None], size[1], axis=0)
+    white = np.full((*amount.shape, 3), 255, np.float32)
+    drawn = white + np.abs(amount)[..., None] * (_colours(amount, two_sided=two_sided) - white)
+    return Image.fromarray((drawn + 0.5).astype(np.uint8))
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zip_bytes(pictures: Mapping[str, Image.Image]) -> bytes:
+    """PNGs of named pictures in one zip; the same bytes for the same pictures.
+
+    Names become safe file names; two that would then be the same are numbered.
+
+    Raises:
+        HeatmapError: there is no picture.
+    """
+    if not pictures:
+        raise HeatmapError("There are no maps to save yet. Draw at least one.")
+    buffer = io.BytesIO()
+    taken: set[str] = set()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+        for name, picture in pictures.items():
+            stem = re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "map"
+            number, free = 1, stem
+            while free.casefold() in taken:  # file systems may not tell A.png from a.png
+                number += 1
+                free = f"{stem}-{number}"
+            taken.add(free.casefold())
+            entry = zipfile.ZipInfo(f"{free}.png", (1980, 1, 1, 0, 0, 0))  # no clock in the bytes
+            archive.writestr(entry, png_bytes(picture))
+    return buffer.getvalue()
+
+
+def _strength(values: Tensor, *, two_sided: bool, scale: float | None) -> NDArray[np.float32]:
+    """Values between −1 (or 0) and 1; a map without anything stays 0."""
+    array = np.array(values.detach().cpu(), dtype=np.float32)
+    if not two_sided:
+        array = np.maximum(array, 0)
+    largest = float(np.abs(array).max()) if scale is None else scale
+    return np.clip(array / largest, -1, 1) if largest > 0 else np.zeros_like(array)
+
+
+def _colours(amount: NDArray[np.float32], *, two_sided: bool) -> NDArray[np.float32]:
+    """The colour of each strength, (H, W) -> (H, W, 3)."""
+    if two_sided:
+        return np.where(amount[..., None] >= 0, MORE, LESS)
+    place = np.clip(amount, 0, 1)[..., None] * 2
+    low, middle, high = ONE_SIDED
+    return np.where(
+        place <= 1, low + place * (middle - low), middle + (place - 1) * (high - middle)
+    ).astype(np.float32)
