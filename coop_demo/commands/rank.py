@@ -1,0 +1,314 @@
+"""python -m coop_demo rank: order pictures by an instruction.
+
+Pictures come from a folder, or from a labels.csv (image,value,prompt[,split,category]). With
+labels, the order is measured against them.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.features import EncodedPictures, encode_pictures
+from coop_demo.commands.common import (
+    add_backbone_options,
+    add_json_option,
+    backbone_for,
+    give,
+    say,
+    with_progress,
+)
+from coop_demo.datasets import Picture
+from coop_demo.errors import RankingError
+from coop_demo.images import list_pictures
+from coop_demo.ranking.baselines import antonym_scores, cosine_scores
+from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone
+from coop_demo.ranking.data import RankingTable, read_labels_csv
+from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
+from coop_demo.ranking.metrics import ranking_metrics
+from coop_demo.ranking.training import Ranker
+from coop_demo.settings import CHECKPOINT_DIR, environment_backbone
+
+HELP = "order pictures by an instruction"
+METHODS = ("adapter", "antonyms", "cosine")
+SHIPPED_RANKER = "ranker-{}.safetensors"  # in checkpoints/, by the backbone's name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--images", required=True, metavar="DIR|CSV", help="a folder of pictures, or a labels.csv"
+    )
+    parser.add_argument(
+        "--instruction",
+        metavar="TEXT",
+        help='what to rank by, for example "Rank the brightness." (default: the one that '
+        "labels.csv gives, when it gives one only)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="CSV",
+        help="image,value,prompt[,split]: measures the order; pictures start from --images when "
+        "that is a folder",
+    )
+    parser.add_argument("--split", help="only the rows of this split, such as test")
+    parser.add_argument("--method", choices=METHODS, default="adapter", help="(adapter)")
+    parser.add_argument(
+        "--ranker", metavar="FILE", help="saved by train-ranker (default: the one that ships)"
+    )
+    parser.add_argument(
+        "--antonyms",
+        nargs=2,
+        metavar=("HIGH", "LOW"),
+        help="two opposite prompts for --method antonyms (default: proposed from the instruction)",
+    )
+    add_backbone_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.ranker and args.method != "adapter":
+        raise RankingError(f"--ranker is for --method adapter, not {args.method}. Leave one out.")
+    if args.antonyms and args.method != "antonyms":
+        raise RankingError(f"--antonyms is for --method antonyms, not {args.method}.")
+    chosen = choose_pictures(args.images, args.labels, args.split, args.instruction)
+    instruction = check_instruction(chosen.instruction)
+
+    ranker_file = None
+    if args.method == "adapter":
+        ranker_file = Path(args.ranker) if args.ranker else shipped_ranker(args.backbone)
+    name = args.backbone
+    if name is None and args.ranker and ranker_file is not None:
+        name = ranker_backbone(ranker_file).rpartition("@")[0]
+    backbone = backbone_for(name, args.device)
+    instruction = check_instruction(instruction, backbone)
+    ranker = load_ranker(ranker_file, backbone) if ranker_file is not None else None
+    pair = None
+    if args.method == "antonyms":
+        pair = AntonymPair(*args.antonyms) if args.antonyms else propose_antonyms(instruction)
+
+    began = time.perf_counter()
+    encoded: EncodedPictures = with_progress(
+        encode_pictures(backbone, chosen.pictures, tokens=ranker is not None)
+    )
+    if len(encoded.kept) < 2:
+        raise RankingError(
+            f"{len(encoded.kept)} of {len(chosen.pictures)} pictures can be used, and an order "
+            f"needs 2 or more. {encoded.problems[0] if encoded.problems else 'Add pictures.'}"
+        )
+    scores = _scores(backbone, encoded.features, instruction, ranker, pair)
+    seconds = time.perf_counter() - began
+
+    names = [chosen.pictures[index].name for index in encoded.kept]
+    ranked = sorted(zip(names, scores.tolist(), strict=True), key=lambda item: -item[1])
+    notes = list(chosen.notes)
+    if (scores == scores[0]).all():
+        notes.append("All pictures got the same score, so this order says nothing: are they equal?")
+    result: dict = {
+        "instruction": instruction,
+        "method": args.method,
+        "backbone": backbone.name,
+        "backbone_identity": backbone.identity,
+        "ranker": str(ranker_file) if ranker_file is not None else None,
+        "antonyms": [pair.high, pair.low] if pair else None,
+        "learned_instruction": ranker.learned(instruction) is not None if ranker else None,
+        "n_pictures": len(names),
+        "order": [{"image": image, "score": score} for image, score in ranked],
+        "srcc": None,
+        "plcc": None,
+        "kendall": None,
+        "pair_accuracy": None,
+        "seconds": round(seconds, 3),
+        "n_encoded": encoded.n_encoded,
+        "problems": [*chosen.problems, *encoded.problems],
+        "notes": notes,
+    }
+    if chosen.values is not None:
+        values = [chosen.values[index] for index in encoded.kept]
+        known = [i for i, value in enumerate(values) if value is not None]
+        if len(known) >= 2 and len({values[i] for i in known}) == 1:
+            raise RankingError(
+                f"All {len(known)} labelled pictures have the value {values[known[0]]:g}, so there "
+                "is no order to measure against. Give pictures different values."
+            )
+        metrics = ranking_metrics(scores[known].numpy(), [values[i] for i in known])  # type: ignore[list-item]
+        result |= metrics.to_mapping()
+        result["n_labelled"] = result.pop("n")
+    for sentence in (*result["problems"], *result["notes"]):
+        say(sentence)
+    give(result, args.json, summary(result))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The pictures to order, their values where labels are known, and what to say about them."""
+
+    pictures: Sequence[Picture]
+    values: Sequence[float | None] | None  # one a picture; None without labels
+    instruction: str
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def choose_pictures(
+    images: str, labels: str | None, split: str | None, instruction: str | None
+) -> Chosen:
+    """What the options name, before anything is decoded.
+
+    Raises:
+        RankingError: no such folder or table, no instruction, a split or instruction that the
+            table does not have, labels for other pictures.
+        PictureError: the folder cannot be read.
+    """
+    folder = Path(images)
+    if folder.is_dir():
+        pictures = [Picture(path.name, path) for path in list_pictures(folder)]
+        if labels is None:
+            if split:
+                raise RankingError("--split needs a labels.csv. Give one with --labels.")
+            if instruction is None:
+                raise RankingError(_NO_INSTRUCTION)
+            if not pictures:
+                raise RankingError(f'There are no pictures in "{images}". Choose another folder.')
+            return Chosen(pictures, None, instruction)
+        table = _of_instruction(
+            read_labels_csv(labels, images=folder, default_prompt=instruction, check=False), split,
+            instruction,
+        )
+        return _labelled(table, pictures, instruction, chosen_by_split=split is not None)
+    if not folder.is_file():
+        raise RankingError(f'There is no folder or table "{images}". Check the path.')
+    if labels is not None and Path(labels).resolve() != folder.resolve():
+        raise RankingError(
+            "--images is a table already. Give the pictures' folder there, or leave --labels out."
+        )
+    table = read_labels_csv(folder, default_prompt=instruction, check=False)
+    table = _of_instruction(table, split, instruction)
+    return _labelled(table, (), instruction, chosen_by_split=True)
+
+
+_NO_INSTRUCTION = (
+    'The instruction is missing. Give --instruction, for example "Rank the brightness.".'
+)
+
+
+def _of_instruction(
+    table: RankingTable, split: str | None, instruction: str | None
+) -> RankingTable:
+    """The rows of the split and of the instruction. A table that knows several instructions is
+    narrowed to the one asked for; of one that knows a single other one, the values are used under
+    the wording asked for."""
+    if split is not None:
+        table = table.select(split=split)
+    prompts = table.prompts
+    if instruction in prompts:
+        return table.select(prompt=instruction)
+    if len(prompts) > 1:
+        if instruction is not None:
+            return table.select(prompt=instruction)  # raises, and lists what there is
+        shown = ", ".join(f'"{prompt}"' for prompt in prompts[:10])
+        raise RankingError(
+            f'"{table.name}" has {len(prompts)} instructions: {shown}. Choose one with '
+            "--instruction."
+        )
+    return table
+
+
+def _labelled(
+    table: RankingTable,
+    pictures: Sequence[Picture],
+    instruction: str | None,
+    *,
+    chosen_by_split: bool,
+) -> Chosen:
+    """The table's pictures with their values, or the folder's where labels only add to them."""
+    values: dict[Path, float] = {}
+    for row in table.rows:
+        path = Path(row.picture.source).resolve()  # type: ignore[arg-type]
+        if values.setdefault(path, row.value) != row.value:
+            raise RankingError(
+                f'"{table.name}" gives the picture "{row.picture.name}" two values under the same '
+                f"instruction, {values[path]:g} and {row.value:g}. Keep one of them."
+            )
+    notes: list[str] = []
+    asked = instruction if instruction is not None else table.prompts[0]
+    if asked not in table.prompts:
+        notes.append(f'The labels were given for "{table.prompts[0]}" and are used for "{asked}".')
+    inside = [path for path in (_resolved(p) for p in pictures) if path in values]
+    if chosen_by_split or (pictures and not inside):
+        own = {Path(row.picture.source).resolve(): row.picture for row in table.rows}  # type: ignore[arg-type]
+        chosen: list[Picture] = list(own.values())
+        found: list[float | None] = [values[path] for path in own]
+    else:
+        chosen = list(pictures)
+        found = [values.get(_resolved(picture)) for picture in pictures]
+        if missing := sum(value is None for value in found):
+            notes.append(
+                f"{missing} of {len(chosen)} pictures have no label; they are ordered all the same."
+            )
+    if sum(value is not None for value in found) < 2:
+        raise RankingError(
+            f'"{table.name}" has labels for fewer than 2 of the pictures. Label more, or leave '
+            "the labels out."
+        )
+    return Chosen(chosen, found, asked, table.problems, tuple(notes))
+
+
+def _resolved(picture: Picture) -> Path:
+    return Path(picture.source).resolve()  # type: ignore[arg-type]
+
+
+def shipped_ranker(backbone_name: str | None) -> Path:
+    """The ranker that ships for a backbone.
+
+    Raises:
+        RankingError: none does; the message says what to do instead.
+    """
+    name = backbone_name or environment_backbone()
+    path = CHECKPOINT_DIR / SHIPPED_RANKER.format(name)
+    if not path.is_file():
+        raise RankingError(
+            f"No ranker ships for the model {name[:80]}. Train one with train-ranker and name it "
+            "with --ranker, or choose --method antonyms."
+        )
+    return path
+
+
+def _scores(
+    backbone: Backbone,
+    features: Tensor,
+    instruction: str,
+    ranker: Ranker | None,
+    pair: AntonymPair | None,
+) -> Tensor:
+    """(N,) on the CPU, higher first."""
+    if ranker is not None:
+        with torch.no_grad():
+            text = backbone.text_tokens([instruction])
+            adapter = ranker.adapter(backbone.device)
+            return adapter.scores(features.to(backbone.device), text).float().cpu()
+    if pair is not None:
+        return antonym_scores(backbone, features[0], pair)
+    return cosine_scores(backbone, features[0], instruction)
+
+
+def summary(result: dict) -> str:
+    """The order, best first, and the figures where there are labels."""
+    lines = [f"{result['n_pictures']} pictures by {result['method']}: {result['instruction']}"]
+    for place, entry in enumerate(result["order"], start=1):
+        lines.append(f"{place:4d}  {entry['score']:9.4f}  {entry['image']}")
+    if result.get("n_labelled"):
+        figures = ", ".join(
+            f"{label} {result[key]:.3f}" if result[key] is not None else f"{label} not defined"
+            for label, key in (
+                ("SRCC", "srcc"), ("PLCC", "plcc"), ("Kendall's tau", "kendall"),
+                ("pair accuracy", "pair_accuracy"),
+            )
+        )
+        lines.append(f"{result['n_labelled']} labels: {figures}")
+    lines.append(f"{result['seconds']:.1f} s")
+    return "\n".join(lines)

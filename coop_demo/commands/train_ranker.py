@@ -1,0 +1,219 @@
+"""python -m coop_demo train-ranker: teach the ranker an order from labels.csv."""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from coop_demo.backbones.features import EncodedPictures, encode_pictures
+from coop_demo.commands.common import (
+    add_backbone_options,
+    add_json_option,
+    backbone_for,
+    give,
+    say,
+    with_progress,
+)
+from coop_demo.commands.rank import SHIPPED_RANKER
+from coop_demo.errors import RankingError
+from coop_demo.ranking.checkpoint import load_ranker, save_ranker
+from coop_demo.ranking.data import RankingTable, read_labels_csv
+from coop_demo.ranking.losses import LossConfig
+from coop_demo.ranking.training import (
+    RankerEvent,
+    RankerTrainConfig,
+    tasks_from_table,
+    train_ranker,
+)
+from coop_demo.settings import CHECKPOINT_DIR
+
+HELP = "teach a ranker an order from labels.csv"
+TRAIN_SPLIT = "train"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="CSV",
+        help="image,value,prompt[,split,category,weight], or a folder with a labels.csv; the "
+        "reference's tab-separated filepath,title,cname,value,sample_weights_by_class works too",
+    )
+    parser.add_argument("--images", metavar="DIR", help="where the pictures' paths start from")
+    parser.add_argument("--instruction", metavar="TEXT", help="for rows without a prompt")
+    parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file")
+    parser.add_argument(
+        "--split",
+        default=TRAIN_SPLIT,
+        help=f"rows to learn from, if there are splits ({TRAIN_SPLIT})",
+    )
+    parser.add_argument(
+        "--held-out", metavar="SPLIT", help="rows to be measured on (val, else test, if there)"
+    )
+    parser.add_argument(
+        "--start",
+        metavar="FILE",
+        help="ranker to start from; none starts afresh (default: the one that ships for the model)",
+    )
+    parser.add_argument("--steps", type=int, help="(60 from a ranker, 1000 afresh)")
+    parser.add_argument("--learning-rate", type=float, help="(2e-4 from a ranker, 5e-4 afresh)")
+    parser.add_argument("--batch-size", type=int, help="pictures of one instruction (32)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-pairs", action="store_true", help="without the rank-aware branch")
+    parser.add_argument("--title", default="", help="a name for the ranker")
+    add_backbone_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    path = Path(args.data)
+    if path.is_dir():
+        path = path / "labels.csv"
+    table = read_labels_csv(
+        path, images=args.images, default_prompt=args.instruction, check=False
+    )
+    learn, measure = parts(table, args.split, args.held_out)
+    backbone = backbone_for(args.backbone, args.device)
+    start = start_ranker(args.start, backbone.name)
+    ranker = load_ranker(start, backbone) if start else None
+    config = train_config(args, afresh=ranker is None)
+
+    rows = [*learn.rows, *(measure.rows if measure else ())]
+    pictures = {row.picture.name: row.picture for row in rows}
+    encoded: EncodedPictures = with_progress(
+        encode_pictures(backbone, list(pictures.values()), tokens=True)
+    )
+    names = list(pictures)
+    row_of = {names[index]: row for row, index in enumerate(encoded.kept)}
+    tasks = tasks_from_table(learn, row_of)
+    held_out = None
+    if measure is not None:
+        held_out = (encoded.features, tasks_from_table(measure, row_of, negatives=False))
+
+    last = _with_bar(
+        train_ranker(
+            backbone,
+            encoded.features,
+            tasks,
+            held_out=held_out,
+            start=ranker,
+            config=config,
+            title=args.title,
+        ),
+        config.steps,
+    )
+    for sentence in (*table.problems, *encoded.problems, *table.notes, last.message):
+        if sentence:
+            say(sentence)
+    if last.ranker is None:
+        raise RankingError(last.message)
+    save_ranker(last.ranker, args.out)
+    result = {
+        "backbone": backbone.name,
+        "backbone_identity": backbone.identity,
+        "start": str(start) if start else None,
+        "ranker": args.out,
+        "n_pictures": len(encoded.kept),
+        "instructions": [asdict(one) for one in last.ranker.instructions],
+        "learned_now": [task.instruction for task in tasks],
+        "steps": last.step,
+        "seed": args.seed,
+        "status": last.status,
+        "loss": last.loss,
+        "before": _figures(last.before),
+        "held_out": _figures(last.held_out),
+        "history": list(last.ranker.history),
+        "seconds_encoding": round(encoded.seconds, 3),
+        "seconds_training": round(last.seconds, 3),
+        "problems": [*table.problems, *encoded.problems],
+        "notes": list(table.notes),
+    }
+    give(result, args.json, summary(result))
+
+
+def parts(
+    table: RankingTable, split: str, held_out: str | None
+) -> tuple[RankingTable, RankingTable | None]:
+    """The rows to learn from and those to be measured on.
+
+    Raises:
+        RankingError: a split that the table does not have, or pictures that are in both.
+    """
+    if not any(table.splits):
+        if held_out:
+            raise RankingError(f'"{table.name}" has no column split. Add it or drop --held-out.')
+        return table, None
+    learn = table.select(split=split)
+    wanted = held_out or next((s for s in ("val", "test") if s in table.splits and s != split), "")
+    if not wanted:
+        return learn, None
+    measure = table.select(split=wanted)
+    known = {row.picture.name for row in learn.rows}
+    if double := next((r.picture.name for r in measure.rows if r.picture.name in known), None):
+        raise RankingError(
+            f'"{double}" is in the split "{split}" and in "{wanted}", so what is learned would be '
+            "measured on itself. Put every picture into one split."
+        )
+    return learn, measure
+
+
+def start_ranker(given: str | None, backbone_name: str) -> Path | None:
+    """The ranker file to start from, None to start afresh."""
+    if given is not None:
+        return None if given.strip().lower() == "none" else Path(given)
+    shipped = CHECKPOINT_DIR / SHIPPED_RANKER.format(backbone_name)
+    return shipped if shipped.is_file() else None
+
+
+def train_config(args: argparse.Namespace, *, afresh: bool) -> RankerTrainConfig:
+    chosen = {
+        name: value
+        for name, value in (
+            ("steps", args.steps),
+            ("learning_rate", args.learning_rate),
+            ("batch_size", args.batch_size),
+            ("loss", LossConfig(rank_weight=0.0) if args.no_pairs else None),
+        )
+        if value is not None
+    }
+    chosen["seed"] = args.seed
+    return RankerTrainConfig(**chosen) if afresh else RankerTrainConfig.teach(**chosen)
+
+
+def _with_bar(events: Iterator[RankerEvent], steps: int) -> RankerEvent:
+    last = None
+    with tqdm(total=steps, desc="training", leave=False) as bar:
+        for last in events:
+            bar.update(last.step - bar.n)
+            if last.step:
+                bar.set_postfix(loss=f"{last.loss:.3f}")
+    assert last is not None
+    return last
+
+
+def _figures(figures) -> dict | None:
+    return None if figures is None else {name: one.to_mapping() for name, one in figures.items()}
+
+
+def summary(result: dict) -> str:
+    lines = [
+        f"{result['n_pictures']} pictures, {len(result['learned_now'])} instructions, "
+        f"{result['steps']} steps from {result['start'] or 'nothing'}",
+        f"encoded in {result['seconds_encoding']:.1f} s, trained in "
+        f"{result['seconds_training']:.1f} s",
+    ]
+    for name, now in (result["held_out"] or {}).items():
+        then = (result["before"] or {}).get(name, {})
+        lines.append(
+            f"held out, {name} pair accuracy {_plain(then.get('pair_accuracy'))} before, "
+            f"{_plain(now['pair_accuracy'])} after; SRCC {_plain(then.get('srcc'))} before, "
+            f"{_plain(now['srcc'])} after ({now['n']} pictures)"
+        )
+    lines.append(f"saved to {result['ranker']}")
+    return "\n".join(lines)
+
+
+def _plain(figure: float | None) -> str:
+    return "not defined" if figure is None else f"{figure:.3f}"

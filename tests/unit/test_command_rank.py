@@ -1,0 +1,245 @@
+"""rank: a folder or a table in, an order out; a sentence for everything that cannot be ranked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from coop_demo.__main__ import main
+from coop_demo.commands import rank, train_ranker
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.checkpoint import save_ranker
+from coop_demo.ranking.metrics import srcc
+from coop_demo.ranking.training import Ranker
+from tests.tiny import tiny_backbone
+
+PROMPT = "Rank the brightness."
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, backbone):
+    """The commands on a CLIP of 32 pixels, and without a ranker that ships."""
+    for module in (rank, train_ranker):
+        monkeypatch.setattr(module, "backbone_for", lambda name, device: backbone)
+    monkeypatch.setenv("COOP_DEMO_BACKBONE", "tiny")
+
+
+def untrained(backbone, seed: int = 3) -> Ranker:
+    config = AdapterConfig(dim=backbone.embed_dim, layers=1, heads=4, n_learnable_tokens=2)
+    state = RankingAdapter.seeded(config, seed).state_dict()
+    return Ranker(config, state, backbone.identity)
+
+
+@pytest.fixture
+def ranker(tmp_path, backbone) -> Path:
+    return save_ranker(untrained(backbone), tmp_path / "ranker.safetensors")
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Eight greys with grain, a.png darkest."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number, name in enumerate("abcdefgh"):
+        pixels = np.clip(30 * number + rng.normal(0, 6, (36, 36, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return folder
+
+
+def labels(folder: Path, rows: list[str], header: str = "image,value,prompt,split") -> Path:
+    path = folder / "labels.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def brightness_labels(folder: Path) -> Path:
+    rows = [
+        f"{name}.png,{i},{PROMPT},{'test' if i % 2 else 'train'}"
+        for i, name in enumerate("abcdefgh")
+    ]
+    return labels(folder, rows)
+
+
+def ranked(capsys, *arguments: object) -> dict:
+    assert main(["rank", *map(str, arguments), "--json", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *arguments: object) -> str:
+    assert main(["rank", *map(str, arguments)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.strip()]
+    return lines[-1]
+
+
+def test_a_folder_is_ordered_by_the_adapters_scores(capsys, pictures, ranker, backbone):
+    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--ranker", ranker)
+    scores = [entry["score"] for entry in found["order"]]
+    assert scores == sorted(scores, reverse=True)
+    assert {entry["image"] for entry in found["order"]} == {f"{c}.png" for c in "abcdefgh"}
+    assert found["srcc"] is None
+    assert found["seconds"] >= 0
+    # the same numbers as the adapter gives when it is called directly
+    images = [Image.open(pictures / entry["image"]) for entry in found["order"]]
+    pixels = torch.stack([backbone.preprocess(image) for image in images])
+    with torch.no_grad():
+        expected = untrained(backbone).adapter().scores(
+            backbone.image_tokens(pixels), backbone.text_tokens([PROMPT])
+        )
+    assert scores == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["antonyms", "cosine"])
+def test_rivals_order_without_a_ranker(capsys, pictures, method):
+    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--method", method)
+    assert len(found["order"]) == 8
+    assert found["ranker"] is None
+    assert (found["antonyms"] == ["a bright photo.", "a dark photo."]) == (method == "antonyms")
+
+
+def test_antonyms_may_be_given(capsys, pictures):
+    options = ("--images", pictures, "--instruction", PROMPT, "--method", "antonyms")
+    one = ranked(capsys, *options, "--antonyms", "snow", "coal")
+    other = ranked(capsys, *options, "--antonyms", "coal", "snow")
+    assert one["antonyms"] == ["snow", "coal"]
+    assert [e["image"] for e in one["order"]] == [e["image"] for e in other["order"]][::-1]
+
+
+def test_labels_measure_the_order_and_split_chooses_the_pictures(capsys, pictures, ranker):
+    table = brightness_labels(pictures)
+    whole = ranked(capsys, "--images", table, "--instruction", PROMPT, "--ranker", ranker)
+    assert whole["n_labelled"] == 8
+    truth = {f"{c}.png": i for i, c in enumerate("abcdefgh")}
+    expected = srcc(
+        [e["score"] for e in whole["order"]], [truth[e["image"]] for e in whole["order"]]
+    )
+    assert whole["srcc"] == pytest.approx(expected)
+    for figure in ("plcc", "kendall", "pair_accuracy"):
+        assert whole[figure] is not None
+    part = ranked(capsys, "--images", pictures, "--labels", table, "--split", "test",
+                  "--instruction", PROMPT, "--ranker", ranker)
+    assert {entry["image"] for entry in part["order"]} == {"b.png", "d.png", "f.png", "h.png"}
+
+
+def test_labels_beside_a_folder_keep_unlabelled_pictures(capsys, pictures, ranker, tmp_path):
+    table = tmp_path / "some.csv"
+    table.write_text(f"image,value,prompt\na.png,1,{PROMPT}\nh.png,2,{PROMPT}\n")
+    found = ranked(capsys, "--images", pictures, "--labels", table, "--instruction", PROMPT,
+                   "--ranker", ranker)
+    assert len(found["order"]) == 8
+    assert found["n_labelled"] == 2
+    assert "6 of 8 pictures have no label" in found["notes"][0]
+
+
+def test_the_tables_only_instruction_is_used_when_none_is_given(capsys, pictures, ranker):
+    table = brightness_labels(pictures)
+    assert ranked(capsys, "--images", table, "--ranker", ranker)["instruction"] == PROMPT
+    other = ranked(capsys, "--images", table, "--ranker", ranker, "--instruction", "Light first.")
+    assert other["instruction"] == "Light first."
+    assert PROMPT in other["notes"][0]
+
+
+def test_a_picture_that_cannot_be_read_costs_itself_only(capsys, pictures, ranker):
+    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--ranker", ranker)
+    assert len(found["order"]) == 8
+    assert "broken.jpg" in found["problems"][0]
+
+
+def test_equal_pictures_are_said_to_be_equal(capsys, pictures, ranker):
+    for name in "bcdefgh":
+        (pictures / f"{name}.png").write_bytes((pictures / "a.png").read_bytes())
+    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--ranker", ranker)
+    assert "same score" in found["notes"][0]
+
+
+def test_what_cannot_be_ranked_is_refused_in_one_sentence(capsys, pictures, ranker, tmp_path):
+    ready = ("--ranker", ranker)
+    ask = ("--instruction", PROMPT)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert "no pictures" in refused(capsys, "--images", alone, *ask, *ready)
+    (alone / "a.png").write_bytes((pictures / "a.png").read_bytes())
+    assert "1 of 1 pictures" in refused(capsys, "--images", alone, *ask, *ready)
+    assert "--instruction" in refused(capsys, "--images", pictures, *ready)
+    assert "empty" in refused(capsys, "--images", pictures, "--instruction", " ... ", *ready)
+    long = " ".join(["brightness"] * 500)
+    assert "tokens" in refused(capsys, "--images", pictures, "--instruction", long, *ready)
+    assert "no folder or table" in refused(capsys, "--images", tmp_path / "no", *ask, *ready)
+    assert "--split" in refused(capsys, "--images", pictures, *ask, *ready, "--split", "test")
+
+
+def test_labels_that_cannot_measure_are_refused_in_one_sentence(capsys, pictures, ranker, tmp_path):
+    ready = ("--images", pictures, "--instruction", PROMPT, "--ranker", ranker, "--labels")
+    table = labels(pictures, [f"a.png,high,{PROMPT},", f"b.png,1,{PROMPT},"])
+    assert 'the value "high" is not a number' in refused(capsys, *ready, table)
+    table = labels(pictures, [f"{c}.png,4,{PROMPT}," for c in "abcd"])
+    assert "All 4 values" in refused(capsys, *ready, table)
+    table = labels(pictures, [f"nowhere{i}.png,{i},{PROMPT}," for i in range(4)])
+    assert "nowhere0.png" in refused(capsys, *ready, table)
+    table = labels(pictures, [f"{c}.png,{i},{PROMPT},train" for i, c in enumerate("abc")])
+    assert 'no rows of the split "test"' in refused(capsys, *ready, table, "--split", "test")
+    table = labels(pictures, [f"a.png,1,{PROMPT},", f"a.png,2,{PROMPT},", f"b.png,3,{PROMPT},"])
+    assert "two values" in refused(capsys, *ready, table)
+    table = labels(pictures, ["a.png,1,Rank A.,", "b.png,2,Rank A.,", "a.png,2,Rank B.,"])
+    assert '"Rank A."' in refused(capsys, *ready, table)
+
+
+def test_rankers_that_do_not_fit_are_refused(capsys, pictures, tmp_path):
+    ask = ("--images", pictures, "--instruction", PROMPT)
+    assert "No ranker ships" in refused(capsys, *ask)
+    other = save_ranker(untrained(tiny_backbone(seed=5, name="other")), tmp_path / "o.safetensors")
+    assert "other" in refused(capsys, *ask, "--ranker", other)
+    assert "no ranker file" in refused(capsys, *ask, "--ranker", tmp_path / "none.safetensors")
+    assert "--ranker" in refused(capsys, *ask, "--ranker", other, "--method", "cosine")
+
+
+def test_train_ranker_learns_saves_and_is_measured_on_the_other_split(
+    capsys, pictures, tmp_path, backbone
+):
+    start = save_ranker(untrained(backbone), tmp_path / "start.safetensors")
+    out = tmp_path / "mine.safetensors"
+    code = main(["train-ranker", "--data", str(brightness_labels(pictures)), "--held-out", "test",
+                 "--start", str(start), "--steps", "40", "--learning-rate", "0.002",
+                 "--out", str(out), "--json", "-"])
+    assert code == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["status"] == "finished"
+    assert report["steps"] == 40
+    assert report["learned_now"] == [PROMPT]
+    assert report["held_out"][PROMPT]["n"] == 4 == report["before"][PROMPT]["n"]
+    train = ("--images", pictures / "labels.csv", "--split", "train", "--instruction", PROMPT)
+    assert ranked(capsys, *train, "--ranker", out)["pair_accuracy"] == 1.0  # it learned them
+    measured = ranked(capsys, "--images", pictures / "labels.csv", "--split", "test",
+                      "--instruction", PROMPT, "--ranker", out)
+    assert measured["srcc"] == pytest.approx(report["held_out"][PROMPT]["srcc"])
+
+
+def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path):
+    out = ("--out", str(tmp_path / "x.safetensors"), "--start", "none")
+
+    def sentence(*arguments: str) -> str:
+        assert main(["train-ranker", *arguments, *out]) == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    table = str(labels(pictures, [f"{c}.png,4,{PROMPT},train" for c in "abcd"]))
+    assert "All 4 values" in sentence("--data", table)
+    both = [f"a.png,1,{PROMPT},train", f"b.png,2,{PROMPT},train", f"a.png,1,{PROMPT},test",
+            f"c.png,2,{PROMPT},test"]
+    assert "measured on itself" in sentence("--data", str(labels(pictures, both)))
+    table = str(brightness_labels(pictures))
+    assert "no rows of the split" in sentence("--data", table, "--split", "spring")
+    assert "number of steps" in sentence("--data", table, "--steps", "0")
+    assert not (tmp_path / "x.safetensors").exists()

@@ -1,0 +1,228 @@
+"""The recipe of the shipped ranker: honest parts, known values, and a card made of its figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from coop_demo.ranking.adapter import AdapterConfig
+from coop_demo.recipes import ranker as recipe
+from coop_demo.recipes.cutouts import Cutout
+from coop_demo.recipes.ranker_pictures import (
+    APPLES_AND_ORANGES,
+    SEEN_KINDS,
+    UNSEEN_KINDS,
+    Sample,
+    attribute_samples,
+    attribute_values,
+    count_prompt,
+    counting_samples,
+    graded_samples,
+    labelled_samples,
+    paraphrases,
+    part_of,
+    photographs,
+    plural,
+    shape_cutouts,
+)
+from tests.tiny import tiny_backbone
+
+
+def drawn_library() -> dict[str, list[Cutout]]:
+    """Every kind as a plain shape: no Debian package needed."""
+    shapes = shape_cutouts("star")
+    return dict.fromkeys((*SEEN_KINDS, *UNSEEN_KINDS), shapes)
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Sample]:
+    return list(counting_samples(drawn_library(), share=0.2))
+
+
+def test_unseen_kinds_are_never_learned(scenes):
+    assert not set(SEEN_KINDS) & set(UNSEEN_KINDS)
+    unseen = {count_prompt(kind) for kind in UNSEEN_KINDS}
+    for one in scenes:
+        assert one.part == "test" or not unseen & set(one.values)
+    assert any(unseen & set(one.values) for one in scenes)
+
+
+def test_scenes_hold_what_their_values_say(scenes):
+    from coop_demo.recipes.scenes import counting_scene
+
+    for one in scenes[::40]:
+        scene = counting_scene(one.draw.counts, drawn_library(), size=(288, 288),
+                               seed=one.draw.seed)
+        shown = scene.counts()
+        for kind, number in one.draw.counts.items():
+            assert shown.get(kind, 0) == number == one.values[count_prompt(kind)]
+        assert one.values[count_prompt("object")] == len(scene.objects)
+
+
+def test_the_order_flips_between_apples_and_oranges(scenes):
+    prompts = [count_prompt(kind) for kind in APPLES_AND_ORANGES]
+    flips = [one for one in scenes if one.family == "flips"]
+    apples, oranges = ([one.values[p] for one in flips] for p in prompts)
+    assert abs(np.corrcoef(apples, oranges)[0, 1]) < 0.5
+
+
+def test_scenes_are_the_same_every_time(scenes):
+    again = list(counting_samples(drawn_library(), share=0.2))
+    assert [one.values for one in again] == [one.values for one in scenes]
+    assert np.array_equal(np.asarray(again[5].draw()), np.asarray(scenes[5].draw()))
+
+
+def test_plurals_and_paraphrases_are_english():
+    assert [plural(w) for w in ("apple", "strawberry", "bus", "fox", "key", "sheep", "mango")] == [
+        "apples", "strawberries", "buses", "foxes", "keys", "sheep", "mangoes"
+    ]
+    assert "How many apples are there?" in paraphrases("Rank the numbers of apples.")
+    assert "Rank the ages of the people." in paraphrases("Rank the age of the person.")
+    assert paraphrases("Rank the happiness.") == ()
+
+
+def test_measured_attributes_follow_the_picture():
+    rng = np.random.default_rng(0)
+    base = Image.fromarray(rng.integers(60, 180, (40, 40, 3)).astype(np.uint8))
+    plain = attribute_values(base)
+    dark = attribute_values(base.point(lambda level: level // 3))
+    assert dark["brightness"] < plain["brightness"]
+    assert dark["contrast"] < plain["contrast"]
+    grey = attribute_values(base.convert("L").convert("RGB"))
+    assert grey["colourfulness"] == pytest.approx(0)
+    assert grey["warmth"] == pytest.approx(0)
+    assert plain["colourfulness"] > 0.05
+
+
+def test_changed_photographs_stay_in_their_part():
+    base = Image.fromarray(np.full((30, 30, 3), 120, np.uint8))
+    bases = [("one", "train", lambda: base), ("two", "test", lambda: base)]
+    made = [*attribute_samples(bases, number=6), *graded_samples(bases, number=6)]
+    assert {one.part for one in made} == {"train", "test"}
+    for one in made[:6]:
+        assert one.values["Rank the brightness."] == -one.values["Rank the darkness."]
+        again = attribute_values(one.draw())
+        assert one.values["Rank the brightness."] == pytest.approx(again["brightness"])
+    assert all(1 <= one.values["Rank the image quality."] <= 5 for one in made[6:])
+
+
+def test_labelled_photographs_are_in_one_part_each(shared_dir):
+    samples = list(labelled_samples(shared_dir / "data"))
+    assert {one.family for one in samples} == {"dice", "aquarium", "age", "quality"}
+    part_by_photograph: dict[str, set[str]] = {}
+    for one in samples:
+        base = one.draw if one.plain else one.draw.base
+        name = base.path.stem
+        if one.family == "quality":
+            name = name.rpartition("_")[0]
+        part_by_photograph.setdefault(f"{one.family}/{name}", set()).add(one.part)
+    assert all(len(parts) == 1 for parts in part_by_photograph.values())
+    assert all(one.plain for one in samples if one.part == "test")
+    parts = {name: part for name, part, _ in photographs(shared_dir / "data")}
+    for one in samples:
+        if one.plain and one.draw.path.name in parts:
+            assert parts[one.draw.path.name] == one.part
+
+
+def test_parts_are_drawn_by_name_in_the_shares_that_are_stated():
+    parts = [part_of("set", f"picture {i}") for i in range(2000)]
+    assert parts == [part_of("set", f"picture {i}") for i in range(2000)]
+    assert 0.18 < parts.count("test") / 2000 < 0.26
+    assert 0.05 < parts.count("val") / 2000 < 0.11
+
+
+# --- training and measuring, on made-up tokens
+
+
+def collection(backbone, n: int = 48) -> recipe.Collection:
+    """Pictures whose tokens hold their number of apples along one direction."""
+    generator = torch.Generator().manual_seed(0)
+    base = torch.randn(backbone.embed_dim, generator=generator)
+    samples, tokens = [], []
+    for i in range(n):
+        values = {count_prompt("apple"): float(i % 7), count_prompt("object"): float(i % 7)}
+        part = ("train", "train", "test", "val")[i % 4]
+        samples.append(Sample("counting", part, Image.Image, values, plain=i % 8 != 1))
+        noise = 0.1 * torch.randn(9, backbone.embed_dim, generator=generator)
+        tokens.append(noise + (i % 7) / 7 * base)
+    return recipe.Collection(samples, torch.stack(tokens).half())
+
+
+def test_the_judging_part_is_never_learned_nor_augmented():
+    backbone = tiny_backbone()
+    held = collection(backbone)
+    for task in recipe.tasks_of(held, ("train", "val")):
+        assert all(held.samples[row].part != "test" for row in task.rows.tolist())
+    rows = held.rows(count_prompt("apple"), ("test",))
+    assert rows
+    assert all(held.samples[r].part == "test" and held.samples[r].plain for r in rows)
+
+
+def test_an_aligned_start_puts_words_and_pictures_into_one_space():
+    backbone = tiny_backbone()
+    tokens = collection(backbone).tokens
+    config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=backbone.embed_dim, mlp_ratio=1.0)
+    ranker = recipe.aligned_start(backbone, tokens, config, seed=1)
+    pictures, words = (ranker.state[f"{kind}_projection.weight"] for kind in ("image", "text"))
+    # the tiny tower's words arrive in the joint space: both maps look the same way in it
+    directions = torch.randn(50, backbone.embed_dim, generator=torch.Generator().manual_seed(1))
+    cosine = torch.cosine_similarity(directions @ pictures.T, directions @ words.T)
+    assert cosine.min() > 0.999
+    mapped = tokens.float() @ pictures.T + ranker.state["image_projection.bias"]
+    assert mapped.std() == pytest.approx(1.0, abs=0.05)
+    assert abs(mapped.mean()) < 0.05
+    scores = recipe.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
+    assert scores.unique().numel() == 1
+
+
+@pytest.mark.parametrize("setting", [recipe.SHIPPED, *recipe.ABLATIONS], ids=lambda s: s.name)
+def test_every_setting_learns_a_plain_order(setting):
+    backbone = tiny_backbone()
+    held = collection(backbone)
+    tasks = recipe.tasks_of(held, ("train", "val"))
+    ranker = recipe.train_setting(
+        backbone, held, tasks, setting, steps=30, seed=1, learning_rate=5e-3, dim=16
+    )
+    table = recipe.measure(backbone, held, ranker, learned=("train", "val"))
+    by_instruction = {row["instruction"]: row for row in table}
+    row = by_instruction[count_prompt("apple")]
+    assert row["srcc"]["adapter"] > 0.8
+    assert row["srcc"]["ridge"] > 0.8
+    assert recipe.family_means(table)["counting"]["instructions"] == len(table) == 2
+    wide = ranker.state["learnable_text_tokens"].shape
+    assert wide == ((16 if setting.wide_prompts else 1), setting.n_learnable_tokens)
+
+
+def test_flip_accuracy_counts_pairs_right_under_both_instructions():
+    apples, oranges = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, 1.0])
+    values = (apples, oranges)
+    assert recipe.flip_accuracy((apples, oranges), values) == 1.0
+    assert recipe.flip_accuracy((apples, apples), values) == 0.0  # blind to the instruction
+    assert recipe.flip_accuracy((apples, oranges), (apples, apples)) is None
+
+
+def test_the_card_says_the_measured_figures():
+    family = {"instructions": 1, "pictures": 40, "adapter": 0.9123, "ridge": 0.8, "antonyms": -0.1,
+              "cosine": None}
+    report = {
+        "families": {"dice": family}, "learned": {"instructions": 3, "pictures": 120},
+        "flips": {"pictures": 40, "adapter": 0.8, "antonyms": 0.3, "cosine": 0.25},
+        "ablations": [], "command": "python -m x", "steps": 10, "learning_rate": 5e-4, "seed": 1,
+        "precision": "fp32", "seconds_training": 12.0, "unseen_kinds": ["owls"],
+    }
+    text = recipe.card(report)
+    assert "| **0.91** | 0.80 | -0.10 | – |" in text
+    assert "80 %" in text
+    assert "owls" in text
+    with_ablation = replace_ablations(report)
+    assert "without learnable prompts" in recipe.card(with_ablation)
+
+
+def replace_ablations(report: dict) -> dict:
+    setting = replace(recipe.SHIPPED, name="without learnable prompts")
+    one = {"name": setting.name, "steps": 5, "families": report["families"]}
+    return report | {"ablations": [one]}
