@@ -10,7 +10,9 @@ import logging
 import os
 import sys
 
-COMMANDS = ("train", "evaluate", "compare", "predict", "benchmark", "models")
+COMMANDS = (
+    "train", "evaluate", "compare", "predict", "benchmark", "rank", "train-ranker", "models"
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"CoOp Studio {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"coop_demo.commands.{name}")
+        module = importlib.import_module(f"coop_demo.commands.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(run=module.run)

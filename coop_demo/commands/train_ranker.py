@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -168,7 +169,7 @@ def start_ranker(given: str | None, backbone_name: str) -> Path | None:
 
 
 def train_config(args: argparse.Namespace, *, afresh: bool) -> RankerTrainConfig:
-    chosen = {
+    chosen: dict[str, Any] = {
         name: value
         for name, value in (
             ("steps", args.steps),

@@ -240,8 +240,8 @@ def aligned_start(
         adapter.image_projection.bias.copy_(-(axes @ mean) / spread)
         adapter.text_projection.weight.copy_(axes @ project.T / words.std())
         adapter.text_projection.bias.zero_()
-        for block in adapter.crossmodal_block.cross_attn:
-            weight = block.attn.in_proj_weight  # type: ignore[union-attr]
+        for _, block in adapter.crossmodal_block.blocks():
+            weight = block.attn.in_proj_weight
             weight[config.dim : 2 * config.dim] = weight[: config.dim]
         adapter.regressor.output_head.weight.zero_()
     state = {name: tensor.detach().clone() for name, tensor in adapter.state_dict().items()}

@@ -319,7 +319,7 @@ def graded_samples(
     bases: Sequence[tuple[str, str, Callable[[], Image.Image]]], *, number: int = 240
 ) -> Iterator[Sample]:
     """Pictures with one degradation each, of any level: quality 5 untouched, 1 at its worst."""
-    kinds = [kind for kind in DEGRADATIONS if kind != "colourfulness"]
+    kinds: list[Degradation] = [kind for kind in DEGRADATIONS if kind != "colourfulness"]
     for index in range(number):
         name, part, base = bases[(7 * index) % len(bases)]
         rng = np.random.default_rng(seed_of("graded", name, index))
