@@ -151,11 +151,12 @@ def zip_bytes(pictures: Mapping[str, Image.Image]) -> bytes:
 
 def _strength(values: Tensor, *, two_sided: bool, scale: float | None) -> NDArray[np.float32]:
     """Values between −1 (or 0) and 1; a map without anything stays 0."""
-    array = np.array(values.detach().cpu(), dtype=np.float32)
+    array = values.detach().cpu().float().numpy().copy()
     if not two_sided:
         array = np.maximum(array, 0)
     largest = float(np.abs(array).max()) if scale is None else scale
-    return np.clip(array / largest, -1, 1) if largest > 0 else np.zeros_like(array)
+    scaled = np.clip(array / largest, -1, 1) if largest > 0 else np.zeros_like(array)
+    return scaled.astype(np.float32, copy=False)
 
 
 def _colours(amount: NDArray[np.float32], *, two_sided: bool) -> NDArray[np.float32]:
