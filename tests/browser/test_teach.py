@@ -167,12 +167,19 @@ def test_many_pictures_give_a_table_and_a_csv(studio: Page, pictures, tmp_path: 
     assert [line.split(",")[0] for line in lines[1:]] == [f"brick-{i}.png" for i in range(3)]
 
 
-def test_a_model_that_is_not_here_leaves_the_one_in_use(studio: Page) -> None:
+def test_a_model_that_cannot_be_fetched_leaves_everything_as_it_is(studio: Page) -> None:
     page = studio
+    page.get_by_label("Class 1", exact=True).fill("oak")
     page.get_by_label("Model", exact=True).click()
     page.get_by_role("option", name=re.compile("ViT-B/32.*not here yet")).first.click()
     expect(page.locator("#model-status")).to_contain_text("stays in use")
-    expect(page.get_by_role("button", name="Fetch 605 MB")).to_be_visible()
+    page.get_by_role("button", name="Fetch 605 MB", exact=True).click()
+    expect(page.locator("#model-status")).to_contain_text("no connection to the model hub")
+    name = page.get_by_label("Class 1", exact=True)
+    expect(name).to_have_value("oak")
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="Built-in mini model", exact=True).click()
+    expect(page.locator("#model-status")).to_contain_text("Built-in mini model is in use")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -160,3 +160,18 @@ def test_two_people_at_once_get_what_each_gets_alone(app_address, tmp_path, colo
             zip(archives, pool.map(lambda name: taught(name, "together"), archives), strict=True)
         )
     assert together == alone
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "http://127.0.0.1:1/picture.png"])
+def test_a_path_of_the_server_or_its_network_is_not_taken_for_an_upload(
+    app_address, tmp_path, colour_zip, path
+) -> None:
+    client = client_for(app_address, tmp_path)
+    _, saved = teach_colours(client, colour_zip("paths", {"brick": 4, "sea": 4}))
+    with pytest.raises(Exception, match=r".") as refused:
+        client.predict(
+            prompt=handle_file(saved),
+            picture={"path": path, "meta": {"_type": "gradio.FileData"}},
+            api_name="/predict",
+        )
+    assert "root:" not in str(refused.value)

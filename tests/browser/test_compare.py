@@ -1,0 +1,184 @@
+"""The Compare tab as a person uses it, in a real browser: every panel, by mouse and keyboard."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from comparing import COLOURS, write_set
+from opening import open_page
+from playwright.sync_api import Page, expect
+
+STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
+
+
+def zipped(folder: Path, **options) -> Path:
+    """A made set of coloured pictures as a zip."""
+    path = folder / "colours.zip"
+    root = write_set(folder / "set", **options)
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(root.rglob("*.png")):
+            archive.write(file, file.relative_to(root))
+    return path
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def choose(page: Page, box: str, option: str | re.Pattern) -> None:
+    page.locator(f"#{box} input").click()
+    page.get_by_role("option", name=option).first.click()
+
+
+def compare(page: Page, methods: tuple[str, ...] = ("Tip-Adapter", "Learned prompt")) -> None:
+    """Compare the set of the Teach tab, small and quick."""
+    open_tab(page, "Compare")
+    boxes = page.locator("#compare-methods")
+    for label in boxes.locator("label").all_inner_texts():
+        boxes.get_by_label(label.strip(), exact=True).set_checked(label.strip() in methods)
+    settings = page.locator("#compare-settings")
+    settings.get_by_role("button", name="Settings", exact=True).click()
+    settings.get_by_label("Steps", exact=True).fill(str(STEPS))
+    settings.get_by_label(re.compile("number input for Pictures a class")).fill(str(SHOTS))
+    settings.get_by_label("Seed", exact=True).click()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#compare-notes")).to_contain_text(
+        re.compile(r"methods? on \d+ held-out pictures? in")
+    )
+
+
+@pytest.fixture
+def compared(studio: Page, tmp_path: Path) -> Page:
+    """The page with four colours taught as a zip and compared."""
+    archive = zipped(tmp_path, train=3, test=3)
+    studio.locator("#open-zip input[type=file]").set_input_files(archive)
+    expect(studio.locator("#summary")).to_contain_text("4 classes, 12 pictures to learn from")
+    compare(studio)
+    return studio
+
+
+def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> None:
+    page = compared
+    table = page.locator("#compare-table")
+    expect(table.get_by_role("row")).to_have_count(4)  # the head and three methods
+    for name in ("Hand-crafted prompt", "Tip-Adapter", "Learned prompt"):
+        expect(table).to_contain_text(name)
+    expect(table).to_contain_text("the one to beat")
+    expect(page.locator("#compare-verdict")).to_contain_text(
+        re.compile("McNemar p|exactly the same pictures")
+    )
+    sizes = page.locator(".cs-methods strong").evaluate_all(
+        "cells => cells.map(cell => getComputedStyle(cell).fontSize)"
+    )
+    assert len(set(sizes)) == 1  # who loses is shown in the same size of type
+
+    # mistakes: a click on a cell, and the same by keyboard
+    open_tab(page, "Mistakes")
+    plot = page.locator("#confusion-plot .js-plotly-plot")
+    expect(plot).to_be_visible()
+    area = page.locator("#confusion-plot .nsewdrag").first.bounding_box()
+    assert area is not None
+    page.mouse.move(area["x"] + 5, area["y"] + 5)
+    page.mouse.click(area["x"] + area["width"] * 0.375, area["y"] + area["height"] * 0.875)
+    # row 4 and column 2 of four, in the order of the class names
+    names = sorted(COLOURS)
+    expect(page.locator("#true-class input")).to_have_value(names[3])
+    expect(page.locator("#answer-class input")).to_have_value(names[1])
+    choose(page, "true-class", names[0])
+    choose(page, "answer-class", names[0])
+    expect(page.locator("#cell-pictures")).to_contain_text(names[0])
+    expect(page.locator("#classes-plot .js-plotly-plot")).to_be_visible()
+
+    open_tab(page, "Disagreements")
+    for option in page.locator("#differ-which label").all():
+        option.click()
+        expect(page.locator("#differ-cards")).to_contain_text(re.compile("no such picture|%"))
+
+    open_tab(page, "What was learned")
+    expect(page.locator("#words-table")).to_contain_text("a random vector's distance")
+    expect(page.locator("#words-table")).to_contain_text("With words in place of its vectors")
+    expect(page.locator("#map-card .cs-card")).to_have_count(1)
+    before = page.locator("#map-card figcaption").inner_text()
+    slider = page.locator("#map-picture input[type=range]")
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    expect(page.locator("#map-card figcaption")).not_to_have_text(before)
+    dot = page.locator("#map-plot .scatterlayer .trace").first.locator(".point").first
+    box = dot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] - 20, box["y"] - 20)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#map-card figcaption b")).to_have_text(names[0])
+
+    open_tab(page, "Forgetting")
+    page.get_by_role("button", name="Hold out and learn", exact=True).click()
+    expect(page.locator("#forget-result")).to_contain_text("KgCoOp")
+    expect(page.locator("#forget-plot .js-plotly-plot")).to_be_visible()
+
+    open_tab(page, "Another set")
+    page.get_by_role("button", name="Test there", exact=True).click()
+    expect(page.locator("#shift-status")).to_contain_text("Choose a second set")
+    second = zipped(tmp_path / "second", names=("red", "green", "blue"), train=2, test=0, seed=9)
+    page.locator("#second-zip input[type=file]").set_input_files(second)
+    expect(page.locator("#second-zip")).to_contain_text("colours")
+    page.get_by_role("button", name="Test there", exact=True).click()
+    expect(page.locator("#shift-result")).to_contain_text("fall, points")
+    expect(page.locator("#shift-result")).to_contain_text('has no "yellow"')
+
+    open_tab(page, "Confidence")
+    sentence = page.locator("#trust-sentence")
+    expect(sentence).to_contain_text("At temperature 1.00")
+    page.get_by_role("button", name="Fit it", exact=True).click()
+    expect(sentence).not_to_contain_text("At temperature 1.00")
+    page.get_by_role("button", name="As it is", exact=True).click()
+    expect(sentence).to_contain_text("At temperature 1.00")
+
+    open_tab(page, "Take away")
+    page.get_by_role("button", name="Write the report", exact=True).click()
+    with page.expect_download() as download:
+        page.locator("#get-tables").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert {"methods.csv", "forgetting.csv", "shift.csv", "words.csv", "settings.csv"} <= set(
+            archive.namelist()
+        )
+    with page.expect_download() as download:
+        page.locator("#get-report").click()
+    assert "Methods side by side" in Path(download.value.path()).read_text(encoding="utf-8")
+
+    # a reload brings it back
+    open_page(page, app_address)
+    open_tab(page, "Compare")
+    expect(page.locator("#compare-table")).to_contain_text("Tip-Adapter")
+
+
+def test_the_curve_streams_stops_and_goes_on(compared: Page) -> None:
+    page = compared
+    page.get_by_role("button", name="Draw the curve", exact=True).click()
+    expect(page.locator("#curve-status")).to_contain_text(re.compile(r"\d+ of \d+ points"))
+    expect(page.locator("#shots-plot .js-plotly-plot")).to_be_visible()
+    page.locator("#curve-stop").click()
+    expect(page.locator("#curve-status")).to_contain_text("Stopped after")
+    page.get_by_role("button", name="Draw the curve", exact=True).click()
+    expect(page.locator("#curve-status")).to_contain_text(re.compile("All [0-9]+ points"))
+    expect(page.locator("#curve-notes")).to_contain_text("left out")  # 4, 8 and 16 shots
+
+
+def test_without_pictures_it_says_what_is_missing(studio: Page) -> None:
+    open_tab(studio, "Compare")
+    expect(studio.locator("#compare-verdict")).to_contain_text("press Compare")
+    studio.get_by_role("button", name="Compare", exact=True).click()
+    expect(studio.locator("#compare-status")).to_contain_text(re.compile("picture|class"))
+    expect(studio.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_scrolls_sideways(studio: Page, width: int, app_address) -> None:
+    studio.set_viewport_size({"width": width, "height": 900})
+    open_page(studio, app_address)
+    open_tab(studio, "Compare")
+    expect(studio.locator("#compare-verdict")).to_be_visible()
+    assert studio.evaluate("document.documentElement.scrollWidth") <= width
