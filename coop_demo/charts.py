@@ -655,7 +655,7 @@ def pair_matrix_figure(
         zmax=1,
         xgap=1,
         ygap=1,
-        colorbar={"title": {"text": "row above"}, "tickformat": ".0%", "thickness": 12},
+        colorbar={"tickformat": ".0%", "thickness": 12},
     )
     rows, columns = np.nonzero(contradicting)
     figure.add_scatter(
@@ -663,10 +663,14 @@ def pair_matrix_figure(
         y=rows,
         mode="markers",
         marker={"symbol": "x-thin", "size": 7, "line": {"color": "#292522", "width": 1.4}},
-        text=[hover[i][j] + "; the other way claims the same" for i, j in zip(rows, columns)],
+        text=[
+            hover[i][j] + "; the other way claims the same"
+            for i, j in zip(rows, columns, strict=True)
+        ],
         hovertemplate="%{text}<extra></extra>",
     )
-    show_names = labels if M <= 30 else [label if i % 3 == 0 else "" for i, label in enumerate(labels)]
+    every = 1 if M <= 30 else 3
+    show_names = [label if i % every == 0 else "" for i, label in enumerate(labels)]
     ticks = {"tickvals": list(range(M)), "ticktext": show_names, "showgrid": False}
     figure.update_xaxes(tickangle=-60, range=[-0.5, M - 0.5], tickfont={"size": 10}, **ticks)
     figure.update_yaxes(range=[M - 0.5, -0.5], tickfont={"size": 10}, **ticks)

@@ -153,7 +153,7 @@ def _figure(value: str | None) -> str:
 
 
 def one_pair(order: Order, first: int, other: int, thumbnail: Thumbnail) -> str:
-    """Two pictures and their pair logit both ways. `first` and `other` count in `order.compared`."""
+    """Two pictures and their pair logit both ways; `first`, `other` count in `order.compared`."""
     assert order.pair_logits is not None
     logits = order.pair_logits
     one_way, other_way = float(logits[first, other]), float(logits[other, first])

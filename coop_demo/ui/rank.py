@@ -16,6 +16,7 @@ from coop_demo.charts import (
     strip_figure,
 )
 from coop_demo.errors import RankingError, UserError
+from coop_demo.images import list_pictures
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS, check_instruction
 from coop_demo.ranking.metrics import contradictions
 from coop_demo.ui import orders as views
@@ -86,20 +87,31 @@ class ChooseColumn:
     def __init__(self) -> None:
         gr.HTML(pieces.step_head(1, text.TITLE, text.LEAD), padding=False)
         self.sample_buttons: list[tuple[samples.SampleSet, gr.Button]] = []
-        with gr.Row(elem_classes="cs-rank-samples", equal_height=True):
+        with gr.Row(elem_classes="cs-samples", equal_height=True):
             for sample in samples.sample_sets():
-                if sample.kind == "ranking":
+                if sample.kind != "ranking":
+                    continue
+                with gr.Column(elem_classes="cs-sample", min_width=90):
+                    pictures = list_pictures(sample.folder / "pictures")[:4]
+                    tiles = [views.inlined(path) for path in pictures]
+                    gr.HTML(pieces.mosaic(tiles), padding=False)
                     button = gr.Button(
-                        sample.title, size="sm", min_width=110, elem_id=f"rank-{sample.name}"
+                        sample.title,
+                        size="sm",
+                        min_width=60,
+                        elem_id=f"rank-{sample.name}",
+                        elem_classes="cs-use",
                     )
-                    self.sample_buttons.append((sample, button))
+                self.sample_buttons.append((sample, button))
         self.files = gr.File(
             label=text.DROP_LABEL,
+            show_label=False,
             file_count="multiple",
             file_types=["image", ".zip", ".csv"],
-            height=110,
+            height=120,
             elem_id="rank-files",
         )
+        gr.HTML(pieces.hint(text.DROP_HINT), padding=False)
         self.summary = gr.HTML(pieces.hint(text.EMPTY), padding=False, elem_id="rank-summary")
         self.clear = gr.Button(text.START_OVER, size="sm", elem_id="rank-clear")
         self.instruction = gr.Dropdown(
@@ -511,8 +523,10 @@ class TeachOrder:
         gr.HTML(pieces.step_head(3, text.TEACH_TITLE, text.TEACH_LEAD), padding=False)
         with gr.Row(equal_height=False, elem_classes="cs-rank-plots"):
             with gr.Column(min_width=320, scale=5):
+                gr.HTML(pieces.hint(text.CLICK_HINT), padding=False)
                 self.clickable = gr.Gallery(
                     label=text.CLICK_LABEL,
+                    show_label=False,
                     interactive=False,
                     allow_preview=False,
                     columns=8,
@@ -526,7 +540,7 @@ class TeachOrder:
                 self.table = gr.Dataframe(
                     headers=text.TABLE_HEADERS,
                     datatype=["html", "str", "str"],
-                    column_widths=["64px", "1fr", "110px"],
+                    column_widths=["18%", "52%", "30%"],
                     static_columns=[0, 1],
                     type="array",
                     label=text.TABLE_LABEL,
@@ -656,7 +670,7 @@ class TeachOrder:
             path = session.thumbnail(picture)
             uri = views.inlined(path)
             rows.append([f'<img src="{uri}" alt="" width="40" height="40">', picture.name, written])
-            gallery.append((str(path), written or " "))
+            gallery.append((str(path), written or None))
         return [
             gr.update(value=gallery, visible=True),
             gr.update(value=rows, visible=True),
@@ -899,7 +913,7 @@ def _summary(pile: Pile) -> str:
         return pieces.hint(text.EMPTY) + pieces.notes(pile.problems, pile.notes)
     sentence = text.facts(len(pile.pictures), pile.labels)
     remarks = (*pile.notes, *pile.about)
-    return pieces.facts(pile.source, sentence) + pieces.notes(pile.problems, remarks)
+    return pieces.facts(pile.source.rstrip(".?!"), sentence) + pieces.notes(pile.problems, remarks)
 
 
 def _numbered(pile: Pile) -> str:

@@ -5,7 +5,11 @@ from coop_demo.ui.text import counted, left
 # --- pictures -----------------------------------------------------------------------------------
 TITLE = "Choose"
 LEAD = "A pile of pictures, and what to rank them by."
-DROP_LABEL = "Pictures, a zip of them, a labels.csv: together or one after the other"
+DROP_LABEL = "Pictures, zips and tables of labels"
+DROP_HINT = (
+    "Pictures, a zip of them, and if you have labels a CSV with the columns image, value and "
+    "prompt: together or one after the other."
+)
 EMPTY = "No pictures yet. Begin with a sample, or drop your own."
 START_OVER = "Start over"
 INSTRUCTION = "Instruction"
@@ -21,7 +25,7 @@ def facts(n: int, labels: dict[str, dict[str, float]]) -> str:
     pictures = counted(n, "picture")
     if not known:
         return f"{pictures}, without labels: an order is shown, but not how good it is."
-    shown = ", ".join(f"“{name}”" if name else "any instruction" for name in known[:4])
+    shown = ", ".join(f"“{name.rstrip('.')}”" if name else "any instruction" for name in known[:4])
     more = f" and {len(known) - 4} more" if len(known) > 4 else ""
     return f"{pictures}; labels for {shown}{more}."
 
@@ -192,8 +196,12 @@ def pair_sentence(first: str, other: str, one_way: float, other_way: float) -> s
 # --- teach it -----------------------------------------------------------------------------------
 TEACH_TITLE = "Teach it your order"
 TEACH_LEAD = "Ten to thirty pictures are enough. A third of them only judges."
-CLICK_LABEL = "Click the pictures in your order, the first one first"
-TABLE_LABEL = "Or type numbers"
+CLICK_LABEL = "Pictures to click in your order"
+CLICK_HINT = (
+    "Click the pictures in your order, the first one first; a second click takes one out again. "
+    "Or type numbers in the table."
+)
+TABLE_LABEL = "Your numbers"
 TABLE_HEADERS = ["", "Picture", "Number"]
 MEANING_LABEL = "Numbers are"
 MEANINGS = {"places: 1 ranks first": "place", "amounts: the largest ranks first": "amount"}
@@ -211,7 +219,7 @@ STARTS = {"the ranker in use": False, "nothing": True}
 CURVES_TITLE = "Held-out pairs in order, %"
 LEARNED = "ranker, held-out pairs"
 RIVAL_LINE = "best simpler way"
-TEACH_HINT = "Number some pictures above; the curves are drawn here while it learns."
+TEACH_HINT = "Number some pictures; the curves are drawn here while it learns."
 BAD_TABLE = "The table of numbers came back in pieces. Reload the page and number them again."
 NO_LABELS = "There are no labels for this instruction. Open a CSV, or type numbers."
 NO_ORDER = "There is no order yet. Rank the pictures first."

@@ -672,7 +672,9 @@ def teach_order(
     done = False
 
     def ended() -> TaughtOrder:
-        assert kept is not None and kept.ranker is not None and last is not None
+        assert kept is not None
+        assert kept.ranker is not None
+        assert last is not None
         if last.status == "finished":
             ending = text.finished(last.step, last.seconds, len(learned), len(judged))
         elif last.status == "diverged":

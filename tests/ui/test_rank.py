@@ -1,0 +1,372 @@
+"""What the Rank tab does with pictures, labels, rankers and a person's own order."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import tiny_backbone
+
+from coop_demo.errors import RankingError, UserError
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.checkpoint import save_ranker
+from coop_demo.ranking.training import Ranker
+from coop_demo.ui import ranking
+from coop_demo.ui.pile import ANTONYMS, COSINE, RANKER, Order, TaughtOrder
+from coop_demo.ui.session import Session, SessionStore
+
+BRIGHT = "Rank the brightness."
+QUICK = ranking.OrderSettings(steps=6, learning_rate=None, seed=1, from_nothing=False)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture
+def session(monkeypatch, backbone) -> Iterator[Session]:
+    monkeypatch.setattr(ranking, "shared_backbone", lambda name: backbone)
+    store = SessionStore("tiny")  # its folder goes with it
+    yield store.open(None)
+
+
+@pytest.fixture
+def ranker_file(tmp_path, backbone) -> Path:
+    return save_ranker(make_ranker(backbone), tmp_path / "mine.safetensors")
+
+
+def make_ranker(backbone, identity: str = "") -> Ranker:
+    config = AdapterConfig(dim=16, layers=1, heads=2, mlp_ratio=1.0, token_dim=24, dropout=0.0)
+    state = RankingAdapter.seeded(config, 0).state_dict()
+    return Ranker(config, state, identity or backbone.identity)
+
+
+@pytest.fixture
+def grey(tmp_path) -> Callable[..., list[Path]]:
+    """Noisy grey pictures, each brighter than the one before it."""
+
+    def make(n: int, *, start: int = 0) -> list[Path]:
+        rng = np.random.default_rng(3)
+        files = []
+        for index in range(start, start + n):
+            pixels = 20 + 12 * index + rng.integers(0, 20, size=(40, 40, 3))
+            path = tmp_path / f"{index:02}.png"
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+            files.append(path)
+        return files
+
+    return make
+
+
+def table(folder: Path, rows: list[str], header: str = "image,value,prompt") -> Path:
+    path = folder / "labels.csv"
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    return path
+
+
+def ranked(session: Session, first: str = BRIGHT, second: str = "") -> tuple[Order, ...]:
+    *_, orders = ranking.rank(session, first, second, "", "")
+    assert isinstance(orders, tuple)
+    return orders
+
+
+# --- ordering
+
+
+def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
+    ranking.add_files(session, grey(4))
+    (order,) = ranked(session)
+    assert set(order.scores) == {ANTONYMS, COSINE}
+    assert order.leading == ANTONYMS
+    assert sorted(order.ranking(ANTONYMS)) == [0, 1, 2, 3]
+    assert ranking.judge(order).kind == ""
+
+
+def test_two_instructions_give_two_orders_of_the_same_pictures(session, grey, ranker_file) -> None:
+    ranking.add_files(session, grey(5))
+    ranking.load(session, ranker_file)
+    first, second = ranked(session, BRIGHT, "Rank the sharpness.")
+    assert first.pictures == second.pictures
+    assert first.pair != second.pair
+    assert first.pair_logits.shape == (5, 5)
+    # the matrix stands in the ranker's own order
+    scores = first.scores[RANKER][list(first.compared)]
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file) -> None:
+    files = grey(4)
+    ranking.load(session, ranker_file)
+    labels = table(tmp_path, [f"{file.name},{i},{BRIGHT}" for i, file in enumerate(files)])
+    ranking.add_files(session, [*files, labels])
+    orders = ranked(session)
+    rows = list(csv.DictReader(io.StringIO(ranking.as_csv(orders))))
+    assert [int(row[f"place: {BRIGHT}"]) for row in rows] == [1, 2, 3, 4]
+    scores = [float(row[f"ranker: {BRIGHT}"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    for row in rows:
+        assert float(row[f"label: {BRIGHT}"]) == float(row["image"][:2])
+
+
+def test_a_formula_in_a_name_is_quoted_in_the_csv(session, grey, tmp_path) -> None:
+    evil = grey(1)[0].rename(tmp_path / "=HYPERLINK.png")
+    ranking.add_files(session, [evil, *grey(2, start=1)])
+    assert "'=HYPERLINK.png" in ranking.as_csv(ranked(session))
+
+
+def test_an_edited_antonym_pair_changes_its_order_alone(session, grey) -> None:
+    ranking.add_files(session, grey(4))
+    (before,) = ranked(session)
+    (after,) = ranking.compare_again(session, before.pair.low, before.pair.high)
+    np.testing.assert_allclose(after.scores[ANTONYMS], 1 - before.scores[ANTONYMS], atol=1e-9)
+    assert after.scores[COSINE] is before.scores[COSINE]
+
+
+def test_an_untouched_pair_follows_the_instruction_an_edited_one_stays(session) -> None:
+    pile = session.pile
+    first = ranking.pair_for(pile, BRIGHT, "", "")
+    follows = ranking.pair_for(pile, "Rank the sharpness.", first.high, first.low)
+    assert "sharp" in follows.high
+    stays = ranking.pair_for(pile, BRIGHT, "a snowy day.", "a night.")
+    assert (stays.high, stays.low) == ("a snowy day.", "a night.")
+
+
+# --- whether it is any good
+
+
+def order_with(scores: dict[str, list[float]], values: list[float]) -> Order:
+    arrays = {name: np.array(column, float) for name, column in scores.items()}
+    pair = ranking.propose_antonyms(BRIGHT)
+    return Order("tiny", BRIGHT, (), arrays, pair, np.array(values, float))
+
+
+@pytest.mark.parametrize(
+    ("own", "kind", "words"),
+    [(1, "better", "beats"), (-1, "worse", "loses"), (0, "unsure", "no better")],
+)
+def test_the_verdict_says_who_wins_whoever_it_is(own: int, kind: str, words: str) -> None:
+    values = list(range(20))
+    noise = np.random.default_rng(0).permutation(20).tolist()
+    good, bad = ([float(v) for v in values], [float(v) for v in noise])
+    scores = {
+        1: {RANKER: good, ANTONYMS: bad, COSINE: bad},
+        -1: {RANKER: bad, ANTONYMS: good, COSINE: bad},
+        0: {RANKER: good, ANTONYMS: good, COSINE: bad},
+    }[own]
+    verdict = ranking.judge(order_with(scores, values))
+    assert verdict.kind == kind
+    assert words in verdict.sentence
+    assert "20 labelled" in verdict.sentence
+
+
+def test_equal_labels_are_said_not_measured() -> None:
+    same = order_with({RANKER: [1, 2, 3], ANTONYMS: [3, 2, 1]}, [5, 5, 5])
+    assert "not defined" in ranking.judge(same).sentence
+
+
+# --- bad input: one sentence each, and everything else stays
+
+
+def test_one_picture_is_no_order(session, grey) -> None:
+    with pytest.raises(RankingError, match="no pictures"):
+        ranked(session)
+    ranking.add_files(session, grey(1))
+    with pytest.raises(RankingError, match="one picture here; an order needs two"):
+        ranked(session)
+
+
+def test_identical_pictures_count_once(session, grey, tmp_path) -> None:
+    (file,) = grey(1)
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(file.read_bytes())
+    ranking.add_files(session, [file, copy])
+    assert len(session.pile.pictures) == 1
+    assert "“copy.png” is the same picture as “00.png”" in session.pile.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "message"),
+    [("", "empty"), ("  …", "empty"), ("bright " * 500, "Shorten it")],
+)
+def test_an_unusable_instruction_keeps_the_order_there_was(
+    session, grey, instruction: str, message: str
+) -> None:
+    ranking.add_files(session, grey(3))
+    before = ranked(session)
+    with pytest.raises(UserError, match=message):
+        ranked(session, instruction)
+    assert session.pile.orders == before
+
+
+def test_the_same_instruction_twice(session, grey) -> None:
+    ranking.add_files(session, grey(3))
+    with pytest.raises(RankingError, match="the same"):
+        ranked(session, BRIGHT, BRIGHT.lower())
+
+
+def test_a_ranker_for_another_model_leaves_the_one_in_use(
+    session, tmp_path, ranker_file, backbone
+) -> None:
+    used = ranking.load(session, ranker_file)
+    foreign = save_ranker(make_ranker(backbone, "ViT-B-32@abc"), tmp_path / "foreign.safetensors")
+    with pytest.raises(RankingError, match="ViT-B-32, and the model in use is tiny"):
+        ranking.load(session, foreign)
+    assert ranking.ranker_in_use(session) is used
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["00.png,much,Rank it."], "line 2.*“?\"?much.* is not a number"),
+        (["00.png,3,Rank it.", "01.png,3,Rank it."], "no order"),
+        (["elsewhere.png,3,Rank it."], "None of the pictures that “labels.csv” labels is here"),
+        (["00.png"], "cells"),
+    ],
+)
+def test_unusable_labels_cost_themselves_only(session, grey, tmp_path, rows, message) -> None:
+    ranking.add_files(session, grey(2))
+    ranking.add_files(session, [table(tmp_path, rows)])
+    (problem,) = session.pile.problems
+    assert re.search(message, problem)
+    assert session.pile.labels == {}
+    assert len(session.pile.pictures) == 2
+
+
+def test_labels_of_pictures_that_are_not_here_are_passed_over(session, grey, tmp_path) -> None:
+    rows = ["00.png,1,", "01.png,2,", "gone.png,3,"]
+    ranking.add_files(session, [*grey(2), table(tmp_path, rows)])
+    assert sorted(session.pile.labels_for("anything at all").values()) == [1, 2]
+    assert "“gone.png”" in session.pile.problems[0]
+
+
+def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    secret = outside / "secret.png"
+    Image.new("RGB", (9, 9)).save(secret)
+    ranking.add_files(session, grey(2))
+    ranking.add_files(session, [table(tmp_path, [f"{secret},3,Rank it.", "../x.png,2,Rank it."])])
+    assert "None of the pictures" in session.pile.problems[0]
+    assert session.pile.labels == {}
+
+
+def test_a_zip_brings_pictures_and_labels(session, grey, tmp_path) -> None:
+    files = grey(3)
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in files:
+            archive.write(file, f"set/pictures/{file.name}")
+        rows = "\n".join(f"pictures/{file.name},{i},{BRIGHT}" for i, file in enumerate(files))
+        archive.writestr("set/labels.csv", f"image,value,prompt\n{rows}\n")
+    ranking.add_files(session, [path])
+    assert session.pile.problems == ()
+    assert sorted(session.pile.labels_for("rank the BRIGHTNESS").values()) == [0, 1, 2]
+
+
+def test_a_file_of_another_kind(session, tmp_path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(RankingError, match=r"notes\.txt"):
+        ranking.add_files(session, [path])
+
+
+# --- teaching
+
+
+def number(session: Session, values: list[float], meaning: str = "amount") -> None:
+    contents = [picture.content for picture in session.pile.pictures]
+    session.pile.numbers = dict(zip(contents, values, strict=True))
+    session.pile.meaning = meaning
+
+
+def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) -> None:
+    ranking.add_files(session, grey(12))
+    ranking.load(session, ranker_file)
+    number(session, list(range(12)))
+    *progress, taught = ranking.teach_order(session, BRIGHT, QUICK)
+    assert isinstance(taught, TaughtOrder)
+    assert (taught.n_learned, taught.n_held_out, taught.n_pairs) == (8, 4, 6)
+    assert taught.started
+    assert 0 <= taught.before <= 1
+    assert 0 <= taught.after <= 1
+    assert set(taught.rivals) == {ANTONYMS, COSINE}
+    assert "Completed all 6 steps" in taught.ending
+    assert any(event.total_steps == 6 for event in progress)
+    used = ranking.ranker_in_use(session)
+    assert used.taught is taught
+    again = ranking.load(session, used.file)  # the file holds the same ranker
+    for name, tensor in taught.ranker.state.items():
+        assert tensor.equal(again.ranker.state[name])
+
+
+def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
+    ranking.add_files(session, grey(9))
+    ranking.load(session, ranker_file)
+    number(session, list(range(9)))
+    settings = ranking.OrderSettings(steps=2000, learning_rate=None, seed=1, from_nothing=False)
+    session.stop.clear()
+    taught = None
+    for event in ranking.teach_order(session, BRIGHT, settings):
+        if isinstance(event, TaughtOrder):
+            taught = event
+        elif event.points and event.points[-1].step >= 70:
+            session.stop.set()
+    assert taught is not None
+    assert "Stopped at step" in taught.ending
+    assert "Completed" not in taught.ending
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [([1, 2, 3], "Number 6 or more"), ([4.0] * 9, "the same, so there is no order")],
+)
+def test_too_little_to_learn_from(session, grey, values, message) -> None:
+    ranking.add_files(session, grey(len(values)))
+    number(session, values)
+    with pytest.raises(RankingError, match=message):
+        list(ranking.teach_order(session, BRIGHT, QUICK))
+    assert session.pile.rankers == {}
+
+
+def test_places_and_amounts_are_opposite(session, grey, ranker_file) -> None:
+    ranking.add_files(session, grey(9))
+    ranking.load(session, ranker_file)
+    number(session, list(range(9)), "amount")
+    *_, amounts = ranking.teach_order(session, BRIGHT, QUICK)
+    ranking.load(session, ranker_file)
+    number(session, [9 - i for i in range(9)], "place")
+    *_, places = ranking.teach_order(session, BRIGHT, QUICK)
+    assert (amounts.before, amounts.after) == (places.before, places.after)
+
+
+def test_the_held_out_third_spans_the_order() -> None:
+    learned, judged = ranking.split_numbers({f"p{i}": float(i) for i in range(30)}, seed=1)
+    assert len(judged) == 10
+    assert not set(learned) & set(judged)
+    assert min(learned.values()) == 0
+    assert max(learned.values()) == 29
+
+
+def test_a_cell_that_is_no_number_names_its_picture(session, grey) -> None:
+    ranking.add_files(session, grey(3))
+    rows = [["", "00.png", "1"], ["", "01.png", "3,5"], ["", "02.png", ""]]
+    assert sorted(ranking.read_numbers(session.pile, rows).values()) == [1.0, 3.5]
+    for bad in ("many", "nan", "inf"):
+        with pytest.raises(RankingError, match=r"“01\.png”.*is not a number"):
+            ranking.read_numbers(session.pile, [["", "01.png", bad]])
+    with pytest.raises(RankingError, match="Reload the page"):
+        ranking.read_numbers(session.pile, [["", "nowhere.png", "2"]])
+
+
+@pytest.mark.parametrize("steps", [0, 2001, 1.5, "many"])
+def test_settings_out_of_range_are_a_sentence(steps) -> None:
+    with pytest.raises(RankingError, match="Steps"):
+        ranking.OrderSettings.parse(steps, None, 1, False)
