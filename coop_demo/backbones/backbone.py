@@ -47,6 +47,8 @@ class Backbone:
         weight_files: the files its weights came from; their bytes make its identity. Without
             files (random weights) the tensors themselves do.
         logit_scale: the factor between cosine and logit; the model's own when None.
+        mean_pooled: a picture's feature is the mean of its spatial tokens on a square grid, so
+            that views can be taken from one pass; see `features.window_feature`.
         device: where it lives. fp32 on CPU, mixed precision on CUDA.
 
     Raises:
@@ -63,6 +65,7 @@ class Backbone:
         tokenizer: Any,
         weight_files: Sequence[Path] = (),
         logit_scale: float | None = None,
+        mean_pooled: bool = False,
         device: str | torch.device = "cpu",
     ) -> None:
         self.name = name
@@ -75,6 +78,7 @@ class Backbone:
         self.logit_scale = (
             float(self.model.logit_scale.exp()) if logit_scale is None else float(logit_scale)
         )
+        self.mean_pooled = mean_pooled
         self._weight_files = tuple(weight_files)
         self._transform: Any = image_transform_v2(preprocess, is_train=False)
 

@@ -291,6 +291,7 @@ def _load_mini(device: str) -> Backbone:
         tokenizer=open_clip.tokenizer.SimpleTokenizer(),
         # the image network comes from a package of one fixed version; its own files tell the rest
         weight_files=mini_weight_files(),
+        mean_pooled=True,
         device=device,
     )
 

@@ -6,6 +6,7 @@ and two people with the same picture share the work without sharing anything els
 """
 
 import hashlib
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -13,7 +14,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -98,6 +101,16 @@ class EncodedPictures:
     n_encoded: int  # views that were not in the cache
 
 
+@dataclass(frozen=True)
+class _Pass:
+    """One pass through the image tower that waits for its batch, and what it is wanted for."""
+
+    index: int  # of the picture
+    content: str
+    pixels: Tensor  # (3, H, W)
+    wanted: list[tuple[int, tuple]]  # view slots and cache keys; a key ends with the view's number
+
+
 def encode_pictures(
     backbone: Backbone,
     pictures: Sequence[PictureSource],
@@ -110,8 +123,9 @@ def encode_pictures(
     """Features of every view of every picture; the last thing yielded is the result.
 
     Args:
-        views: view numbers; 0 is the test-time view, others seed random crops and flips that are
-            the same for the same picture, so that they are found in the cache.
+        views: view numbers; 0 is the test-time view, others seed random crops that are the same
+            for the same picture, so that they are found in the cache. For a tower that pools by
+            the mean (mini) they are windows of its last feature map, all from one pass.
         tokens: spatial tokens (K, V, d) of the test-time view instead of pooled features.
         cache: the process-wide one when None.
 
@@ -120,10 +134,11 @@ def encode_pictures(
     cache = SHARED_CACHE if cache is None else cache
     kind = "tokens" if tokens else "pooled"
     views = (TEST_VIEW,) if tokens else tuple(views)
+    from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
     problems: list[str] = []
-    waiting: list[tuple[int, int, tuple, Tensor]] = []  # picture, view slot, cache key, pixels
+    waiting: list[_Pass] = []
     total, done, n_encoded = len(pictures) * len(views), 0, 0
 
     def progress() -> EncodeEvent:
@@ -132,12 +147,14 @@ def encode_pictures(
         return EncodeEvent(done, total, seconds, left)
 
     def encode_waiting() -> None:
-        pixels = torch.stack([entry[3] for entry in waiting])  # (B, 3, H, W)
-        encode = backbone.image_tokens if tokens else backbone.image_features
-        for (index, slot, key, _), feature in zip(waiting, encode(pixels).cpu(), strict=True):
-            feature = feature.clone()  # not a view that keeps the whole batch alive
-            rows[index][slot] = feature
-            cache.put(key, feature)
+        pixels = torch.stack([entry.pixels for entry in waiting])  # (B, 3, H, W)
+        encode = backbone.image_tokens if tokens or from_map else backbone.image_features
+        for entry, encoded in zip(waiting, encode(pixels).cpu(), strict=True):
+            for slot, key in entry.wanted:
+                feature = window_feature(encoded, entry.content, key[-1]) if from_map else encoded
+                # a copy, not a view that keeps the whole batch alive
+                rows[entry.index][slot] = feature = feature.clone()
+                cache.put(key, feature)
         waiting.clear()
 
     for index, picture in enumerate(pictures):
@@ -154,20 +171,24 @@ def encode_pictures(
             rows.pop(index, None)
             total -= len(views)
             continue
-        for slot, (view, key) in enumerate(zip(views, keys, strict=True)):
-            done += 1
-            if found[slot] is not None or image is None:
-                continue
-            pixels = (
-                backbone.preprocess(image)
-                if view == TEST_VIEW
-                else backbone.random_view(image, _view_seed(content, view))
-            )
-            waiting.append((index, slot, key, pixels))
-            n_encoded += 1
-            if len(waiting) == batch_size:
-                encode_waiting()
-                yield progress()
+        done += len(views)
+        wanted = [(slot, key) for slot, key in enumerate(keys) if found[slot] is None]
+        if not wanted or image is None:
+            continue
+        n_encoded += len(wanted)
+        if from_map:
+            waiting.append(_Pass(index, content, backbone.preprocess(image), wanted))
+        else:
+            for slot, key in wanted:
+                pixels = (
+                    backbone.preprocess(image)
+                    if key[-1] == TEST_VIEW
+                    else backbone.random_view(image, _view_seed(content, key[-1]))
+                )
+                waiting.append(_Pass(index, content, pixels, [(slot, key)]))
+        if len(waiting) >= batch_size:
+            encode_waiting()
+            yield progress()
     if waiting:
         encode_waiting()
         yield progress()
@@ -189,6 +210,25 @@ def encode_all(backbone: Backbone, pictures: Sequence[PictureSource], **options)
     *_, result = encode_pictures(backbone, pictures, **options)
     assert isinstance(result, EncodedPictures)
     return result
+
+
+def window_feature(tokens: Tensor, content: str, view: int) -> Tensor:
+    """A view of a picture out of its spatial tokens, for towers that pool by the mean.
+
+    The mean over a random window of the last feature map is nearly the feature of that crop, and
+    costs no pass through the tower. The test-time view is the mean over all.
+
+    Shape: tokens (V, d) of a square grid -> (d,), unit length.
+    """
+    if view == TEST_VIEW:
+        return F.normalize(tokens.mean(dim=0), dim=-1)
+    side = math.isqrt(len(tokens))
+    smallest = max(1, side // 3)
+    rng = np.random.default_rng(_view_seed(content, view))
+    height, width = rng.integers(smallest, side + 1, size=2)
+    top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+    window = tokens.view(side, side, -1)[top : top + height, left : left + width]
+    return F.normalize(window.mean(dim=(0, 1)), dim=-1)
 
 
 def _view_seed(content: str, view: int) -> int:

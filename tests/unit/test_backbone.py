@@ -97,6 +97,28 @@ def test_cached_features_equal_those_computed_one_by_one(backbone):
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+def test_a_mean_pooled_tower_gives_all_views_in_one_pass(monkeypatch):
+    backbone = tiny_backbone()
+    backbone.mean_pooled = True
+    passes = []
+    image_tokens = backbone.image_tokens
+    monkeypatch.setattr(
+        backbone, "image_tokens", lambda p: passes.append(len(p)) or image_tokens(p)
+    )
+    cache = FeatureCache()
+    result = encode_all(backbone, PICTURES, views=(0, 1, 2, 3), cache=cache)
+    assert sum(passes) == len(PICTURES)
+    assert (result.features.shape, result.n_encoded) == ((4, 4, 24), 16)
+    tokens = image_tokens(pixels_of(backbone))
+    whole = torch.nn.functional.normalize(tokens.mean(dim=1), dim=-1)
+    assert torch.allclose(result.features[0], whole, atol=1e-5)
+    assert torch.allclose(result.features.norm(dim=-1), torch.ones(4, 4), atol=1e-5)
+    assert not torch.allclose(result.features[1], result.features[0], atol=1e-3)
+    again = encode_all(backbone, PICTURES, views=(0, 3), cache=cache)
+    assert again.n_encoded == 0
+    assert torch.equal(again.features[1], result.features[3])
+
+
 def test_a_broken_picture_costs_itself_only(backbone):
     pictures = [PICTURES[0], MadePicture((0, 0, 0), broken=True), PICTURES[3]]
     result = encode_all(backbone, pictures, cache=FeatureCache())
