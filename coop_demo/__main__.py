@@ -11,7 +11,8 @@ import os
 import sys
 
 COMMANDS = (
-    "train", "evaluate", "compare", "predict", "benchmark", "rank", "train-ranker", "models"
+    "train", "evaluate", "compare", "predict", "benchmark", "rank", "train-ranker", "explain",
+    "models",
 )
 
 

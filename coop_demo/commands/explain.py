@@ -1,0 +1,222 @@
+"""python -m coop_demo explain: where the model looked, and whether that can be believed."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.commands.common import add_backbone_options, add_json_option, backbone_for, give, say
+from coop_demo.commands.evaluate import backbone_name
+from coop_demo.errors import HeatmapError, UserError
+from coop_demo.heatmaps.attribution import METHODS, Explanation, difference, explain, view_box
+from coop_demo.heatmaps.faithfulness import Faithfulness, assess
+from coop_demo.heatmaps.render import draw, png_bytes
+from coop_demo.images import load_picture
+from coop_demo.prompts.checkpoint import load_prompt
+from coop_demo.prompts.templates import class_weights
+
+HELP = "draw where the model looked, and check the map"
+
+LEARNED, HAND_CRAFTED, DIFFERENCE, TEXT = "learned", "hand-crafted", "difference", "text"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image", required=True, metavar="FILE", help="the picture")
+    parser.add_argument("--text", metavar="TEXT", help='what to look for, as "a photo of a zebra."')
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="with --text: a text to tell it from; may be given several times",
+    )
+    parser.add_argument("--prompt", metavar="FILE", help="instead of --text: saved by train")
+    parser.add_argument("--class", dest="class_name", metavar="NAME", help="with --prompt: of it")
+    parser.add_argument(
+        "--template", help="with --prompt: hand-crafted prompt (default: its training's rival)"
+    )
+    parser.add_argument(
+        "--show",
+        choices=(LEARNED, HAND_CRAFTED, DIFFERENCE),
+        default=LEARNED,
+        help="with --prompt: which map to draw (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--method",
+        default="auto",
+        metavar="NAME",
+        help=f"auto or one of {', '.join(METHODS)} (default: what suits the model)",
+    )
+    parser.add_argument("--out", metavar="FILE.png", help="write the picture with its map there")
+    parser.add_argument(
+        "--opacity", type=float, default=0.7, help="of the strongest places, 0 to 1 (default 0.7)"
+    )
+    parser.add_argument(
+        "--cells", action="store_true", help="draw the map's true resolution, cell by cell"
+    )
+    add_backbone_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    _check(args)
+    image = load_picture(args.image)
+    if args.prompt:
+        backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
+        prompt = load_prompt(args.prompt, backbone)
+        index = _find_class(args.class_name, prompt.class_names)
+        template = args.template or prompt.train_config.template
+        words = class_weights(backbone, prompt.class_names, [template])
+        asked = {LEARNED: prompt.class_weights, HAND_CRAFTED: words}
+        what: dict[str, Any] = {"class": prompt.class_names[index], "template": template}
+    else:
+        backbone = backbone_for(args.backbone, args.device)
+        index = 0
+        asked = {TEXT: backbone.text_features([args.text, *args.against])}
+        what = {"text": args.text, "against": args.against}
+
+    found = {
+        name: _look(backbone, image, vectors, index, args.method) for name, vectors in asked.items()
+    }
+    if args.out:
+        _write(args, backbone, image, {name: maps for name, (maps, _, _) in found.items()})
+    box = view_box(backbone, image.size)
+    any_map = next(iter(found.values()))[0]
+    lines = []
+    for name, (maps, check, _) in found.items():
+        x, y = _peak(maps, box)
+        lines.append(
+            f"{name} ({maps.method}, peak at {x}, {y}): {check.sentence} Deletion area "
+            f"{check.deletion.area:.3f} (random {check.random_deletion.area:.3f}), insertion area "
+            f"{check.insertion.area:.3f} (random {check.random_insertion.area:.3f})."
+        )
+    for warning in next(iter(found.values()))[1].warnings:
+        say(warning)
+    give(
+        {
+            "image": args.image,
+            "size": list(image.size),
+            "backbone": backbone.name,
+            **what,
+            "method": any_map.method,
+            "target": any_map.target,
+            "grid": list(any_map.grid.shape),
+            "out": args.out,
+            "maps": {
+                name.replace("-", "_"): _as_numbers(maps, check, seconds, box)
+                for name, (maps, check, seconds) in found.items()
+            },
+        },
+        args.json,
+        "\n".join(lines),
+    )
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises UserError when the options do not go together."""
+    if bool(args.text and args.text.strip()) == bool(args.prompt):
+        raise UserError("Give either --text or --prompt with --class, and not both.")
+    if args.prompt and not args.class_name:
+        raise UserError("Give --class as well: which class of the prompt to look for.")
+    if args.text and (args.class_name or args.template or args.show != LEARNED):
+        raise UserError("--class, --template and --show belong to --prompt; leave them out.")
+    if args.prompt and args.against:
+        raise UserError("--against belongs to --text; a prompt's rivals are its other classes.")
+    if not 0 <= args.opacity <= 1:
+        raise UserError(f"--opacity must lie from 0 to 1; it is {args.opacity:g}.")
+    if args.out and Path(args.out).suffix.lower() != ".png":
+        raise UserError(f'The map is a PNG: let the name "{args.out}" end in .png.')
+    if args.method not in ("auto", *METHODS):
+        raise HeatmapError(
+            f'There is no method "{args.method}". Choose auto, {", ".join(METHODS)}.'
+        )
+
+
+def _find_class(name: str, class_names: tuple[str, ...]) -> int:
+    wanted = name.strip().casefold()
+    for index, known in enumerate(class_names):
+        if known.casefold() == wanted:
+            return index
+    shown = ", ".join(class_names[:10]) + (" …" if len(class_names) > 10 else "")
+    raise UserError(f'The prompt has no class "{name}". Choose one of {shown}.')
+
+
+def _look(
+    backbone: Backbone, image: Image.Image, vectors: Tensor, index: int, method: str
+) -> tuple[Explanation, Faithfulness, float]:
+    """One text's map among the others of its prompt, its check, and the check's seconds."""
+    text, rivals = vectors[index][None], vectors if len(vectors) > 1 else None
+    maps = explain(backbone, image, text, method, against=rivals)
+    started = time.perf_counter()
+    check = assess(backbone, image, maps, text, against=rivals)
+    return maps, check, time.perf_counter() - started
+
+
+def _write(
+    args: argparse.Namespace,
+    backbone: Backbone,
+    image: Image.Image,
+    maps: dict[str, Explanation],
+) -> None:
+    two_sided = args.prompt is not None and args.show == DIFFERENCE
+    if two_sided:
+        shown, grid = difference(maps[LEARNED], maps[HAND_CRAFTED])[0], maps[LEARNED].grid
+    else:
+        chosen = maps[args.show] if args.prompt else maps[TEXT]
+        shown, grid = chosen.maps[0], chosen.grid
+    picture = draw(
+        image,
+        grid,
+        shown,
+        box=view_box(backbone, image.size),
+        opacity=args.opacity,
+        two_sided=two_sided,
+        smooth=not args.cells,
+    )
+    try:
+        Path(args.out).write_bytes(png_bytes(picture))
+    except OSError as error:
+        raise UserError(
+            f'The map cannot be written to "{args.out}": {error.strerror}. Choose another place.'
+        ) from error
+
+
+def _peak(maps: Explanation, box: tuple[float, float, float, float]) -> tuple[int, int]:
+    """The strongest place (x, y) in the decoded picture's own pixels."""
+    y, x = maps.peaks()[0]
+    height, width = maps.grid.view
+    left, top, right, bottom = box
+    return (
+        int(left + (x + 0.5) / width * (right - left)),
+        int(top + (y + 0.5) / height * (bottom - top)),
+    )
+
+
+def _as_numbers(
+    maps: Explanation,
+    check: Faithfulness,
+    check_seconds: float,
+    box: tuple[float, float, float, float],
+) -> dict[str, Any]:
+    x, y = _peak(maps, box)
+    return {
+        "cosine": float(maps.scores[0]),
+        "peak": None if bool(maps.empty[0]) else {"x": x, "y": y},
+        "quantity": check.quantity,
+        "deletion_area": check.deletion.area,
+        "insertion_area": check.insertion.area,
+        "random_deletion_area": check.random_deletion.area,
+        "random_insertion_area": check.random_insertion.area,
+        "marked_drop": check.marked_drop,
+        "random_drop": check.random_drop,
+        "text_correlation": check.text_correlation,
+        "verdict": check.verdict,
+        "sentence": check.sentence,
+        "warnings": list(check.warnings),
+        "map_seconds": maps.seconds,
+        "check_seconds": check_seconds,
+    }
