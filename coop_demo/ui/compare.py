@@ -45,11 +45,11 @@ def build(shell: Shell) -> None:
             with gr.Column(elem_classes="cs-column", min_width=320, scale=5):
                 outcome = Outcome()
         with (
-            gr.Column(elem_classes="cs-column cs-closer"),
+            gr.Column(elem_classes="cs-column cs-closer", visible=False) as closer,
             gr.Tabs(elem_classes="cs-tabs cs-panels"),
         ):
             panels = [panel() for panel in PANELS]
-    _wire(shell, tab, choice, outcome, panels)
+    _wire(shell, tab, choice, outcome, closer, panels)
 
 
 class Choice:
@@ -117,9 +117,7 @@ class Outcome:
 
     def __init__(self) -> None:
         gr.HTML(pieces.step_head(2, say.RESULT_TITLE, say.RESULT_LEAD), padding=False)
-        self.verdict = gr.HTML(
-            pieces.hint(say.NOTHING_YET), padding=False, elem_id="compare-verdict"
-        )
+        self.verdict = gr.HTML(padding=False, elem_id="compare-verdict")
         self.table = gr.HTML(padding=False, elem_id="compare-table")
         self.notes = gr.HTML(padding=False, elem_id="compare-notes")
 
@@ -129,7 +127,7 @@ class Outcome:
 
     def view(self, compared: Compared | None) -> list[Any]:
         if compared is None:
-            return [pieces.hint(say.NOTHING_YET), "", ""]
+            return [compare_pieces.promise(say.NOTHING_YET, say.PROMISES), "", ""]
         comparison = compared.comparison
         notes = pieces.notes(comparison.problems, [*compared.notes, *comparison.notes])
         ending = f'<p class="cs-ending">{escape(compared.ending)}</p>' if compared.ending else ""
@@ -140,11 +138,18 @@ class Outcome:
         ]
 
 
-def _wire(shell: Shell, tab: gr.Tab, choice: Choice, outcome: Outcome, panels: list[Panel]) -> None:
+def _wire(
+    shell: Shell,
+    tab: gr.Tab,
+    choice: Choice,
+    outcome: Outcome,
+    closer: gr.Column,
+    panels: list[Panel],
+) -> None:
     store = shell.store
     buttons = [choice.go, choice.stop]
     panel_outputs = [output for panel in panels for output in panel.outputs]
-    everything = [*buttons, choice.status, *outcome.outputs, *panel_outputs]
+    everything = [*buttons, choice.status, *outcome.outputs, closer, *panel_outputs]
 
     def panel_views(session: Session) -> list[Any]:
         compared = compared_of(session)
@@ -164,10 +169,11 @@ def _wire(shell: Shell, tab: gr.Tab, choice: Choice, outcome: Outcome, panels: l
             gr.update(interactive=running),
             status,
             *outcome.view(compared_of(session)),
+            gr.update(visible=compared_of(session) is not None),
             *panel_views(session),
         ]
 
-    keep_panels = [gr.skip() for _ in panel_outputs]
+    keep_panels = [gr.skip() for _ in (closer, *panel_outputs)]
     keep_outcome = [gr.skip() for _ in outcome.outputs]
 
     @forgiving

@@ -94,6 +94,12 @@ def _scrolling(label: str, inside: str) -> str:
     )
 
 
+def promise(lead: str, lines: Sequence[str]) -> str:
+    """What will stand here, while nothing does."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<div class="cs-promise"><p>{escape(lead)}</p><ul>{items}</ul></div>'
+
+
 def sentences(lines: Sequence[str]) -> str:
     return "".join(f'<p class="cs-verdict">{escape(line)}</p>' for line in lines if line)
 

@@ -29,7 +29,13 @@ MAX_SEEDS = 5
 # --- running --------------------------------------------------------------------------------------
 RESULT_TITLE = "Side by side"
 RESULT_LEAD = "Best first. The line through each bar is the 95 % interval of its accuracy."
-NOTHING_YET = "Nothing compared yet."
+NOTHING_YET = "Choose pictures and press Compare. Then you will see:"
+PROMISES = (
+    "which method is right most often, how sure that is, and whether the difference is luck",
+    "how much more pictures would help, and where each method goes wrong, picture by picture",
+    "what was learned in words, what was forgotten, and how far it carries to another set",
+    "whether its confidence can be believed",
+)
 PREPARING = "Getting ready…"
 STOPPING = "Stopping after this step…"
 BUSY = (

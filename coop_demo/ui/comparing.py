@@ -89,7 +89,7 @@ class CompareSettings:
         known = [sample.name for sample in samples.sample_sets() if sample.teaches]
         if source != TAUGHT and source not in known:
             raise UserError(say.no_such_source(source))
-        chosen = find_methods([str(key) for key in methods or ()])
+        chosen = find_methods(["hand-crafted", *(str(key) for key in methods or ())])
         lines = [line.strip() for line in str(templates or "").splitlines()]
         lines = list(dict.fromkeys(line for line in lines if line))
         if len(lines) > say.MAX_TEMPLATES:
@@ -319,7 +319,7 @@ def run_comparison(
     words: dict[str, Words] = {}
     n_methods = len(find_methods(["hand-crafted", *settings.methods]))
     n_started = 0
-    shown_at = 0.0
+    title, shown_at = "", 0.0
     stopped = False
 
     def so_far(comparison: Comparison, ending: str = "") -> Compared:
@@ -352,6 +352,7 @@ def run_comparison(
                 prepared = event
             elif isinstance(event, MethodStarted):
                 n_started += 1
+                title = event.title
                 yield Progress(say.fitting(event.title), (n_started - 1) / n_methods)
             elif isinstance(event, MethodResult):
                 results.append(event)
@@ -369,9 +370,6 @@ def run_comparison(
                         event.done / max(event.total, 1),
                     )
                 elif isinstance(event, TrainEvent):
-                    title = METHODS[
-                        find_methods(["hand-crafted", *settings.methods])[n_started - 1].key
-                    ].title
                     share = (n_started - 1 + event.step / event.total_steps) / n_methods
                     yield Progress(
                         say.learning(title, event.step, event.total_steps, event.seconds_left),
