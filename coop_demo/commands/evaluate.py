@@ -65,10 +65,10 @@ def run(args: argparse.Namespace) -> None:
             {
                 "name": name,
                 "n_test": n,
-                "zero_shot_accuracy": float((hand_crafted[own] == index).float().mean())
+                "zero_shot_accuracy": int((hand_crafted[own] == index).sum()) / n
                 if n
                 else None,
-                "learned_accuracy": float((learned[own] == index).float().mean()) if n else None,
+                "learned_accuracy": int((learned[own] == index).sum()) / n if n else None,
             }
         )
     result = {
@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> None:
         "seed": prompt.train_config.seed,
         "n_test": len(labels),
         "n_held_out": n_held_out,
-        "zero_shot_accuracy": float((hand_crafted == labels).float().mean()),
-        "learned_accuracy": float((learned == labels).float().mean()),
+        "zero_shot_accuracy": int((hand_crafted == labels).sum()) / len(labels),
+        "learned_accuracy": int((learned == labels).sum()) / len(labels),
         "template": template,
         "per_class": per_class,
         "confusion": confusion.tolist(),  # rows: true class, columns: the learned prompt's answer

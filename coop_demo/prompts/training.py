@@ -243,7 +243,7 @@ def train_prompt(
                 yield _diverged(step, config, loss_value, best, history, began, flat_line)
                 return
             logits = backbone.logit_scale * features[0] @ weights.T  # (N, C)
-            train_accuracy = float((logits.argmax(-1) == device_labels).float().mean())
+            train_accuracy = int((logits.argmax(-1) == device_labels).sum()) / len(labels)
             train_loss = float(F.cross_entropy(logits, device_labels))
             if held_out is not None:
                 held_out_accuracy = accuracy(held_out[0].to(device), held_out[1], weights)
