@@ -10,7 +10,6 @@ import gradio as gr
 from coop_demo.backbones.catalog import list_models
 from coop_demo.datasets import Picture, check_trainable, read_zip, split_held_out
 from coop_demo.errors import DatasetError, UserError
-from coop_demo.prompts.learner import POSITIONS
 from coop_demo.ui import samples, text
 from coop_demo.ui.handlers import sentence_for
 from coop_demo.ui.session import Session
@@ -22,7 +21,7 @@ def build(shell: Shell) -> None:
     """Hidden components give the endpoints their types and their checks of uploaded files."""
     with gr.Row(visible=False):
         trigger = gr.Button()
-        sample = gr.Textbox(label="sample")
+        sample = gr.Textbox(label="sample", value="")
         archive = gr.File(label="archive", file_types=[".zip"])
         prompt = gr.File(label="prompt", file_types=[".safetensors"])
         picture = gr.File(label="picture", file_types=["image"])
@@ -56,8 +55,19 @@ def build(shell: Shell) -> None:
         ]
 
     def teach(
-        sample, archive, template, n_ctx, class_specific, position, init, shots, preset, steps,
-        learning_rate, kgcoop_weight, seed,
+        sample=None,
+        archive=None,
+        template=None,
+        context_length=None,
+        class_specific=None,
+        position=None,
+        init=None,
+        shots=None,
+        preset=None,
+        steps=None,
+        learning_rate=None,
+        kgcoop_weight=None,
+        seed=None,
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
         """Train a prompt on a sample set (by name) or a zip with one folder per class.
 
@@ -76,39 +86,49 @@ def build(shell: Shell) -> None:
                     dataset = read_zip(archive)
                 settings = TeachSettings.parse(
                     template or session.template,
-                    n_ctx,
+                    context_length,
                     text.KINDS[bool(class_specific)],
-                    position if position in POSITIONS else str(position),
-                    init, shots, preset, steps, learning_rate, kgcoop_weight, seed,
+                    position,
+                    init,
+                    shots,
+                    preset,
+                    steps,
+                    learning_rate,
+                    kgcoop_weight,
+                    seed,
                 )
                 dataset, n_held_out = split_held_out(dataset, seed=settings.seed)
                 check_trainable(dataset)
                 for event in learn(session, dataset, settings):
                     if isinstance(event, Progress):
-                        yield {
-                            "status": "running", "message": event.sentence, "share": event.share
-                        }, None
+                        yield (
+                            {"status": "running", "message": event.sentence, "share": event.share},
+                            None,
+                        )
                 taught = session.current
                 assert taught is not None
                 verdict = taught.verdict
                 last = taught.prompt.history[-1]
-                yield {
-                    "status": "done",
-                    "message": taught.ending,
-                    "verdict": verdict.sentence() if verdict else "",
-                    "backbone": taught.prompt.backbone,
-                    "class_names": list(taught.prompt.class_names),
-                    "n_test": verdict.n_test if verdict else 0,
-                    "n_held_out": n_held_out,
-                    "zero_shot_accuracy": taught.hand_accuracy,
-                    "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
-                    "train_accuracy": last["train_accuracy"],
-                    "steps": last["step"],
-                }, str(taught.file)
+                yield (
+                    {
+                        "status": "done",
+                        "message": taught.ending,
+                        "verdict": verdict.sentence() if verdict else "",
+                        "backbone": taught.prompt.backbone,
+                        "class_names": list(taught.prompt.class_names),
+                        "n_test": verdict.n_test if verdict else 0,
+                        "n_held_out": n_held_out,
+                        "zero_shot_accuracy": taught.hand_accuracy,
+                        "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
+                        "train_accuracy": last["train_accuracy"],
+                        "steps": last["step"],
+                    },
+                    str(taught.file),
+                )
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
 
-    def predict(prompt, picture) -> dict[str, Any]:
+    def predict(prompt=None, picture=None) -> dict[str, Any]:
         """Probabilities of a saved prompt and of its hand-crafted words for one picture."""
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
@@ -128,7 +148,17 @@ def build(shell: Shell) -> None:
         }
 
     settings = [
-        template, n_ctx, class_specific, position, init, shots, preset, steps, rate, pull, seed
+        template,
+        n_ctx,
+        class_specific,
+        position,
+        init,
+        shots,
+        preset,
+        steps,
+        rate,
+        pull,
+        seed,
     ]
     trigger.click(models, None, answer, api_name="models")
     trigger.click(

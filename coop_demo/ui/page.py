@@ -9,14 +9,14 @@ import gradio as gr
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import environment_backbone
-from coop_demo.ui import api, compare, header, pieces, rank, teach, text
+from coop_demo.ui import api, compare, header, look, pieces, rank, teach, text
 from coop_demo.ui.handlers import forgiving, sentence_for, warn
 from coop_demo.ui.session import SessionStore
 from coop_demo.ui.shell import Refresh, Shell
 
 log = logging.getLogger(__name__)
 
-TABS = (teach.build, compare.build, rank.build)  # one module a tab, each with `build(shell)`
+TABS = (teach.build, compare.build, rank.build, look.build)  # one module a tab, each with `build(shell)`
 
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 

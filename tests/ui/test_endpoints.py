@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,14 +14,14 @@ STEPS = 12  # enough to learn two colours, few enough to be quick
 
 
 def client_for(address: str, folder: Path) -> Client:
-    return Client(address, verbose=False, download_files=str(folder))
+    return Client(
+        address, verbose=False, download_files=str(folder), httpx_kwargs={"timeout": 120}
+    )
 
 
 def teach_colours(client: Client, archive: Path, **settings) -> tuple[dict, str | None]:
     settings = {"steps": STEPS, "shots": 4, "preset": "fast"} | settings
-    return client.predict(
-        sample="", archive=handle_file(str(archive)), api_name="/teach", **settings
-    )
+    return client.predict(archive=handle_file(str(archive)), api_name="/teach", **settings)
 
 
 def test_models_names_every_model_with_licence_and_size(app_address, tmp_path) -> None:
@@ -34,7 +35,8 @@ def test_models_names_every_model_with_licence_and_size(app_address, tmp_path) -
 
 def test_a_prompt_is_taught_saved_and_used(app_address, tmp_path, colour_zip) -> None:
     client = client_for(app_address, tmp_path)
-    answer, saved = teach_colours(client, colour_zip("two", {"brick": 8, "sea": 8}))
+    archive = colour_zip("two", {"brick": 8, "sea": 8})
+    answer, saved = teach_colours(client, archive)
     assert answer["status"] == "done", answer
     assert answer["class_names"] == ["brick", "sea"]
     assert answer["n_held_out"] == answer["n_test"] == 4
@@ -42,10 +44,9 @@ def test_a_prompt_is_taught_saved_and_used(app_address, tmp_path, colour_zip) ->
     assert answer["learned_accuracy"] == 1.0  # red and blue are told apart by any model
     assert f"of {answer['n_test']} held-out pictures" in answer["verdict"]
 
-    picture = tmp_path / "red.png"
-    Image.new("RGB", (48, 48), (205, 45, 40)).save(picture)
+    picture = zipfile.ZipFile(archive).extract("brick/0.png", tmp_path)
     said = client.predict(
-        prompt=handle_file(saved), picture=handle_file(str(picture)), api_name="/predict"
+        prompt=handle_file(saved), picture=handle_file(picture), api_name="/predict"
     )
     assert said["status"] == "done"
     assert sum(said["learned"].values()) == pytest.approx(1, abs=1e-4)
@@ -55,7 +56,7 @@ def test_a_prompt_is_taught_saved_and_used(app_address, tmp_path, colour_zip) ->
 
 def test_a_sample_set_can_be_taught_by_name(app_address, tmp_path) -> None:
     answer, saved = client_for(app_address, tmp_path).predict(
-        sample="biscuits", archive=None, shots=2, steps=3, api_name="/teach"
+        sample="biscuits", shots=2, steps=3, api_name="/teach"
     )
     assert answer["status"] == "done", answer
     assert answer["n_held_out"] == 0, "the set has test pictures of its own"
@@ -120,7 +121,7 @@ def test_wrong_files_are_one_sentence(app_address, tmp_path) -> None:
     client = client_for(app_address, tmp_path)
     fake = tmp_path / "fake.zip"
     fake.write_bytes(b"this is no zip")
-    answer, _ = client.predict(sample="", archive=handle_file(str(fake)), api_name="/teach")
+    answer, _ = client.predict(archive=handle_file(str(fake)), api_name="/teach")
     assert answer["status"] == "error"
     assert "fake.zip" in answer["message"]
 
@@ -134,9 +135,9 @@ def test_wrong_files_are_one_sentence(app_address, tmp_path) -> None:
     assert said["status"] == "error"
     assert "fake.safetensors" in said["message"]
 
-    answer, _ = client.predict(sample="no such set", archive=None, api_name="/teach")
+    answer, _ = client.predict(sample="no such set", api_name="/teach")
     assert "everyday" in answer["message"], "the message lists the sets there are"
-    answer, _ = client.predict(sample="", archive=None, api_name="/teach")
+    answer, _ = client.predict(api_name="/teach")
     assert answer["status"] == "error"
 
 

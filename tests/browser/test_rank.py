@@ -1,0 +1,129 @@
+"""The Rank tab as a person uses it, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from opening import open_page
+from playwright.sync_api import Page, expect
+
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.checkpoint import save_ranker
+from coop_demo.ranking.training import Ranker
+from coop_demo.runtime import shared_backbone
+
+LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
+
+
+@pytest.fixture(scope="module")
+def ranker_file(tmp_path_factory) -> Path:
+    """A ranker that has learned nothing: the page must work with any."""
+    backbone = shared_backbone("mini", "cpu")
+    config = AdapterConfig.mini(backbone.embed_dim)
+    adapter = RankingAdapter.seeded(config, 0)
+    assert all(torch.isfinite(tensor).all() for tensor in adapter.state_dict().values())
+    path = tmp_path_factory.mktemp("ranker") / "blank.safetensors"
+    return save_ranker(Ranker(config, adapter.state_dict(), backbone.identity), path)
+
+
+def open_rank(page: Page, sample: str) -> None:
+    page.get_by_role("tab", name="Rank", exact=True).click()
+    page.locator(f"#rank-{sample}").click()
+    expect(page.locator("#rank-summary")).to_contain_text("24 pictures")
+
+
+def rank(page: Page) -> None:
+    page.get_by_role("button", name="Rank", exact=True).click()
+    expect(page.locator("#rank-status")).to_contain_text("Ranked 24 pictures")
+
+
+def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
+    studio: Page, ranker_file: Path, app_address: str
+) -> None:
+    page = studio
+    open_rank(page, "conditions")
+    page.locator(LOAD_RANKER).set_input_files(ranker_file)
+    expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors")
+    rank(page)
+
+    # both instructions, each beside its rivals, and a line for every picture
+    expect(page.locator("#rank-figures table")).to_have_count(2)
+    expect(page.locator("#rank-figures .cs-verdict")).to_have_count(2)
+    expect(page.locator("#rank-slope .cs-line")).to_have_count(24)
+    expect(page.locator("#rank-strips .cs-strip")).to_have_count(3)
+    expect(page.locator("#rank-gallery img")).to_have_count(24)
+
+    # a pair by its cell, and by the keyboard
+    cells = page.locator("#rank-pairs .nsewdrag").first
+    cells.scroll_into_view_if_needed()
+    shown = page.locator("#rank-pair").inner_text()
+    box = cells.bounding_box()
+    assert box is not None
+    page.wait_for_timeout(1500)  # the listener looks for the plot now and then
+    cells.click(position={"x": box["width"] * 0.3, "y": box["height"] * 0.6})
+    expect(page.locator("#rank-pair")).not_to_have_text(shown, use_inner_text=True)
+    page.get_by_label("A picture", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rank-pair")).to_contain_text("logit")
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV", exact=True).last.click()
+    with open(download.value.path(), encoding="utf-8") as stream:
+        assert len(list(csv.DictReader(stream))) == 24
+
+    # one's own order: the labels, learned in a few steps
+    page.get_by_role("button", name="Take the labels", exact=True).click()
+    expect(page.locator("#rank-numbered")).to_contain_text("24 of 24")
+    page.locator("#rank-settings").get_by_role("button").first.click()
+    page.locator("#rank-steps input").fill("4")
+    page.locator("#rank-steps input").blur()
+    page.get_by_role("button", name="Teach", exact=True).click()
+    taught = page.locator("#rank-taught")
+    expect(taught).to_contain_text("Completed all 4 steps")
+    expect(taught).to_contain_text("28 pairs of the 8 held-out pictures")
+    expect(page.locator("#ranker-note")).to_contain_text("the ranker you taught")
+
+    # a reload brings all of it back
+    open_page(page, app_address)
+    page.get_by_role("tab", name="Rank", exact=True).click()
+    expect(page.locator("#rank-slope .cs-line")).to_have_count(24)
+    expect(page.locator("#rank-taught")).to_contain_text("Completed all 4 steps")
+
+
+def test_pictures_clicked_in_order_get_their_places(studio: Page) -> None:
+    page = studio
+    open_rank(page, "counting")
+    thumbnails = page.locator("#rank-clickable button.thumbnail-item")
+    thumbnails.nth(3).click()
+    expect(page.locator("#rank-numbered")).to_contain_text("1 of 24")
+    thumbnails.nth(0).click()
+    expect(page.locator("#rank-numbered")).to_contain_text("2 of 24")
+    page.get_by_role("button", name="Teach", exact=True).click()
+    expect(page.locator("#rank-teach-status")).to_contain_text("Number 6 or more")
+
+
+def test_an_unusable_instruction_is_a_sentence_and_nothing_is_lost(studio: Page) -> None:
+    page = studio
+    open_rank(page, "counting")
+    field = page.get_by_label("Instruction", exact=True)
+    field.fill("bright " * 500)
+    field.press("Enter")
+    page.get_by_role("button", name="Rank", exact=True).click()
+    expect(page.locator("#rank-status")).to_contain_text("Shorten it")
+    expect(page.locator("#rank-summary")).to_contain_text("24 pictures")
+
+
+def test_nothing_scrolls_sideways_on_a_phone(studio: Page, ranker_file: Path) -> None:
+    page = studio
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_rank(page, "counting")
+    page.locator(LOAD_RANKER).set_input_files(ranker_file)
+    expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors")
+    rank(page)
+    expect(page.locator("#rank-pairs .js-plotly-plot")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
