@@ -36,6 +36,7 @@ def session(monkeypatch, backbone) -> Iterator[Session]:
     monkeypatch.setattr(ranking, "shared_backbone", lambda name: backbone)
     store = SessionStore("tiny")  # its folder goes with it
     yield store.open(None)
+    assert len(store) == 1
 
 
 @pytest.fixture
