@@ -16,7 +16,8 @@ from coop_demo.ui.shell import Refresh, Shell
 
 log = logging.getLogger(__name__)
 
-TABS = (teach.build, compare.build, rank.build, look.build)  # one module a tab, each with `build(shell)`
+# one module a tab, each with `build(shell)`
+TABS = (teach.build, compare.build, rank.build, look.build)
 
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
