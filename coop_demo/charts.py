@@ -151,7 +151,7 @@ def methods_table(comparison: Comparison) -> pd.DataFrame:
                 "key": result.method,
             }
         )
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).astype({"better on": "Int64", "worse on": "Int64"})
     return frame.sort_values("accuracy %", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -207,7 +207,7 @@ def shots_figure(cells: Sequence[Cell]) -> go.Figure:
     frame = shots_frame(cells)
     figure = _figure(380, legend={"orientation": "h", "y": -0.25})
     fitted = frame[frame["shots"] > 0]
-    shots = sorted(int(n) for n in fitted["shots"].unique()) or [1, 16]
+    shots = sorted({int(n) for n in fitted["shots"]}) or [1, 16]
     for at, (key, group) in enumerate(frame.groupby("key", sort=False)):
         name = _label(str(group["method"].iloc[0]))
         colour = _colour(str(key), at)
@@ -291,7 +291,9 @@ def per_class_figure(
     """Each class's own accuracy, a bar a method."""
     table = per_class_table(comparison, methods)
     figure = _figure(
-        max(300, 110 + 30 * len(table)), barmode="group", legend={"orientation": "h", "y": 1.02}
+        max(300, 110 + 30 * len(table)),
+        barmode="group",
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
     )
     keys = {result.title: result.method for result in comparison.results}
     for at, title in enumerate(table.columns[2:]):
@@ -372,7 +374,7 @@ def map_figure(
             customdata=rows,
             text=[
                 _label(picture_names[row]) if picture_names else f"picture {row + 1}"
-                for row in rows
+                for row in rows.tolist()
             ],
             hovertemplate="%{text}<extra>" + _label(class_names[label], 24) + "</extra>",
         )
@@ -456,7 +458,9 @@ def _paired_bars(
 ) -> go.Figure:
     """Two bars a method, each with its interval; what was not measured has no bar."""
     figure = _figure(
-        110 + 60 * len(scores), barmode="group", legend={"orientation": "h", "y": 1.02}
+        110 + 60 * len(scores),
+        barmode="group",
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
     )
     for side, colour in ((0, LEARNED_COLOUR), (1, HAND_COLOUR)):
         own = [pair[side] for _, pair in scores]
@@ -562,9 +566,7 @@ _ORDER_COLOURS = ("#0f766e", "#7c5cbf")
 _PAIR_COLOURS = [[0.0, "#b45309"], [0.5, "#f3efe6"], [1.0, "#0f766e"]]
 
 
-def strip_figure(
-    orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[str]
-) -> go.Figure:
+def strip_figure(orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[str]) -> go.Figure:
     """Every picture's score as a dot, a row an instruction.
 
     Args:
@@ -603,7 +605,7 @@ def strip_figure(
                 "range": [-0.9, 0.9],
             },
         }
-        figure.update_layout(**layout)
+        figure.update_layout(layout)
     return figure
 
 
@@ -619,7 +621,7 @@ def agreement_figure(
         y=np.asarray(scores, float)[at],
         mode="markers",
         marker={"color": _ORDER_COLOURS[0], "size": 9, "opacity": 0.7},
-        text=[_label(names[i]) for i in at],
+        text=[_label(names[i]) for i in at.tolist()],
         hovertemplate="%{text}: label %{x:g}, score %{y:.3f}<extra></extra>",
     )
     figure.update_xaxes(title=f"label: {_label(instruction, 60)}")
@@ -640,8 +642,7 @@ def pair_matrix_figure(
     np.fill_diagonal(chances, np.nan)
     labels = [_label(name, 18) for name in names]
     hover = [
-        [f"{labels[i]} above {labels[j]}: {chances[i, j]:.0%}" for j in range(M)]
-        for i in range(M)
+        [f"{labels[i]} above {labels[j]}: {chances[i, j]:.0%}" for j in range(M)] for i in range(M)
     ]
     figure = _figure(max(300, min(620, 150 + 18 * M)), showlegend=False)
     figure.add_heatmap(
@@ -669,9 +670,12 @@ def pair_matrix_figure(
         ],
         hovertemplate="%{text}<extra></extra>",
     )
-    every = 1 if M <= 30 else 3
-    show_names = [label if i % every == 0 else "" for i, label in enumerate(labels)]
+    # places, not names: names would leave no room for the cells on a phone
+    every = 1 if M <= 15 else 5
+    show_names = [str(i + 1) if i == 0 or (i + 1) % every == 0 else "" for i in range(M)]
     ticks = {"tickvals": list(range(M)), "ticktext": show_names, "showgrid": False}
-    figure.update_xaxes(tickangle=-60, range=[-0.5, M - 0.5], tickfont={"size": 10}, **ticks)
-    figure.update_yaxes(range=[M - 0.5, -0.5], tickfont={"size": 10}, **ticks)
+    figure.update_xaxes(
+        range=[-0.5, M - 0.5], tickangle=0, title={"text": "place in the order", "standoff": 4}, **ticks
+    )
+    figure.update_yaxes(range=[M - 0.5, -0.5], **ticks)
     return figure

@@ -11,6 +11,7 @@ V views, N training pictures, K pictures to classify.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,8 @@ class Method:
     trains: bool = False  # True: takes gradient steps, so it is not there at once
 
 
-#: in the order in which a comparison runs them: what is there at once comes first
+#: in the order in which a comparison runs them: what is there soonest comes first (the ensemble
+#: reads 80 sentences a class)
 METHODS: dict[str, Method] = {
     method.key: method
     for method in (
@@ -43,12 +45,6 @@ METHODS: dict[str, Method] = {
             "hand-crafted",
             "Hand-crafted prompt",
             "A sentence a person wrote; it has seen no picture.",
-            needs_pictures=False,
-        ),
-        Method(
-            "ensemble",
-            "Hand-crafted ensemble",
-            "The average of the 80 sentences of CLIP's authors; it has seen no picture.",
             needs_pictures=False,
         ),
         Method(
@@ -65,6 +61,12 @@ METHODS: dict[str, Method] = {
             "gda",
             "Gaussian classifier (GDA)",
             "The hand-crafted prompt plus a Gaussian around each class's pictures.",
+        ),
+        Method(
+            "ensemble",
+            "Hand-crafted ensemble",
+            "The average of the 80 sentences of CLIP's authors; it has seen no picture.",
+            needs_pictures=False,
         ),
         Method(
             "linear-probe",
@@ -132,7 +134,7 @@ class Classifier:
     bias: Tensor | None = field(default=None, repr=False)
     cache: PictureCache | None = field(default=None, repr=False)
     seconds: float = 0.0  # to fit, encoding of pictures not included
-    settings: Mapping[str, float | int | str] = field(default_factory=dict)  # what was chosen
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what was chosen
     prompt: LearnedPrompt | None = field(default=None, repr=False)
 
     @property

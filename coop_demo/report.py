@@ -38,6 +38,7 @@ from coop_demo.protocol import Cell
 
 _THUMBNAIL = 112  # pixels, the longer side
 _THUMBNAILS = 12  # of each kind of disagreement
+_LISTED = 40  # rows of the table of disagreements; the CSV has all
 _PACKAGES = ("torch", "open_clip_torch", "timm", "numpy", "pillow")
 
 
@@ -116,7 +117,9 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
     page.sentences((*comparison.problems, *comparison.notes))
 
     page.section("Methods side by side", charts.methods_figure(comparison))
-    page.table(charts.methods_table(comparison).drop(columns="key"))
+    methods = charts.methods_table(comparison).drop(columns="key")
+    methods["McNemar p"] = [None if pd.isna(p) else f"{p:.2g}" for p in methods["McNemar p"]]
+    page.table(methods)
     if report.cells:
         page.section("Accuracy over shots", charts.shots_figure(report.cells))
         page.table(charts.shots_frame(report.cells).drop(columns="key"))
@@ -129,7 +132,10 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
         page.section("Where they disagree")
         if pictures:
             _add_disagreements(page, comparison, learned)
-        page.table(charts.disagreement_table(comparison, learned))
+        parted = charts.disagreement_table(comparison, learned)
+        page.table(parted.head(_LISTED))
+        if len(parted) > _LISTED:
+            page.sentences([f"And {len(parted) - _LISTED} more in disagreements.csv."])
     try:
         drawn = picture_map(comparison, [*shown, "class-mean"])
         page.section("Map", charts.map_figure(drawn, comparison.class_names))
@@ -353,7 +359,7 @@ def _cell(value):
 
 
 def _is_missing(value) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _text(text: str) -> str:

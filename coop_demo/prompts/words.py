@@ -218,7 +218,7 @@ class _Table:
         found = []
         for index, value in zip(at.tolist(), values.tolist(), strict=True):
             token = int(self.tokens[index])
-            text = self._tokenizer.decode([token])
+            text = self._tokenizer.decode([token]).replace("\ufffd", "(part of a sign)")
             ends = self._pieces[token].endswith("</w>")
             found.append(NearWord(token, text.strip() if ends else f"{text}…", value))
         return tuple(found)

@@ -137,6 +137,7 @@ def test_gda_is_the_papers_closed_form():
     weights = 30 * zero_shot.double().numpy() + alpha * means @ precision
     bias = -0.5 * alpha * np.einsum("cd,de,ce->c", means, precision, means)
     assert np.allclose(ours.weights.numpy(), weights, atol=1e-3)
+    assert ours.bias is not None
     assert np.allclose(ours.bias.numpy(), bias, atol=1e-3)
 
 

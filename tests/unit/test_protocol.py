@@ -91,8 +91,10 @@ def test_a_cell_is_exactly_what_teach_gives(backbone, root, tmp_path, preset):
     taught = list(teach(backbone, find_dataset(root, "colours"), shots=2, seed=3, **options))
     ours = [e for e in events if isinstance(e, TrainEvent)]
     theirs = [e for e in taught if isinstance(e, TrainEvent)]
-    assert torch.equal(ours[-1].prompt.ctx, theirs[-1].prompt.ctx)
-    assert [e.loss for e in ours] == [e.loss for e in theirs]
+    # to rounding: pictures that were encoded in other batches differ in the last digit
+    assert len(ours) == len(theirs) == 6
+    assert torch.allclose(ours[-1].prompt.ctx, theirs[-1].prompt.ctx, atol=2e-4)
+    assert [e.loss for e in ours] == pytest.approx([e.loss for e in theirs], abs=1e-4)
     (cell,) = events[-1].cells
     assert cell.accuracy == pytest.approx(taught[-1].learned_accuracy)
 
