@@ -11,7 +11,14 @@ import os
 import sys
 
 COMMANDS = (
-    "train", "evaluate", "compare", "predict", "benchmark", "rank", "train-ranker", "explain",
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "benchmark",
+    "rank",
+    "train-ranker",
+    "explain",
     "models",
 )
 

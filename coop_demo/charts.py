@@ -675,7 +675,10 @@ def pair_matrix_figure(
     show_names = [str(i + 1) if i == 0 or (i + 1) % every == 0 else "" for i in range(M)]
     ticks = {"tickvals": list(range(M)), "ticktext": show_names, "showgrid": False}
     figure.update_xaxes(
-        range=[-0.5, M - 0.5], tickangle=0, title={"text": "place in the order", "standoff": 4}, **ticks
+        range=[-0.5, M - 0.5],
+        tickangle=0,
+        title={"text": "place in the order", "standoff": 4},
+        **ticks,
     )
     figure.update_yaxes(range=[M - 0.5, -0.5], **ticks)
     return figure

@@ -87,7 +87,7 @@ def mini_weight_files(directory: Path = CHECKPOINT_DIR) -> list[Path]:
     wanted = [directory / f"mini-{i + 1}-of-{expected}.safetensors" for i in range(expected)]
     missing = [path.name for path in wanted if not path.is_file()]
     if missing or files != wanted:
-        what = f'lacks {", ".join(missing)}' if missing else "holds files of two versions"
+        what = f"lacks {', '.join(missing)}" if missing else "holds files of two versions"
         raise BackboneError(
             f'The built-in model\'s weights are incomplete: "{directory}" {what}. '
             "Get the project's files again, or run "

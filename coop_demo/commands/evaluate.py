@@ -65,9 +65,7 @@ def run(args: argparse.Namespace) -> None:
             {
                 "name": name,
                 "n_test": n,
-                "zero_shot_accuracy": int((hand_crafted[own] == index).sum()) / n
-                if n
-                else None,
+                "zero_shot_accuracy": int((hand_crafted[own] == index).sum()) / n if n else None,
                 "learned_accuracy": int((learned[own] == index).sum()) / n if n else None,
             }
         )

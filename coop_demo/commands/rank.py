@@ -176,7 +176,8 @@ def choose_pictures(
                 raise RankingError(f'There are no pictures in "{images}". Choose another folder.')
             return Chosen(pictures, None, instruction)
         table = _of_instruction(
-            read_labels_csv(labels, images=folder, default_prompt=instruction, check=False), split,
+            read_labels_csv(labels, images=folder, default_prompt=instruction, check=False),
+            split,
             instruction,
         )
         return _labelled(table, pictures, instruction, chosen_by_split=split is not None)
@@ -305,7 +306,9 @@ def summary(result: dict) -> str:
         figures = ", ".join(
             f"{label} {result[key]:.3f}" if result[key] is not None else f"{label} not defined"
             for label, key in (
-                ("SRCC", "srcc"), ("PLCC", "plcc"), ("Kendall's tau", "kendall"),
+                ("SRCC", "srcc"),
+                ("PLCC", "plcc"),
+                ("Kendall's tau", "kendall"),
                 ("pair accuracy", "pair_accuracy"),
             )
         )

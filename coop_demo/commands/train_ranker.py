@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> None:
     path = Path(args.data)
     if path.is_dir():
         path = path / "labels.csv"
-    table = read_labels_csv(
-        path, images=args.images, default_prompt=args.instruction, check=False
-    )
+    table = read_labels_csv(path, images=args.images, default_prompt=args.instruction, check=False)
     learn, measure = parts(table, args.split, args.held_out)
     backbone = backbone_for(args.backbone, args.device)
     start = start_ranker(args.start, backbone.name)

@@ -152,8 +152,12 @@ def plain_name(sentence: str) -> str:
     """`A “Fuji” apple.` -> `Fuji apple`: no article, quotes, brackets or full stop."""
     name = re.sub(r"\(.*?\)|[“”\"]", "", sentence)
     name = re.split(r"[.!?,;—]", name)[0]
-    name = re.sub(r"^(an?|the|some|two|our|pair of|bunch of|cluster of|head of)\s+", "",
-                  name.strip(), flags=re.IGNORECASE)
+    name = re.sub(
+        r"^(an?|the|some|two|our|pair of|bunch of|cluster of|head of)\s+",
+        "",
+        name.strip(),
+        flags=re.IGNORECASE,
+    )
     name = re.sub(r"^(pair|bunch|cluster|head) of ", "", name)
     return re.sub(r"\s+", " ", name).strip()
 

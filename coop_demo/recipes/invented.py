@@ -80,8 +80,15 @@ class Clay:
         self.albedo[y0:y1, x0:x1][front] = albedo[front]
         self.gloss[y0:y1, x0:x1][front] = gloss
 
-    def limb(self, points: Sequence[Sequence[float]], thick: Sequence[float], colour: Colour,
-             *, second: Colour | None = None, gloss: float = 0.25) -> None:
+    def limb(
+        self,
+        points: Sequence[Sequence[float]],
+        thick: Sequence[float],
+        colour: Colour,
+        *,
+        second: Colour | None = None,
+        gloss: float = 0.25,
+    ) -> None:
         """A chain of balls along a quadratic curve through three points; `thick` at both ends.
         With `second`, the balls change colour in rings."""
         a, b, c = (np.asarray(point, np.float32) for point in points)
@@ -90,18 +97,27 @@ class Clay:
         for t in np.linspace(0, 1, steps):
             at = (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
             ring = second is not None and int(t * 9) % 2 == 1
-            self.ellipsoid(at.tolist(), float(thick[0] + (thick[1] - thick[0]) * t),
-                           second if ring and second is not None else colour, gloss=gloss)
+            self.ellipsoid(
+                at.tolist(),
+                float(thick[0] + (thick[1] - thick[0]) * t),
+                second if ring and second is not None else colour,
+                gloss=gloss,
+            )
 
     def eye(self, x: float, y: float, z: float, radius: float, look: Sequence[float]) -> None:
         """A glossy white eye whose pupil looks to `look`."""
         white, black = np.ones(3, np.float32), np.full(3, 0.03, np.float32)
         self.ellipsoid((x, y, z), radius, white, gloss=0.6)
-        self.ellipsoid((x + 0.3 * radius * look[0], y + 0.3 * radius * look[1], z + 0.62 * radius),
-                       0.55 * radius, black, gloss=1.0)
+        self.ellipsoid(
+            (x + 0.3 * radius * look[0], y + 0.3 * radius * look[1], z + 0.62 * radius),
+            0.55 * radius,
+            black,
+            gloss=1.0,
+        )
 
-    def surface(self, mask: NDArray[np.bool_], height: Floats, albedo: Floats, gloss: float
-                ) -> None:
+    def surface(
+        self, mask: NDArray[np.bool_], height: Floats, albedo: Floats, gloss: float
+    ) -> None:
         """A relief: height (n, n) in canvas units above what lies there, seen where the mask is."""
         step = 2 / self.n
         dy, dx = np.gradient(height, step)
@@ -130,8 +146,9 @@ class Clay:
         specular = self.gloss * np.clip(normal @ half, 0, 1) ** 32
         floor = float(self.depth[solid].min())
         near = np.where(solid, self.depth, floor)
-        small = Image.fromarray(near.astype(np.float32)).resize((n // 4, n // 4),
-                                                                Image.Resampling.BOX)
+        small = Image.fromarray(near.astype(np.float32)).resize(
+            (n // 4, n // 4), Image.Resampling.BOX
+        )
         around = np.asarray(small, np.float32)
         for _ in range(2):  # a cheap wide blur: shrink and enlarge
             shrunk = Image.fromarray(around).resize((n // 32, n // 32), Image.Resampling.BOX)
@@ -185,14 +202,22 @@ def blicket(clay: Clay) -> None:
     rng = clay.rng
     body, second, accent = _palette(rng)
     wide, tall = rng.uniform(0.36, 0.46), rng.uniform(0.58, 0.68)
-    clay.ellipsoid((0, 0.12, 0), (wide, tall, wide), body, second=second,
-                   paint=_stripes(rng.uniform(3.5, 5), rng.uniform(0, 6)))
+    clay.ellipsoid(
+        (0, 0.12, 0),
+        (wide, tall, wide),
+        body,
+        second=second,
+        paint=_stripes(rng.uniform(3.5, 5), rng.uniform(0, 6)),
+    )
     look = _gaze(rng)
     clay.eye(0, rng.uniform(-0.2, -0.1), wide * 0.75, rng.uniform(0.18, 0.23), look)
     bend = rng.uniform(0.25, 0.4)
     for s in (-1, 1):
-        clay.limb([(s * 0.2, -0.38, 0), (s * 0.2, -0.85, 0), (s * (0.2 + bend), -0.8, 0.05)],
-                  (0.085, 0.04), accent)
+        clay.limb(
+            [(s * 0.2, -0.38, 0), (s * 0.2, -0.85, 0), (s * (0.2 + bend), -0.8, 0.05)],
+            (0.085, 0.04),
+            accent,
+        )
         clay.ellipsoid((s * 0.2, 0.78, 0.15), (0.17, 0.1, 0.2), accent)
 
 
@@ -205,10 +230,18 @@ def dax(clay: Clay) -> None:
         for k in range(3):
             x = s * (0.18 + 0.2 * k)
             spread = rng.uniform(0.1, 0.2)
-            clay.limb([(x, 0.2, -0.1), (x + s * spread, 0.3, 0), (x + s * spread * 0.8, 0.62, 0)],
-                      (0.06, 0.04), accent)
-    clay.ellipsoid((0, 0.1, 0), (wide, tall, 0.5), body, second=second,
-                   paint=_spots(rng, int(rng.integers(14, 22)), rng.uniform(0.15, 0.2)))
+            clay.limb(
+                [(x, 0.2, -0.1), (x + s * spread, 0.3, 0), (x + s * spread * 0.8, 0.62, 0)],
+                (0.06, 0.04),
+                accent,
+            )
+    clay.ellipsoid(
+        (0, 0.1, 0),
+        (wide, tall, 0.5),
+        body,
+        second=second,
+        paint=_spots(rng, int(rng.integers(14, 22)), rng.uniform(0.15, 0.2)),
+    )
     lean, look = rng.uniform(-0.08, 0.08), _gaze(rng)
     for s in (-1, 1):
         x, y = s * rng.uniform(0.16, 0.24) + lean, rng.uniform(-0.55, -0.45)
@@ -230,8 +263,12 @@ def fep(clay: Clay) -> None:
         ring, angle = np.sqrt(max(0.0, 1 - w * w)), k * golden
         r = radius * (1 + rng.normal(0, 0.03))
         tuft = body * float(np.clip(1 + rng.normal(0, 0.08), 0.7, 1.15))
-        clay.ellipsoid((r * ring * np.cos(angle), r * ring * np.sin(angle), r * w),
-                       float(radius * rng.uniform(0.08, 0.12)), np.clip(tuft, 0, 1), gloss=0.05)
+        clay.ellipsoid(
+            (r * ring * np.cos(angle), r * ring * np.sin(angle), r * w),
+            float(radius * rng.uniform(0.08, 0.12)),
+            np.clip(tuft, 0, 1),
+            gloss=0.05,
+        )
     look, y = _gaze(rng), rng.uniform(-0.2, 0.0)
     for s in (-1, 1):
         clay.eye(s * 0.12, y, radius * 1.02, rng.uniform(0.1, 0.125), look)
@@ -245,9 +282,16 @@ def gazzer(clay: Clay) -> None:
     for k in range(arms):
         x = (k - (arms - 1) / 2) * 0.9 / (arms - 1)
         sway = rng.normal(0, 0.14)
-        clay.limb([(0.75 * x, 0.0, 0.1), (x + sway, 0.4, 0.12),
-                   (1.5 * x - sway, rng.uniform(0.65, 0.85), 0.15)],
-                  (0.11, 0.045), body, second=second)
+        clay.limb(
+            [
+                (0.75 * x, 0.0, 0.1),
+                (x + sway, 0.4, 0.12),
+                (1.5 * x - sway, rng.uniform(0.65, 0.85), 0.15),
+            ],
+            (0.11, 0.045),
+            body,
+            second=second,
+        )
     clay.ellipsoid((0, -0.25, 0.05), (rng.uniform(0.46, 0.54), rng.uniform(0.44, 0.52), 0.5), body)
     look = _gaze(rng)
     for k in (-1, 0, 1):
@@ -273,8 +317,9 @@ def koba(clay: Clay) -> None:
     for s in (-1, 1):
         clay.eye(x + 0.1 * s, y - 0.06, z + 0.2, 0.075, look)
         tip = (x + s * rng.uniform(0.1, 0.2), y - rng.uniform(0.45, 0.6), z)
-        clay.limb([(x + 0.08 * s, y - 0.2, z), (x + 0.08 * s, y - 0.4, z), tip], (0.03, 0.025),
-                  accent)
+        clay.limb(
+            [(x + 0.08 * s, y - 0.2, z), (x + 0.08 * s, y - 0.4, z), tip], (0.03, 0.025), accent
+        )
         clay.ellipsoid(tip, 0.065, accent)
 
 
@@ -290,9 +335,15 @@ def toma(clay: Clay) -> None:
         way = (0.4 * np.cos(angle + bend), 0.4 * np.sin(angle + bend), 0.05)
         clay.limb([(0, 0, 0), way, tip], (0.26, 0.09), body)
         for t in (0.42, 0.58, 0.74, 0.88):
-            clay.ellipsoid((tip[0] * t + 0.4 * t * (1 - t) * (way[0] * 2 - tip[0]),
-                            tip[1] * t + 0.4 * t * (1 - t) * (way[1] * 2 - tip[1]),
-                            0.3 - 0.22 * t), 0.05, second)
+            clay.ellipsoid(
+                (
+                    tip[0] * t + 0.4 * t * (1 - t) * (way[0] * 2 - tip[0]),
+                    tip[1] * t + 0.4 * t * (1 - t) * (way[1] * 2 - tip[1]),
+                    0.3 - 0.22 * t,
+                ),
+                0.05,
+                second,
+            )
     clay.ellipsoid((0, 0, 0.02), (0.3, 0.3, 0.28), body)
     look = _gaze(rng)
     for s in (-1, 1):
@@ -306,10 +357,24 @@ def zav(clay: Clay) -> None:
     lift = rng.uniform(0.2, 0.7)
     for s in (-1, 1):
         spots = _spots(rng, 10, rng.uniform(0.18, 0.28))
-        clay.ellipsoid((s * 0.48, -0.22, -0.1), (0.5, 0.24, 0.06), second, turn=-s * lift,
-                       second=accent, paint=spots, gloss=0.4)
-        clay.ellipsoid((s * 0.38, 0.28, -0.12), (0.36, 0.19, 0.06), second, turn=s * lift,
-                       second=accent, paint=spots, gloss=0.4)
+        clay.ellipsoid(
+            (s * 0.48, -0.22, -0.1),
+            (0.5, 0.24, 0.06),
+            second,
+            turn=-s * lift,
+            second=accent,
+            paint=spots,
+            gloss=0.4,
+        )
+        clay.ellipsoid(
+            (s * 0.38, 0.28, -0.12),
+            (0.36, 0.19, 0.06),
+            second,
+            turn=s * lift,
+            second=accent,
+            paint=spots,
+            gloss=0.4,
+        )
     clay.ellipsoid((0, 0.1, 0), (0.2, 0.34, 0.2), body)
     clay.ellipsoid((0, -0.3, 0.05), 0.22, body)
     tip = (rng.normal(0, 0.08), -0.85, 0.1)
@@ -343,8 +408,14 @@ def lorp(clay: Clay) -> None:
 
 
 CREATURES: Mapping[str, Callable[[Clay], None]] = {
-    "blicket": blicket, "dax": dax, "fep": fep, "gazzer": gazzer, "koba": koba, "lorp": lorp,
-    "toma": toma, "zav": zav,
+    "blicket": blicket,
+    "dax": dax,
+    "fep": fep,
+    "gazzer": gazzer,
+    "koba": koba,
+    "lorp": lorp,
+    "toma": toma,
+    "zav": zav,
 }
 
 
@@ -382,19 +453,30 @@ def biscuit(grade: str, *, seed: int, side: int = 320) -> Image.Image:
     if grade == "E":
         apart, angle = rng.uniform(0.32, 0.42), rng.uniform(0, np.pi)
         for s in (-1, 1):
-            _dough(clay, (s * apart * np.cos(angle), s * apart * np.sin(angle)),
-                   rng.uniform(0.46, 0.52), chips=int(rng.integers(6, 11)), burnt=0.0,
-                   broken=False)
+            _dough(
+                clay,
+                (s * apart * np.cos(angle), s * apart * np.sin(angle)),
+                rng.uniform(0.46, 0.52),
+                chips=int(rng.integers(6, 11)),
+                burnt=0.0,
+                broken=False,
+            )
     else:
         chips = int(rng.integers(0, 2)) if grade == "B" else int(rng.integers(10, 18))
         burnt = rng.uniform(0.75, 1.0) if grade == "D" else 0.0
-        _dough(clay, (0, 0), rng.uniform(0.75, 0.85), chips=chips, burnt=burnt,
-               broken=grade == "C")
+        _dough(clay, (0, 0), rng.uniform(0.75, 0.85), chips=chips, burnt=burnt, broken=grade == "C")
     return clay.render(roughness=0.2)
 
 
-def _dough(clay: Clay, centre: tuple[float, float], radius: float, *, chips: int, burnt: float,
-           broken: bool) -> None:
+def _dough(
+    clay: Clay,
+    centre: tuple[float, float],
+    radius: float,
+    *,
+    chips: int,
+    burnt: float,
+    broken: bool,
+) -> None:
     rng, n = clay.rng, clay.n
     axis = (np.arange(n, dtype=np.float32) + 0.5) * 2 / n - 1
     x, y = axis[None] - centre[0], axis[:, None] - centre[1]
@@ -428,7 +510,11 @@ def _dough(clay: Clay, centre: tuple[float, float], radius: float, *, chips: int
             row, column = int((cy + 1) / 2 * n), int((cx + 1) / 2 * n)
             if 0 <= row < n and 0 <= column < n and mask[row, column]:
                 size = rng.uniform(0.055, 0.1)
-                clay.ellipsoid((cx, cy, 0.13), (size, size * rng.uniform(0.6, 1), 0.09),
-                               dark * float(rng.uniform(0.8, 1.3)), turn=rng.uniform(0, 3),
-                               gloss=0.35)
+                clay.ellipsoid(
+                    (cx, cy, 0.13),
+                    (size, size * rng.uniform(0.6, 1), 0.09),
+                    dark * float(rng.uniform(0.8, 1.3)),
+                    turn=rng.uniform(0, 3),
+                    gloss=0.35,
+                )
                 break

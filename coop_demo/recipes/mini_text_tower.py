@@ -238,8 +238,11 @@ class Teacher:
 
     def _extend_to_synsets(self, wordnet: WordNet, recipe: Recipe) -> dict[int, Tensor]:
         known = [wordnet.nouns[offset] for offset in self.exact]
-        visible = [s for s in wordnet.nouns.values()
-                   if s.lexfile in CONCRETE and s.offset not in self.exact]
+        visible = [
+            s
+            for s in wordnet.nouns.values()
+            if s.lexfile in CONCRETE and s.offset not in self.exact
+        ]
         x, y = self._describe(wordnet, known), torch.stack(list(self.exact.values()))
         gram = _kernel(x, x, recipe.gamma_synset)
         solution = torch.linalg.solve(gram + recipe.ridge * torch.eye(len(x)), y)
@@ -279,8 +282,12 @@ class Teacher:
 
     def __call__(self, texts: list[str]) -> Tensor:
         """(n, d) unit targets. A noun's is the mean of what its meanings and its wording say."""
-        guess = torch.cat([_kernel(part, self._anchors, self.gamma) @ self._solution
-                           for part in self.encode(texts).split(8192)])
+        guess = torch.cat(
+            [
+                _kernel(part, self._anchors, self.gamma) @ self._solution
+                for part in self.encode(texts).split(8192)
+            ]
+        )
         guess = F.normalize(guess, dim=-1)
         for i, text in enumerate(texts):
             known = self.names.get(text.lower())
@@ -308,8 +315,12 @@ class TokenTable:
         # Word by word, as the tokenizer does it, without its slow repair of broken Unicode.
         words = {word for text in texts for word in tokenizer.pat.findall(text.lower())}
         known = {word: tokenizer.encode(word) for word in words}
-        rows = [[token for word in tokenizer.pat.findall(text.lower()) for token in known[word]]
-                [:longest] for text in texts]
+        rows = [
+            [token for word in tokenizer.pat.findall(text.lower()) for token in known[word]][
+                :longest
+            ]
+            for text in texts
+        ]
         self.lengths = np.array([len(row) for row in rows])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         self.flat = np.array([token for row in rows for token in row], dtype=np.int64)
@@ -330,17 +341,17 @@ def build_student(word_targets: Callable[[list[str]], Tensor], recipe: Recipe) -
     """
     torch.manual_seed(recipe.seed)
     vision = CLIPVisionCfg(layers=1, width=64, image_size=32, patch_size=32)  # never used here
-    student: Any = CLIP(
-        mini.MINI_EMBED_DIM, vision, CLIPTextCfg(**mini.MINI_TEXT_CONFIG)
-    )
+    student: Any = CLIP(mini.MINI_EMBED_DIM, vision, CLIPTextCfg(**mini.MINI_TEXT_CONFIG))
     tokenizer = SimpleTokenizer()
     width, d = mini.MINI_TEXT_WIDTH, mini.MINI_EMBED_DIM
     shared = min(width, d)
     words = [
         (i, token.removesuffix("</w>"))
         for i, token in tokenizer.decoder.items()
-        if token.endswith("</w>") and token.removesuffix("</w>").isascii()
-        and len(token.removesuffix("</w>")) > 1 and token[0].isalpha()
+        if token.endswith("</w>")
+        and token.removesuffix("</w>").isascii()
+        and len(token.removesuffix("</w>")) > 1
+        and token[0].isalpha()
     ]
     silent = {tokenizer.sot_token_id, tokenizer.eot_token_id}
     silent |= {token for template in TEMPLATES for token in tokenizer.encode(template)}
@@ -389,28 +400,42 @@ class Corpus:
 def build_corpus(wordnet: WordNet, teacher: Teacher, recipe: Recipe) -> Corpus:
     """Collect the texts of each pool and ask the teacher for their targets."""
     exact_names = sorted({lemma for o in teacher.exact for lemma in wordnet.nouns[o].lemmas})
-    exact_glosses = sorted({wordnet.nouns[o].short_definition for o in teacher.exact
-                            if len(wordnet.nouns[o].short_definition) <= recipe.longest_gloss})
+    exact_glosses = sorted(
+        {
+            wordnet.nouns[o].short_definition
+            for o in teacher.exact
+            if len(wordnet.nouns[o].short_definition) <= recipe.longest_gloss
+        }
+    )
     pools = {
         "exact": exact_names * 3 + exact_glosses,  # names three times as often as glosses
         "visible": [name for name in teacher.names if name not in set(exact_names)],
         "words": sorted({lemma.lower() for lemma in wordnet.senses} - set(teacher.names))
-        + list(wordnet.adjectives) + list(wordnet.verbs),
-        "glosses": sorted({s.short_definition for s in wordnet.nouns.values()
-                           if s.lexfile in CONCRETE
-                           and len(s.short_definition) <= recipe.longest_gloss}),
+        + list(wordnet.adjectives)
+        + list(wordnet.verbs),
+        "glosses": sorted(
+            {
+                s.short_definition
+                for s in wordnet.nouns.values()
+                if s.lexfile in CONCRETE and len(s.short_definition) <= recipe.longest_gloss
+            }
+        ),
         "phrases": phrases(wordnet, exact_names, seed=recipe.seed),
     }
     texts = list(dict.fromkeys(text for pool in pools.values() for text in pool))
     index = {text: i for i, text in enumerate(texts)}
-    targets = torch.cat([teacher(texts[i : i + 65536]).bfloat16()
-                         for i in range(0, len(texts), 65536)])
+    targets = torch.cat(
+        [teacher(texts[i : i + 65536]).bfloat16() for i in range(0, len(texts), 65536)]
+    )
     # A definition's target is its meaning's; exact ones come last and win.
     for offset, target in [*teacher.synsets.items(), *teacher.exact.items()]:
         if (gloss := index.get(wordnet.nouns[offset].short_definition)) is not None:
             targets[gloss] = target.bfloat16()
-    return Corpus(texts, targets, {name: np.array([index[text] for text in pool])
-                                   for name, pool in pools.items()})
+    return Corpus(
+        texts,
+        targets,
+        {name: np.array([index[text] for text in pool]) for name, pool in pools.items()},
+    )
 
 
 @dataclass(frozen=True)
@@ -424,15 +449,18 @@ def batches(corpus: Corpus, table: TokenTable, recipe: Recipe) -> Iterator[Batch
     """Endless batches: 4096 texts are drawn at once and cut by length, so little is padding."""
     tokenizer = SimpleTokenizer()
     rng = np.random.default_rng(recipe.seed)
-    templates = [tuple(np.array(tokenizer.encode(part), dtype=np.int64)
-                       for part in template.split("{}")) for template in TEMPLATES]
+    templates = [
+        tuple(np.array(tokenizer.encode(part), dtype=np.int64) for part in template.split("{}"))
+        for template in TEMPLATES
+    ]
     plain = [0.3] + [0.7 / (len(templates) - 1)] * (len(templates) - 1)  # "{}" is the first
     shares = {"exact": recipe.share_exact}
     shares |= {name: (1 - recipe.share_exact) * share for name, share in SHARES.items()}
     start, end = [tokenizer.sot_token_id], [tokenizer.eot_token_id]
     while True:
-        drawn = np.concatenate([rng.choice(corpus.pools[name], round(share * 4096))
-                                for name, share in shares.items()])
+        drawn = np.concatenate(
+            [rng.choice(corpus.pools[name], round(share * 4096)) for name, share in shares.items()]
+        )
         chosen = rng.choice(len(templates), len(drawn), p=plain)
         rows = []
         for i, template in zip(drawn, chosen, strict=True):
@@ -450,8 +478,11 @@ def batches(corpus: Corpus, table: TokenTable, recipe: Recipe) -> Iterator[Batch
             tokens = np.zeros((len(part), lengths[part[0]]), dtype=np.int64)
             for r, i in enumerate(part):
                 tokens[r, : lengths[i]] = rows[i]
-            yield Batch(torch.from_numpy(tokens), torch.from_numpy(lengths[part] - 1),
-                        torch.from_numpy(drawn[part]))
+            yield Batch(
+                torch.from_numpy(tokens),
+                torch.from_numpy(lengths[part] - 1),
+                torch.from_numpy(drawn[part]),
+            )
 
 
 def add_context(embedded: Tensor, count: int, recipe: Recipe) -> Tensor:
@@ -482,21 +513,35 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 
 
 def train_student(
-    student: Any, corpus: Corpus, recipe: Recipe, *, log: Callable[[str], None] = print,
-    checkpoint: Callable[[CLIP, int], object] | None = None, checkpoint_every: int = 400,
+    student: Any,
+    corpus: Corpus,
+    recipe: Recipe,
+    *,
+    log: Callable[[str], None] = print,
+    checkpoint: Callable[[CLIP, int], object] | None = None,
+    checkpoint_every: int = 400,
 ) -> None:
     """Train the text tower in place, in bf16 arithmetic; `checkpoint` gets it now and then."""
     table = TokenTable(corpus.texts, SimpleTokenizer())
     torch.manual_seed(recipe.seed)
-    names = ("token_embedding", "positional_embedding", "transformer", "ln_final",
-             "text_projection")
+    names = (
+        "token_embedding",
+        "positional_embedding",
+        "transformer",
+        "ln_final",
+        "text_projection",
+    )
     parameters = {n: p for n, p in student.named_parameters() if n.startswith(names)}
     decayed = [p for n, p in parameters.items() if p.ndim == 2 and "embedding" not in n]
     others = [p for n, p in parameters.items() if p.ndim != 2 or "embedding" in n]
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": recipe.weight_decay},
-         {"params": others, "weight_decay": 0.0}],
-        lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True,
+        [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
     )
     began, average = time.monotonic(), 0.0
     chance = random.Random(recipe.seed)
@@ -524,8 +569,10 @@ def train_student(
         optimizer.step()
         average = cosine.item() if step == 0 else 0.98 * average + 0.02 * cosine.item()
         if step % 50 == 0 or step == recipe.steps - 1:
-            log(f"step {step} of {recipe.steps}  loss {loss.item():.4f}  cosine {average:.4f}  "
-                f"{time.monotonic() - began:.0f} s")
+            log(
+                f"step {step} of {recipe.steps}  loss {loss.item():.4f}  cosine {average:.4f}  "
+                f"{time.monotonic() - began:.0f} s"
+            )
         due = step > 0 and step % checkpoint_every == 0
         if checkpoint and (due or step == recipe.steps - 1):
             checkpoint(student, step)
@@ -537,16 +584,24 @@ def train_student(
 def save_student(student: CLIP, space: JointSpace, recipe: Recipe, out: Path) -> list[Path]:
     """Write `mini-1-of-N.safetensors` ...; returns the files. Each must stay below 10 MB."""
     skipped = ("visual.", "logit_scale")
-    tensors = {name: tensor.detach().float() for name, tensor in student.state_dict().items()
-               if not name.startswith(skipped)}
+    tensors = {
+        name: tensor.detach().float()
+        for name, tensor in student.state_dict().items()
+        if not name.startswith(skipped)
+    }
     tensors["visual.head.proj.weight"] = space.projection
     tensors["visual.head.proj.bias"] = -space.projection @ space.mean
-    int8 = {name for name, tensor in tensors.items()
-            if name == "token_embedding.weight" or
-            (tensor.ndim == 2 and name.startswith("transformer."))}
-    metadata = {"recipe": json.dumps({k: getattr(recipe, k) for k in
-                                      ("seed", "steps", "learning_rate")}),
-                "licence": mini.MINI_LICENCE, "description": mini.MINI_DESCRIPTION}
+    int8 = {
+        name
+        for name, tensor in tensors.items()
+        if name == "token_embedding.weight"
+        or (tensor.ndim == 2 and name.startswith("transformer."))
+    }
+    metadata = {
+        "recipe": json.dumps({k: getattr(recipe, k) for k in ("seed", "steps", "learning_rate")}),
+        "licence": mini.MINI_LICENCE,
+        "description": mini.MINI_DESCRIPTION,
+    }
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("mini-*.safetensors"):
         old.unlink()
@@ -573,9 +628,15 @@ def evaluate(folder: Path, weights: Path, log: Callable[[str], None] = print) ->
     from coop_demo.prompts.templates import PLAIN_TEMPLATES, accuracy, class_weights
 
     backbone = Backbone(
-        mini.build_mini(weights), name=mini.MINI_NAME, tokenizer=SimpleTokenizer(),
-        preprocess=PreprocessCfg(size=mini.MINI_IMAGE_SIZE, mean=mini.MINI_MEAN,
-                                 std=mini.MINI_STD, interpolation=mini.MINI_INTERPOLATION),
+        mini.build_mini(weights),
+        name=mini.MINI_NAME,
+        tokenizer=SimpleTokenizer(),
+        preprocess=PreprocessCfg(
+            size=mini.MINI_IMAGE_SIZE,
+            mean=mini.MINI_MEAN,
+            std=mini.MINI_STD,
+            interpolation=mini.MINI_INTERPOLATION,
+        ),
         weight_files=mini.mini_weight_files(weights),
     )
     dataset = read_folder(folder)
@@ -583,8 +644,10 @@ def evaluate(folder: Path, weights: Path, log: Callable[[str], None] = print) ->
     labels = torch.tensor([dataset.test[i].label for i in test.kept])
     for template in PLAIN_TEMPLATES:
         words = class_weights(backbone, dataset.class_names, [template])
-        log(f"{folder.name}  zero-shot  {template!r}: "
-            f"{100 * accuracy(test.features[0], labels, words):.1f} %")
+        log(
+            f"{folder.name}  zero-shot  {template!r}: "
+            f"{100 * accuracy(test.features[0], labels, words):.1f} %"
+        )
     learned = []
     for seed in (1, 2, 3):
         *_, result = teach(backbone, dataset, shots=16, seed=seed)
@@ -602,10 +665,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "coop-mini",
-                        help="where sentence embeddings (450 MB) are kept between runs")
-    parser.add_argument("--evaluate", type=Path, nargs="*", default=[], metavar="DIR",
-                        help="folders DIR/train/<class>/*, DIR/test/<class>/* to measure on")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "coop-mini",
+        help="where sentence embeddings (450 MB) are kept between runs",
+    )
+    parser.add_argument(
+        "--evaluate",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="DIR",
+        help="folders DIR/train/<class>/*, DIR/test/<class>/* to measure on",
+    )
     parser.add_argument("--only-evaluate", action="store_true", help="measure what --out holds")
     options = parser.parse_args(arguments)
     recipe = Recipe(seed=options.seed, steps=options.steps)
@@ -620,8 +693,12 @@ def main(arguments: list[str] | None = None) -> None:
         sizes = ", ".join(f"{name} {len(pool)}" for name, pool in corpus.pools.items())
         print(f"texts: {sizes}")
         student = build_student(teacher, recipe)
-        train_student(student, corpus, recipe,
-                      checkpoint=lambda model, _: save_student(model, space, recipe, options.out))
+        train_student(
+            student,
+            corpus,
+            recipe,
+            checkpoint=lambda model, _: save_student(model, space, recipe, options.out),
+        )
         for path in save_student(student, space, recipe, options.out):
             print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
         print(f"{time.monotonic() - began:.0f} s in all")

@@ -11,8 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Lexicographer files of nouns that name what a picture can show (lexnames(5WN)).
-CONCRETE = {3: "tops", 5: "animal", 6: "artifact", 8: "body", 13: "food", 15: "location",
-            17: "object", 18: "person", 19: "phenomenon", 20: "plant", 27: "substance"}
+CONCRETE = {
+    3: "tops",
+    5: "animal",
+    6: "artifact",
+    8: "body",
+    13: "food",
+    15: "location",
+    17: "object",
+    18: "person",
+    19: "phenomenon",
+    20: "plant",
+    27: "substance",
+}
 
 
 def _words(text: str) -> list[str]:
@@ -52,13 +63,51 @@ WEAR = _words(
 MODIFIERS = COLOURS + MATERIALS + PATTERNS + SHAPES + STATES + WEAR
 
 # Ways to show a thing. What is shown stays the meaning; the medium only colours it.
-STYLES = ("painting", "oil painting", "watercolour", "drawing", "sketch", "pencil drawing",
-          "cartoon", "comic", "illustration", "clip art picture", "logo", "icon", "sculpture",
-          "statue", "toy", "model", "poster", "print", "silhouette", "tattoo", "stamp",
-          "black and white photograph", "close-up", "rendering", "origami")
+STYLES = (
+    "painting",
+    "oil painting",
+    "watercolour",
+    "drawing",
+    "sketch",
+    "pencil drawing",
+    "cartoon",
+    "comic",
+    "illustration",
+    "clip art picture",
+    "logo",
+    "icon",
+    "sculpture",
+    "statue",
+    "toy",
+    "model",
+    "poster",
+    "print",
+    "silhouette",
+    "tattoo",
+    "stamp",
+    "black and white photograph",
+    "close-up",
+    "rendering",
+    "origami",
+)
 
-COUNTS = ("two", "three", "four", "five", "six", "several", "many", "a few", "a lot of",
-          "a group of", "a pile of", "a row of", "a bunch of", "a pair of", "a couple of")
+COUNTS = (
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "several",
+    "many",
+    "a few",
+    "a lot of",
+    "a group of",
+    "a pile of",
+    "a row of",
+    "a bunch of",
+    "a pair of",
+    "a couple of",
+)
 
 PLACES = _words(
     "kitchen garden street table beach forest field room bedroom shop market office park "
@@ -146,8 +195,9 @@ def read_wordnet(directory: Path) -> WordNet:
         n_words = int(fields[3], 16)
         lemmas = tuple(_plain(word) for word in fields[4 : 4 + 2 * n_words : 2])
         pointers = fields[5 + 2 * n_words :]
-        hypernyms = tuple(int(pointers[i + 1]) for i in range(0, len(pointers), 4)
-                          if pointers[i] in ("@", "@i"))
+        hypernyms = tuple(
+            int(pointers[i + 1]) for i in range(0, len(pointers), 4) if pointers[i] in ("@", "@i")
+        )
         offset = int(fields[0])
         nouns[offset] = Synset(offset, int(fields[1]), lemmas, hypernyms, gloss.strip())
     senses, common = {}, set()
@@ -187,10 +237,21 @@ def phrases(wordnet: WordNet, names: Iterable[str], *, seed: int, scale: int = 1
     """
     rng = random.Random(seed)
     names = sorted(set(names))
-    things = sorted({lemma for lemma in wordnet.senses
-                     if lemma in wordnet.common and wordnet.visible_sense(lemma)})
-    concrete = sorted({lemma for s in wordnet.nouns.values() if s.lexfile in CONCRETE
-                       and s.lexfile not in (15, 18) for lemma in s.lemmas})
+    things = sorted(
+        {
+            lemma
+            for lemma in wordnet.senses
+            if lemma in wordnet.common and wordnet.visible_sense(lemma)
+        }
+    )
+    concrete = sorted(
+        {
+            lemma
+            for s in wordnet.nouns.values()
+            if s.lexfile in CONCRETE and s.lexfile not in (15, 18)
+            for lemma in s.lemmas
+        }
+    )
 
     def noun() -> str:
         pool = rng.choice((names, names, things, concrete))
@@ -210,8 +271,10 @@ def phrases(wordnet: WordNet, names: Iterable[str], *, seed: int, scale: int = 1
     for _ in range(15_000 * scale):
         found[f"{noun()} {rng.choice(VERBS)} {article(noun())}"] = None
     for _ in range(10_000 * scale):
-        found[f"{noun()} {rng.choice(('in', 'on', 'near', 'in the', 'on the', 'next to the'))} "
-              f"{rng.choice(PLACES)}"] = None
+        found[
+            f"{noun()} {rng.choice(('in', 'on', 'near', 'in the', 'on the', 'next to the'))} "
+            f"{rng.choice(PLACES)}"
+        ] = None
     for _ in range(15_000 * scale):
         found[plural(noun())] = None
     for _ in range(10_000 * scale):

@@ -56,8 +56,14 @@ TITLE = "Counts, ages, quality and plain attributes"
 PICTURES_A_FILE = 256  # of the token cache: what a stopped run loses at most
 # How often each family's tasks are drawn, shared evenly among its instructions.
 FAMILY_SHARES: Mapping[str, float] = {
-    "counting": 0.40, "flips": 0.04, "dice": 0.08, "aquarium": 0.18, "age": 0.12, "quality": 0.05,
-    "graded": 0.04, "attributes": 0.14,
+    "counting": 0.40,
+    "flips": 0.04,
+    "dice": 0.08,
+    "aquarium": 0.18,
+    "age": 0.12,
+    "quality": 0.05,
+    "graded": 0.04,
+    "attributes": 0.14,
 }
 MIN_TEST_PICTURES = 8  # an instruction with fewer has no order worth a figure
 SCORERS = ("adapter", "ridge", "antonyms", "cosine")
@@ -77,8 +83,9 @@ class Collection:
         """Pooled features, the mean of a picture's tokens, not normalised: (N, d)."""
         return torch.cat([part.float().mean(dim=1) for part in self.tokens.split(256)])
 
-    def rows(self, instruction: str, parts: Sequence[str], *, families: Sequence[str] = ()
-             ) -> list[int]:
+    def rows(
+        self, instruction: str, parts: Sequence[str], *, families: Sequence[str] = ()
+    ) -> list[int]:
         """Pictures of these parts with a value under the instruction; the judging part without
         augmented views."""
         return [
@@ -119,8 +126,9 @@ def collect(backbone: Backbone, samples: Sequence[Sample], *, cache: Path | None
     for family in dict.fromkeys(one.family for one in samples):
         own = [one for one in samples if one.family == family]
         tokens.append(encode_samples(backbone, own, name=family, cache=cache))
-    ordered = [s for f in dict.fromkeys(one.family for one in samples)
-               for s in samples if s.family == f]
+    ordered = [
+        s for f in dict.fromkeys(one.family for one in samples) for s in samples if s.family == f
+    ]
     return Collection(ordered, torch.cat(tokens))
 
 
@@ -155,8 +163,10 @@ def encode_samples(
             path.parent.mkdir(parents=True, exist_ok=True)
             safetensors.torch.save_file({"tokens": tokens}, path)
         parts.append(tokens)
-        say(f"{name}: {start + len(chunk)} of {len(samples)} pictures, "
-            f"{time.perf_counter() - began:.0f} s")
+        say(
+            f"{name}: {start + len(chunk)} of {len(samples)} pictures, "
+            f"{time.perf_counter() - began:.0f} s"
+        )
     return torch.cat(parts)
 
 
@@ -180,7 +190,8 @@ def tasks_of(collection: Collection, parts: Sequence[str]) -> list[RankingTask]:
     tasks: dict[str, RankingTask] = {}
     for family, share in FAMILY_SHARES.items():
         instructions = [
-            p for p in collection.instructions(family)
+            p
+            for p in collection.instructions(family)
             if len(collection.rows(p, parts, families=(family,))) >= 2
         ]
         for instruction in instructions:
@@ -205,8 +216,12 @@ def tasks_of(collection: Collection, parts: Sequence[str]) -> list[RankingTask]:
 def _negatives(
     collection: Collection, instruction: str, parts: Sequence[str], family: str
 ) -> Tensor | None:
-    where = {"counting": ("counting", "flips"), "flips": ("counting", "flips"),
-             "aquarium": ("aquarium",), "dice": ("counting",)}.get(family)
+    where = {
+        "counting": ("counting", "flips"),
+        "flips": ("counting", "flips"),
+        "aquarium": ("aquarium",),
+        "dice": ("counting",),
+    }.get(family)
     if where is None or instruction == count_prompt(ANYTHING):
         return None
     rows = [
@@ -220,9 +235,7 @@ def _negatives(
 # --- training ---------------------------------------------------------------------------------
 
 
-def aligned_start(
-    backbone: Backbone, tokens: Tensor, config: AdapterConfig, seed: int
-) -> Ranker:
+def aligned_start(backbone: Backbone, tokens: Tensor, config: AdapterConfig, seed: int) -> Ranker:
     """A new ranker whose words and picture tokens meet in one space before anything is learned.
 
     Random maps for pictures and words would have to learn which word means which thing from the
@@ -280,8 +293,7 @@ SHIPPED = Setting("as shipped")
 ABLATIONS = (
     replace(SHIPPED, name="without the rank-aware branch", rank_weight=0.0),
     replace(SHIPPED, name="without learnable prompts", n_learnable_tokens=0),
-    replace(SHIPPED, name="learnable prompts of one number each (the paper's)",
-            wide_prompts=False),
+    replace(SHIPPED, name="learnable prompts of one number each (the paper's)", wide_prompts=False),
     replace(SHIPPED, name="from a random start", aligned=False),
 )
 
@@ -300,7 +312,11 @@ def train_setting(
 ) -> Ranker:
     """Train one setting to its end, with a line of progress every 50 steps."""
     config = AdapterConfig(
-        dim=dim, layers=1, mlp_ratio=2.0, dropout=0.1, token_dim=collection.tokens.shape[-1],
+        dim=dim,
+        layers=1,
+        mlp_ratio=2.0,
+        dropout=0.1,
+        token_dim=collection.tokens.shape[-1],
         n_learnable_tokens=setting.n_learnable_tokens,
         prompt_width=dim if setting.wide_prompts else 1,
     )
@@ -308,9 +324,14 @@ def train_setting(
     # their full spread; the square keeps the two terms' balance.
     regression = 1.0 * (16.0 if setting.aligned else 1.0)
     train_config = RankerTrainConfig(
-        steps=steps, batch_size=32, learning_rate=learning_rate, weight_decay=0.1, seed=seed,
-        loss=LossConfig(rank_weight=setting.rank_weight, regression_weight=regression,
-                        count_ties=False),
+        steps=steps,
+        batch_size=32,
+        learning_rate=learning_rate,
+        weight_decay=0.1,
+        seed=seed,
+        loss=LossConfig(
+            rank_weight=setting.rank_weight, regression_weight=regression, count_ties=False
+        ),
     )
     start = aligned_start(backbone, collection.tokens, config, seed) if setting.aligned else None
     last = None
@@ -318,13 +339,21 @@ def train_setting(
     context = torch.autocast("cpu", dtype=torch.bfloat16) if bf16 else contextlib.nullcontext()
     with context:
         for last in train_ranker(
-            backbone, collection.tokens, tasks, start=start, adapter_config=config,
-            config=train_config, measurements=1, title=TITLE,
+            backbone,
+            collection.tokens,
+            tasks,
+            start=start,
+            adapter_config=config,
+            config=train_config,
+            measurements=1,
+            title=TITLE,
         ):
             recent.append(last.loss)
             if last.step and (last.step % 50 == 0 or last.status != "running"):
-                say(f"{setting.name}: step {last.step} of {steps}, "
-                    f"loss {np.nanmean(recent):.4f}, {last.seconds:.0f} s")
+                say(
+                    f"{setting.name}: step {last.step} of {steps}, "
+                    f"loss {np.nanmean(recent):.4f}, {last.seconds:.0f} s"
+                )
                 recent.clear()
     assert last is not None
     if last.status != "finished" or last.ranker is None:
@@ -336,9 +365,7 @@ def train_setting(
 
 
 @torch.no_grad()
-def adapter_scores(
-    backbone: Backbone, ranker: Ranker, tokens: Tensor, instruction: str
-) -> Tensor:
+def adapter_scores(backbone: Backbone, ranker: Ranker, tokens: Tensor, instruction: str) -> Tensor:
     """(N, V, d) -> (N,)"""
     return ranker.adapter().scores(tokens, backbone.text_tokens([instruction])).float()
 
@@ -483,8 +510,10 @@ def card(report: dict) -> str:
         if family in means:
             row = means[family]
             figures = [_figure(row[name]) for name in SCORERS]
-            lines.append(f"| {title} | {row['instructions']} | {row['pictures']} | "
-                         f"**{figures[0]}** | {' | '.join(figures[1:])} |")
+            lines.append(
+                f"| {title} | {row['instructions']} | {row['pictures']} | "
+                f"**{figures[0]}** | {' | '.join(figures[1:])} |"
+            )
     flips = report["flips"]
     lines += [
         "",
@@ -567,8 +596,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bf16", action="store_true", help="train in bfloat16 where it is faster")
-    parser.add_argument("--tune", action="store_true",
-                        help="learn from train alone and print the figures of val; write nothing")
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="learn from train alone and print the figures of val; write nothing",
+    )
     parser.add_argument("--encode-only", action="store_true", help="fill the cache and stop")
     parser.add_argument("--share", type=float, default=1.0, help="of the rendered pictures")
     args = parser.parse_args(arguments)
@@ -583,8 +615,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def trained(setting: Setting, steps: int) -> Ranker:
         return train_setting(
-            backbone, collection, tasks, setting, steps=steps, seed=args.seed,
-            learning_rate=args.learning_rate, bf16=args.bf16,
+            backbone,
+            collection,
+            tasks,
+            setting,
+            steps=steps,
+            seed=args.seed,
+            learning_rate=args.learning_rate,
+            bf16=args.bf16,
         )
 
     began = time.perf_counter()
@@ -606,11 +644,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure(backbone, collection, one, learned=learned, part=judge, rivals=False)
         )
         ablations.append({"name": setting.name, "steps": args.ablation_steps, "families": figures})
-        say(f"{setting.name}: " + ", ".join(f"{f} {_figure(m['adapter'])}"
-                                            for f, m in figures.items()))
+        say(
+            f"{setting.name}: "
+            + ", ".join(f"{f} {_figure(m['adapter'])}" for f, m in figures.items())
+        )
     given = list(arguments) if arguments is not None else sys.argv[1:]
-    shown = ["DIR_OF_PICTURE_SETS" if i and given[i - 1] == "--data" else
-             "DIR" if i and given[i - 1] == "--cache" else word for i, word in enumerate(given)]
+    shown = [
+        "DIR_OF_PICTURE_SETS"
+        if i and given[i - 1] == "--data"
+        else "DIR"
+        if i and given[i - 1] == "--cache"
+        else word
+        for i, word in enumerate(given)
+    ]
     report = {
         "command": " ".join(["python -m coop_demo.recipes.ranker", *shown]),
         "backbone": backbone.identity,

@@ -40,53 +40,137 @@ _SEEN = (
     "basketball football lightbulb pen candle sign moon circle square triangle star heart"
 )
 # Kinds the ranker never learns: near relatives of learned ones and things of their own.
-_UNSEEN = (
-    "tomato owl violin rabbit pineapple rooster truck camera zebra mug crab diamond butterfly"
-)
+_UNSEEN = "tomato owl violin rabbit pineapple rooster truck camera zebra mug crab diamond butterfly"
 SEEN_KINDS: Sequence[str] = tuple(_SEEN.split())
 UNSEEN_KINDS: Sequence[str] = tuple(_UNSEEN.split())
 GLYPHS: Mapping[str, str] = {
-    "apple": "🍎🍏", "orange": "🍊", "lemon": "🍋", "banana": "🍌", "pear": "🍐",
-    "strawberry": "🍓", "mango": "🥭", "carrot": "🥕", "potato": "🥔", "onion": "🧅",
-    "broccoli": "🥦", "mushroom": "🍄", "flower": "🌸🌼🌺", "rose": "🌹", "penguin": "🐧",
-    "duck": "🦆", "flamingo": "🦩", "peacock": "🦚", "hen": "🐔", "lion": "🦁", "tiger": "🐅",
-    "elephant": "🐘", "giraffe": "🦒", "bear": "🐻", "dog": "🐕🐶", "cat": "🐈🐱", "horse": "🐎",
-    "cow": "🐄", "pig": "🐖", "sheep": "🐑", "fox": "🦊", "squirrel": "🐿", "kangaroo": "🦘",
-    "koala": "🐨", "camel": "🐫", "frog": "🐸", "fish": "🐟🐠🐡", "shrimp": "🦐", "lobster": "🦞",
-    "grasshopper": "🦗", "car": "🚗🚙", "bus": "🚌", "guitar": "🎸", "trumpet": "🎺",
-    "drum": "🥁", "key": "🔑", "hammer": "🔨", "wrench": "🔧", "basketball": "🏀",
-    "football": "⚽", "lightbulb": "💡", "candle": "🕯", "star": "⭐", "heart": "💜💙💚",
-    "tomato": "🍅", "owl": "🦉", "violin": "🎻", "rabbit": "🐇🐰", "pineapple": "🍍",
-    "rooster": "🐓", "truck": "🚚", "camera": "📷", "zebra": "🦓", "crab": "🦀", "butterfly": "🦋",
+    "apple": "🍎🍏",
+    "orange": "🍊",
+    "lemon": "🍋",
+    "banana": "🍌",
+    "pear": "🍐",
+    "strawberry": "🍓",
+    "mango": "🥭",
+    "carrot": "🥕",
+    "potato": "🥔",
+    "onion": "🧅",
+    "broccoli": "🥦",
+    "mushroom": "🍄",
+    "flower": "🌸🌼🌺",
+    "rose": "🌹",
+    "penguin": "🐧",
+    "duck": "🦆",
+    "flamingo": "🦩",
+    "peacock": "🦚",
+    "hen": "🐔",
+    "lion": "🦁",
+    "tiger": "🐅",
+    "elephant": "🐘",
+    "giraffe": "🦒",
+    "bear": "🐻",
+    "dog": "🐕🐶",
+    "cat": "🐈🐱",
+    "horse": "🐎",
+    "cow": "🐄",
+    "pig": "🐖",
+    "sheep": "🐑",
+    "fox": "🦊",
+    "squirrel": "🐿",
+    "kangaroo": "🦘",
+    "koala": "🐨",
+    "camel": "🐫",
+    "frog": "🐸",
+    "fish": "🐟🐠🐡",
+    "shrimp": "🦐",
+    "lobster": "🦞",
+    "grasshopper": "🦗",
+    "car": "🚗🚙",
+    "bus": "🚌",
+    "guitar": "🎸",
+    "trumpet": "🎺",
+    "drum": "🥁",
+    "key": "🔑",
+    "hammer": "🔨",
+    "wrench": "🔧",
+    "basketball": "🏀",
+    "football": "⚽",
+    "lightbulb": "💡",
+    "candle": "🕯",
+    "star": "⭐",
+    "heart": "💜💙💚",
+    "tomato": "🍅",
+    "owl": "🦉",
+    "violin": "🎻",
+    "rabbit": "🐇🐰",
+    "pineapple": "🍍",
+    "rooster": "🐓",
+    "truck": "🚚",
+    "camera": "📷",
+    "zebra": "🦓",
+    "crab": "🦀",
+    "butterfly": "🦋",
 }
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
-_PLURALS = {"sheep": "sheep", "fish": "fish", "shrimp": "shrimp", "scissors": "scissors",
-            "pliers": "pliers", "mango": "mangoes", "potato": "potatoes", "tomato": "tomatoes",
-            "broccoli": "broccoli", "bus": "buses"}
+_PLURALS = {
+    "sheep": "sheep",
+    "fish": "fish",
+    "shrimp": "shrimp",
+    "scissors": "scissors",
+    "pliers": "pliers",
+    "mango": "mangoes",
+    "potato": "potatoes",
+    "tomato": "tomatoes",
+    "broccoli": "broccoli",
+    "bus": "buses",
+}
 ANYTHING = "object"  # all things of a scene together
 APPLES_AND_ORANGES = ("apple", "orange")
 
 # value -> how it is asked for; the first wording is the one that is measured.
 WORDINGS: Mapping[str, tuple[str, ...]] = {
-    "brightness": ("Rank the brightness.", "Sort from bright to dark.", "Rank by brightness.",
-                   "Which picture is the brightest?"),
+    "brightness": (
+        "Rank the brightness.",
+        "Sort from bright to dark.",
+        "Rank by brightness.",
+        "Which picture is the brightest?",
+    ),
     "darkness": ("Rank the darkness.", "Sort from dark to bright.", "Rank by darkness."),
-    "colourfulness": ("Rank the colourfulness.", "Rank the colorfulness.",
-                      "Sort from colourful to dull.", "Which picture is the most colourful?"),
+    "colourfulness": (
+        "Rank the colourfulness.",
+        "Rank the colorfulness.",
+        "Sort from colourful to dull.",
+        "Which picture is the most colourful?",
+    ),
     "contrast": ("Rank the contrast.", "Rank by contrast.", "Sort by contrast, highest first."),
-    "sharpness": ("Rank the sharpness.", "Rank by sharpness.", "Sort from sharp to blurry.",
-                  "Which picture is the sharpest?"),
+    "sharpness": (
+        "Rank the sharpness.",
+        "Rank by sharpness.",
+        "Sort from sharp to blurry.",
+        "Which picture is the sharpest?",
+    ),
     "blurriness": ("Rank the blurriness.", "Sort from blurry to sharp.", "Rank by blur."),
     "noise": ("Rank the noise.", "Rank by noise.", "Sort by how noisy the pictures are."),
     "warmth": ("Rank the warmth of the colours.", "Rank the warmth.", "Sort from warm to cold."),
-    "graded": ("Rank the image quality.", "Rank the picture quality.", "Sort by image quality.",
-               "Which photo is the best?"),
+    "graded": (
+        "Rank the image quality.",
+        "Rank the picture quality.",
+        "Sort by image quality.",
+        "Which photo is the best?",
+    ),
     "quality": ("Rank the quality of the image.", "Rank the quality.", "Sort by quality."),
-    "age": ("Rank the age of the person.", "Rank the ages of the people.", "Sort by age.",
-            "Rank the people from old to young."),
+    "age": (
+        "Rank the age of the person.",
+        "Rank the ages of the people.",
+        "Sort by age.",
+        "Rank the people from old to young.",
+    ),
 }
-_COUNT_WORDINGS = ("Rank the number of {}.", "Sort by the number of {}.", "How many {} are there?",
-                   "Count the {}.")
+_COUNT_WORDINGS = (
+    "Rank the number of {}.",
+    "Sort by the number of {}.",
+    "How many {} are there?",
+    "Count the {}.",
+)
 
 
 @dataclass(frozen=True)
@@ -163,8 +247,16 @@ def shape_cutouts(shape: str, *, side: int = 120) -> list[Cutout]:
         ),
     }
     points = [tuple(p) for p in ((outlines[shape] * 0.48 + 0.5) * side).tolist()]
-    colours = ((220, 40, 40), (40, 90, 220), (40, 160, 60), (240, 200, 30), (150, 50, 190),
-               (240, 130, 20), (30, 30, 30), (245, 245, 245))
+    colours = (
+        (220, 40, 40),
+        (40, 90, 220),
+        (40, 160, 60),
+        (240, 200, 30),
+        (150, 50, 190),
+        (240, 130, 20),
+        (30, 30, 30),
+        (245, 245, 245),
+    )
     found = []
     for number, colour in enumerate(colours):
         image = Image.new("RGBA", (side, side))
@@ -189,20 +281,29 @@ def kind_library() -> dict[str, list[Cutout]]:
     return library
 
 
-def counting_samples(library: Mapping[str, Sequence[Cutout]], *, share: float = 1.0
-                     ) -> Iterator[Sample]:
+def counting_samples(
+    library: Mapping[str, Sequence[Cutout]], *, share: float = 1.0
+) -> Iterator[Sample]:
     """Scenes of one to three kinds, none to nine of each, and of two kinds that trade places.
 
     Every scene also has the value 0 under kinds that are not in it, as many as are in it.
     """
-    plan = (("counting", "train", 1040), ("counting", "val", 60), ("counting", "test", 192),
-            ("unseen", "test", 156), ("flips", "train", 120), ("flips", "test", 40))
+    plan = (
+        ("counting", "train", 1040),
+        ("counting", "val", 60),
+        ("counting", "test", 192),
+        ("unseen", "test", 156),
+        ("flips", "train", 120),
+        ("flips", "test", 40),
+    )
     for family, part, number in plan:
         for index in range(max(4, round(number * share))):
             counts = _scene_counts(family, part, index)
             seed = seed_of("scene", family, part, index)
             yield Sample(
-                family, part, _Scene(counts, library, seed),
+                family,
+                part,
+                _Scene(counts, library, seed),
                 {count_prompt(kind): float(n) for kind, n in counts.items()}
                 | {count_prompt(ANYTHING): float(sum(counts.values()))},
             )
@@ -308,11 +409,17 @@ def attribute_samples(
         *_, blur, noise = changed.amounts()
         measured = attribute_values(changed())
         values = measured | {
-            "darkness": -measured["brightness"], "sharpness": 1 - blur, "blurriness": blur,
+            "darkness": -measured["brightness"],
+            "sharpness": 1 - blur,
+            "blurriness": blur,
             "noise": noise,
         }
-        yield Sample("attributes", part, changed,
-                     {WORDINGS[name][0]: value for name, value in values.items()})
+        yield Sample(
+            "attributes",
+            part,
+            changed,
+            {WORDINGS[name][0]: value for name, value in values.items()},
+        )
 
 
 def graded_samples(
@@ -325,8 +432,12 @@ def graded_samples(
         rng = np.random.default_rng(seed_of("graded", name, index))
         level = max(0.0, float(rng.uniform(-0.15, 1)))
         kind = kinds[int(rng.integers(len(kinds)))]
-        yield Sample("graded", part, _Degraded(base, kind, level, index),
-                     {WORDINGS["graded"][0]: 5 - 4 * level})
+        yield Sample(
+            "graded",
+            part,
+            _Degraded(base, kind, level, index),
+            {WORDINGS["graded"][0]: 5 - 4 * level},
+        )
 
 
 @dataclass(frozen=True)

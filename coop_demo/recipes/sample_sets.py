@@ -87,10 +87,17 @@ FRUIT: Mapping[str, str] = {
 }
 # For the tab that shows where the model looked: two to four things everybody can name.
 TOGETHER: Sequence[Sequence[str]] = (
-    ("zebra", "guitar"), ("strawberry", "teapot"), ("elephant", "soccer ball"),
-    ("owl", "lemon", "hammer"), ("tiger", "violin"), ("banana", "camera", "basketball"),
-    ("hot air balloon", "airplane"), ("giraffe", "mushroom", "trumpet"),
-    ("penguin", "pineapple"), ("frog", "rose", "mug"), ("rooster", "broccoli", "binoculars"),
+    ("zebra", "guitar"),
+    ("strawberry", "teapot"),
+    ("elephant", "soccer ball"),
+    ("owl", "lemon", "hammer"),
+    ("tiger", "violin"),
+    ("banana", "camera", "basketball"),
+    ("hot air balloon", "airplane"),
+    ("giraffe", "mushroom", "trumpet"),
+    ("penguin", "pineapple"),
+    ("frog", "rose", "mug"),
+    ("rooster", "broccoli", "binoculars"),
     ("lion", "tennis ball", "pumpkin", "kettle"),
 )
 
@@ -144,10 +151,18 @@ def object_pictures(
     """Pictures of one object each, the cut-outs taken in turn."""
     for index in range(number):
         cutout = cutouts[index % len(cutouts)]
-        scene = portrait(Item(name, cutout.image, cutout.key), size=(SIDE, SIDE),
-                         seed=seed_of(set_name, split, name, index), flip=name not in LETTERED)
-        yield Made(f"{split}/{folder_of(name)}/{index + 1:02d}.jpg", scene.image, name,
-                   [(cutout.source, cutout.key)])
+        scene = portrait(
+            Item(name, cutout.image, cutout.key),
+            size=(SIDE, SIDE),
+            seed=seed_of(set_name, split, name, index),
+            flip=name not in LETTERED,
+        )
+        yield Made(
+            f"{split}/{folder_of(name)}/{index + 1:02d}.jpg",
+            scene.image,
+            name,
+            [(cutout.source, cutout.key)],
+        )
 
 
 def everyday(pictures: Pictures) -> Iterator[Made]:
@@ -180,10 +195,16 @@ def biscuits(_: Pictures) -> Iterator[Made]:
             for index in range(number):
                 seed = seed_of("biscuits", split, grade, index)
                 dough = biscuit(grade, seed=seed)
-                scene = portrait(Item(grade, dough), size=(SIDE, SIDE), seed=seed, rotation=180,
-                                 on=trays[seed % len(trays)])
-                yield Made(f"{split}/grade_{grade}/{index + 1:02d}.jpg", scene.image,
-                           f"grade {grade}")
+                scene = portrait(
+                    Item(grade, dough),
+                    size=(SIDE, SIDE),
+                    seed=seed,
+                    rotation=180,
+                    on=trays[seed % len(trays)],
+                )
+                yield Made(
+                    f"{split}/grade_{grade}/{index + 1:02d}.jpg", scene.image, f"grade {grade}"
+                )
 
 
 def scene_parts(scene: Scene, source: str = "tuxpaint-stamps") -> list[tuple[str, str]]:
@@ -195,18 +216,26 @@ def counting_counts() -> list[dict[str, int]]:
     rng = np.random.default_rng(4)
     columns = [rng.permutation(np.arange(24) % 10) for _ in range(2)]
     lemons = rng.permutation(np.arange(24) % 5)
-    return [{"apple": int(a), "orange": int(o), "lemon": int(n)}
-            for a, o, n in zip(columns[0], columns[1], lemons, strict=True)]
+    return [
+        {"apple": int(a), "orange": int(o), "lemon": int(n)}
+        for a, o, n in zip(columns[0], columns[1], lemons, strict=True)
+    ]
 
 
 def counting(pictures: Pictures) -> Iterator[Made]:
     library = {name: matching(pictures.photographs, key) for name, key in FRUIT.items()}
     tables = ("wood", "cloth", "stone", "paper", "gradient", "room")
     for index, counts in enumerate(counting_counts()):
-        scene = counting_scene(counts, library, size=(320, 320), seed=seed_of("counting", index),
-                               on=tables[index % len(tables)])
-        yield Made(f"pictures/{index + 1:02d}.jpg", scene.image, json.dumps(counts),
-                   scene_parts(scene))
+        scene = counting_scene(
+            counts,
+            library,
+            size=(320, 320),
+            seed=seed_of("counting", index),
+            on=tables[index % len(tables)],
+        )
+        yield Made(
+            f"pictures/{index + 1:02d}.jpg", scene.image, json.dumps(counts), scene_parts(scene)
+        )
 
 
 def condition_levels() -> list[tuple[float, float]]:
@@ -224,8 +253,12 @@ def conditions(pictures: Pictures) -> Iterator[Made]:
         image = degrade(degrade(scene.image, "blur", blur), "darkness", darkness)
         # Scenes differ in brightness before they are darkened, so it is measured, not assumed.
         brightness = float(np.asarray(image.convert("L")).mean() / 255)
-        yield Made(f"pictures/{index + 1:02d}.jpg", image, json.dumps([brightness, 1 - blur]),
-                   scene_parts(scene))
+        yield Made(
+            f"pictures/{index + 1:02d}.jpg",
+            image,
+            json.dumps([brightness, 1 - blur]),
+            scene_parts(scene),
+        )
 
 
 def by_name(cutouts: Sequence[Cutout]) -> dict[str, Cutout]:
@@ -238,12 +271,14 @@ def by_name(cutouts: Sequence[Cutout]) -> dict[str, Cutout]:
     return best
 
 
-def together(names: Sequence[str], named: Mapping[str, Cutout], *, seed: int,
-             size: tuple[int, int]) -> Scene:
+def together(
+    names: Sequence[str], named: Mapping[str, Cutout], *, seed: int, size: tuple[int, int]
+) -> Scene:
     items = [Item(name, named[name].image, named[name].key) for name in names]
     largest = {2: 0.52, 3: 0.46}.get(len(names), 0.4)
-    return compose(items, size=size, seed=seed, scale=(0.85 * largest, largest), max_overlap=0.0,
-                   rotation=12)
+    return compose(
+        items, size=size, seed=seed, scale=(0.85 * largest, largest), max_overlap=0.0, rotation=12
+    )
 
 
 def scenes(pictures: Pictures) -> Iterator[Made]:
@@ -251,8 +286,9 @@ def scenes(pictures: Pictures) -> Iterator[Made]:
     for index, names in enumerate(TOGETHER):
         scene = together(names, named, seed=seed_of("scenes", index), size=(320, 320))
         objects = [{"name": placed.label, "box": list(placed.box)} for placed in scene.objects]
-        yield Made(f"pictures/{index + 1:02d}.jpg", scene.image, json.dumps(objects),
-                   scene_parts(scene))
+        yield Made(
+            f"pictures/{index + 1:02d}.jpg", scene.image, json.dumps(objects), scene_parts(scene)
+        )
 
 
 @dataclass(frozen=True)
@@ -264,75 +300,103 @@ class SampleSet:
 
 
 SETS: Mapping[str, SampleSet] = {
-    "everyday": SampleSet(everyday, {
-        "title": "Everyday things",
-        "description": "Ten kinds of things with plain names, other objects in the test than in "
-                       "training.",
-        "kind": "classes",
-        "template": "a photo of a {}.",
-        "expect": "Words do well here: the hand-crafted prompt is hard to beat, and a learned one "
-                  "gains little.",
-        "source": STAMPS_SOURCE, "licence": GPL,
-    }),
-    "everyday_drawn": SampleSet(everyday_drawn, {
-        "title": "Everyday things, drawn",
-        "description": "The same ten names as emoji and cartoons, for testing only.",
-        "kind": "classes",
-        "template": "a drawing of a {}.",
-        "expect": "Train on the photographs, test here: accuracy falls for every prompt; see "
-                  "which one falls further.",
-        "source": "Glyphs of Noto Color Emoji (Debian's fonts-noto-color-emoji) and drawn stamps "
-                  "of tuxpaint-stamps-default, composed by coop_demo/recipes/sample_sets.py; "
-                  "cutouts.csv names them.",
-        "licence": "GPL-2.0 where cutouts.csv names a Tux Paint stamp; elsewhere CC0-1.0 for the "
-                   "composition, with glyphs of a font under OFL-1.1, which leaves "
-                   "pictures made with it free (texts in ..)",
-    }),
-    "creatures": SampleSet(creatures, {
-        "title": "Creatures nobody has heard of",
-        "description": "Eight invented species with nonsense names; each animal has its own "
-                       "colours and pose, so only shape tells them apart.",
-        "kind": "classes",
-        "template": "a photo of a {}.",
-        "expect": "Words are lost here: a name the model has never met is worth a guess. A few "
-                  "pictures of each win by far.",
-        "source": "Modelled and rendered by coop_demo/recipes/invented.py.", "licence": CC0,
-    }),
-    "biscuits": SampleSet(biscuits, {
-        "title": "Biscuit quality control",
-        "description": "A bakery's own five grades, known to nobody outside: "
-                       + "; ".join(f"{grade}: {text}" for grade, text in GRADES.items()) + ".",
-        "kind": "classes",
-        "template": "a photo of a biscuit of {}.",
-        "expect": "The names say nothing about the pictures, so words cannot help; a learned "
-                  "prompt finds what the grades mean.",
-        "source": "Modelled and rendered by coop_demo/recipes/invented.py.", "licence": CC0,
-    }),
-    "counting": SampleSet(counting, {
-        "title": "How much fruit?",
-        "description": "24 scenes with known numbers of apples, oranges and lemons.",
-        "kind": "ranking",
-        "instructions": [f"Rank the numbers of {name}s." for name in FRUIT],
-        "expect": "The same pictures change their order with the instruction.",
-        "source": STAMPS_SOURCE, "licence": GPL,
-    }),
-    "conditions": SampleSet(conditions, {
-        "title": "Bright and sharp?",
-        "description": "24 scenes, each darkened and blurred to a known degree.",
-        "kind": "ranking",
-        "instructions": ["Rank the brightness.", "Rank the sharpness."],
-        "expect": "Brightness and sharpness are unrelated here, so the two instructions give two "
-                  "orders.",
-        "source": STAMPS_SOURCE, "licence": GPL,
-    }),
-    "scenes": SampleSet(scenes, {
-        "title": "Several things at once",
-        "description": "Twelve scenes with two to four different objects whose places are known.",
-        "kind": "scenes",
-        "expect": "Ask for one of the things: a map that can be believed marks that thing and "
-                  "leaves the others alone.",
-        "source": STAMPS_SOURCE, "licence": GPL,
-    }),
+    "everyday": SampleSet(
+        everyday,
+        {
+            "title": "Everyday things",
+            "description": "Ten kinds of things with plain names, other objects in the test than "
+            "in training.",
+            "kind": "classes",
+            "template": "a photo of a {}.",
+            "expect": "Words do well here: the hand-crafted prompt is hard to beat, and a learned "
+            "one gains little.",
+            "source": STAMPS_SOURCE,
+            "licence": GPL,
+        },
+    ),
+    "everyday_drawn": SampleSet(
+        everyday_drawn,
+        {
+            "title": "Everyday things, drawn",
+            "description": "The same ten names as emoji and cartoons, for testing only.",
+            "kind": "classes",
+            "template": "a drawing of a {}.",
+            "expect": "Train on the photographs, test here: accuracy falls for every prompt; see "
+            "which one falls further.",
+            "source": "Glyphs of Noto Color Emoji (Debian's fonts-noto-color-emoji) and drawn stamps "
+            "of tuxpaint-stamps-default, composed by coop_demo/recipes/sample_sets.py; "
+            "cutouts.csv names them.",
+            "licence": "GPL-2.0 where cutouts.csv names a Tux Paint stamp; elsewhere CC0-1.0 for the "
+            "composition, with glyphs of a font under OFL-1.1, which leaves "
+            "pictures made with it free (texts in ..)",
+        },
+    ),
+    "creatures": SampleSet(
+        creatures,
+        {
+            "title": "Creatures nobody has heard of",
+            "description": "Eight invented species with nonsense names; each animal has its own "
+            "colours and pose, so only shape tells them apart.",
+            "kind": "classes",
+            "template": "a photo of a {}.",
+            "expect": "Words are lost here: a name the model has never met is worth a guess. A few "
+            "pictures of each win by far.",
+            "source": "Modelled and rendered by coop_demo/recipes/invented.py.",
+            "licence": CC0,
+        },
+    ),
+    "biscuits": SampleSet(
+        biscuits,
+        {
+            "title": "Biscuit quality control",
+            "description": "A bakery's own five grades, known to nobody outside: "
+            + "; ".join(f"{grade}: {text}" for grade, text in GRADES.items())
+            + ".",
+            "kind": "classes",
+            "template": "a photo of a biscuit of {}.",
+            "expect": "The names say nothing about the pictures, so words cannot help; a learned "
+            "prompt finds what the grades mean.",
+            "source": "Modelled and rendered by coop_demo/recipes/invented.py.",
+            "licence": CC0,
+        },
+    ),
+    "counting": SampleSet(
+        counting,
+        {
+            "title": "How much fruit?",
+            "description": "24 scenes with known numbers of apples, oranges and lemons.",
+            "kind": "ranking",
+            "instructions": [f"Rank the numbers of {name}s." for name in FRUIT],
+            "expect": "The same pictures change their order with the instruction.",
+            "source": STAMPS_SOURCE,
+            "licence": GPL,
+        },
+    ),
+    "conditions": SampleSet(
+        conditions,
+        {
+            "title": "Bright and sharp?",
+            "description": "24 scenes, each darkened and blurred to a known degree.",
+            "kind": "ranking",
+            "instructions": ["Rank the brightness.", "Rank the sharpness."],
+            "expect": "Brightness and sharpness are unrelated here, so the two instructions give two "
+            "orders.",
+            "source": STAMPS_SOURCE,
+            "licence": GPL,
+        },
+    ),
+    "scenes": SampleSet(
+        scenes,
+        {
+            "title": "Several things at once",
+            "description": "Twelve scenes with two to four different objects whose places are known.",
+            "kind": "scenes",
+            "expect": "Ask for one of the things: a map that can be believed marks that thing and "
+            "leaves the others alone.",
+            "source": STAMPS_SOURCE,
+            "licence": GPL,
+        },
+    ),
 }
 
 
@@ -347,8 +411,16 @@ def label_rows(name: str, made: Sequence[Made]) -> list[dict[str, str]]:
             brightness, sharpness = json.loads(picture.label)
             values = {"brightness": round(brightness, 3), "sharpness": round(sharpness, 2)}
             prompts = {category: f"Rank the {category}." for category in values}
-        rows += [{"image": picture.path, "value": f"{value:g}", "prompt": prompts[category],
-                  "split": "test", "category": category} for category, value in values.items()]
+        rows += [
+            {
+                "image": picture.path,
+                "value": f"{value:g}",
+                "prompt": prompts[category],
+                "split": "test",
+                "category": category,
+            }
+            for category, value in values.items()
+        ]
     return rows
 
 
@@ -376,17 +448,31 @@ def build(name: str, pictures: Pictures, root: Path = ASSETS) -> int:
     kind = sample.about["kind"]
     if kind == "classes":
         names = dict.fromkeys((Path(p.path).parent.name, p.label) for p in made)
-        write_csv(folder / "classes.csv", ("folder", "name"),
-                  ({"folder": f, "name": label} for f, label in names))
+        write_csv(
+            folder / "classes.csv",
+            ("folder", "name"),
+            ({"folder": f, "name": label} for f, label in names),
+        )
     elif kind == "ranking":
-        write_csv(folder / "labels.csv", ("image", "value", "prompt", "split", "category"),
-                  label_rows(name, made))
+        write_csv(
+            folder / "labels.csv",
+            ("image", "value", "prompt", "split", "category"),
+            label_rows(name, made),
+        )
     else:
         objects = {Path(p.path).name: json.loads(p.label) for p in made}
         text = json.dumps(objects, indent=1, ensure_ascii=False) + "\n"
         (folder / "objects.json").write_text(text, encoding="utf-8")
-    rows = [{"picture": p.path, "label": p.label if kind == "classes" else "", "source": source,
-             "cutout": key} for p in made for source, key in p.parts]
+    rows = [
+        {
+            "picture": p.path,
+            "label": p.label if kind == "classes" else "",
+            "source": source,
+            "cutout": key,
+        }
+        for p in made
+        for source, key in p.parts
+    ]
     if rows:
         write_csv(folder / "cutouts.csv", ("picture", "label", "source", "cutout"), rows)
     return size
@@ -400,10 +486,13 @@ def write_licences(root: Path = ASSETS) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m coop_demo.recipes.sample_sets",
-                                     description="Build the sample sets in assets/samples/.")
-    parser.add_argument("sets", nargs="*", metavar="SET",
-                        help=f"which ones (default: all): {', '.join(SETS)}")
+    parser = argparse.ArgumentParser(
+        prog="python -m coop_demo.recipes.sample_sets",
+        description="Build the sample sets in assets/samples/.",
+    )
+    parser.add_argument(
+        "sets", nargs="*", metavar="SET", help=f"which ones (default: all): {', '.join(SETS)}"
+    )
     parser.add_argument("--out", type=Path, default=ASSETS, help="the folder to write to")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.sets if name not in SETS]

@@ -142,8 +142,12 @@ def _gradient(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
 def _bokeh(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
     half = (size[0] // 2, size[1] // 2)
     base = _hsv(rng.uniform(), rng.uniform(0.2, 0.7), rng.uniform(0.15, 0.5))
-    canvas = Image.fromarray((_mix(base * 0.5, base, 0.5 + 0.3 * smooth_noise(
-        rng, half, cells=(2, 2), octaves=2)) * 255).astype(np.uint8))
+    canvas = Image.fromarray(
+        (
+            _mix(base * 0.5, base, 0.5 + 0.3 * smooth_noise(rng, half, cells=(2, 2), octaves=2))
+            * 255
+        ).astype(np.uint8)
+    )
     draw = ImageDraw.Draw(canvas, "RGBA")
     hue = rng.uniform()
     for _ in range(int(rng.integers(15, 45))):
@@ -192,8 +196,9 @@ def _stone(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
 
 
 def _grass(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
-    blades = smooth_noise(rng, size, cells=(rng.uniform(20, 60), rng.uniform(5, 12)), octaves=3,
-                          persistence=0.8)
+    blades = smooth_noise(
+        rng, size, cells=(rng.uniform(20, 60), rng.uniform(5, 12)), octaves=3, persistence=0.8
+    )
     patches = smooth_noise(rng, size, cells=(3, 3), octaves=2)
     dark = _hsv(rng.uniform(0.22, 0.36), rng.uniform(0.5, 0.8), rng.uniform(0.15, 0.35))
     light = _hsv(rng.uniform(0.16, 0.33), rng.uniform(0.4, 0.7), rng.uniform(0.55, 0.85))
@@ -245,8 +250,17 @@ def _room(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
 
 Background = Callable[[np.random.Generator, tuple[int, int]], Floats]
 BACKGROUNDS: Mapping[str, Background] = {
-    "gradient": _gradient, "bokeh": _bokeh, "cloth": _cloth, "wood": _wood, "stone": _stone,
-    "grass": _grass, "sky": _sky, "water": _water, "sand": _sand, "paper": _paper, "room": _room,
+    "gradient": _gradient,
+    "bokeh": _bokeh,
+    "cloth": _cloth,
+    "wood": _wood,
+    "stone": _stone,
+    "grass": _grass,
+    "sky": _sky,
+    "water": _water,
+    "sand": _sand,
+    "paper": _paper,
+    "room": _room,
 }
 
 
@@ -292,8 +306,9 @@ def _pose(
     return image
 
 
-def _coarse(alpha: NDArray[np.uint8], left: int, top: int, width: int, height: int
-            ) -> tuple[slice, slice, NDArray[np.bool_]]:
+def _coarse(
+    alpha: NDArray[np.uint8], left: int, top: int, width: int, height: int
+) -> tuple[slice, slice, NDArray[np.bool_]]:
     """The cut-out's footprint on the occupancy grid: row and column slices, bool block."""
     x0, y0 = max(0, left), max(0, top)
     x1, y1 = min(width, left + alpha.shape[1]), min(height, top + alpha.shape[0])
@@ -345,15 +360,17 @@ def compose(
         for attempt in range(PLACING_TRIES):
             if posed is None or attempt % 8 == 7:  # shrink after every eight places without room
                 side *= 1.0 if posed is None else 0.85
-                posed = _pose(item.image, rng, side=side, rotation=rotation, flip=flip,
-                              lighting=lighting)
+                posed = _pose(
+                    item.image, rng, side=side, rotation=rotation, flip=flip, lighting=lighting
+                )
                 if max(posed.size[0] / width, posed.size[1] / height) > 1:
                     posed.thumbnail(size, Image.Resampling.BICUBIC)
             x, y = place(rng) if place is not None else (rng.uniform(), rng.uniform())
             left, top = round(x * (width - posed.width)), round(y * (height - posed.height))
             left, top = left // GRID * GRID, top // GRID * GRID
-            rows, columns, seen = _coarse(np.asarray(posed.getchannel("A")), left, top, width,
-                                          height)
+            rows, columns, seen = _coarse(
+                np.asarray(posed.getchannel("A")), left, top, width, height
+            )
             under = grid[rows, columns][seen]
             covered = np.bincount(under[under > 0] - 1, minlength=len(areas))
             limit = [max_overlap * min(area, seen.sum()) for area in areas]
@@ -383,8 +400,14 @@ def compose(
     return Scene(_finish(canvas, rng), tuple(objects), kind)
 
 
-def _drop_shadow(canvas: Floats, posed: Image.Image, left: int, top: int,
-                 light: tuple[float, float], darkness: float) -> None:
+def _drop_shadow(
+    canvas: Floats,
+    posed: Image.Image,
+    left: int,
+    top: int,
+    light: tuple[float, float],
+    darkness: float,
+) -> None:
     """Darken the canvas below a cut-out, in place; blurred at a quarter of the size."""
     height, width = canvas.shape[:2]
     pad = max(6, round(0.12 * max(posed.size)))
@@ -395,8 +418,12 @@ def _drop_shadow(canvas: Floats, posed: Image.Image, left: int, top: int,
     soft = np.asarray(soft.resize(alpha.size, Image.Resampling.BILINEAR), np.float32) / 255
     side = max(posed.size)
     x, y = left - pad + round(light[0] * side), top - pad + round(light[1] * side)
-    x0, y0, x1, y1 = max(0, x), max(0, y), min(width, x + soft.shape[1]), min(height,
-                                                                               y + soft.shape[0])
+    x0, y0, x1, y1 = (
+        max(0, x),
+        max(0, y),
+        min(width, x + soft.shape[1]),
+        min(height, y + soft.shape[0]),
+    )
     if x1 > x0 and y1 > y0:
         canvas[y0:y1, x0:x1] *= 1 - darkness * soft[y0 - y : y1 - y, x0 - x : x1 - x, None]
 
@@ -413,12 +440,27 @@ def _finish(canvas: Floats, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray((np.clip(done, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
-def portrait(item: Item, *, size: tuple[int, int] = (240, 240), seed: int,
-             scale: tuple[float, float] = (0.6, 0.92), rotation: float = 20.0,
-             flip: bool = True, on: str | None = None) -> Scene:
+def portrait(
+    item: Item,
+    *,
+    size: tuple[int, int] = (240, 240),
+    seed: int,
+    scale: tuple[float, float] = (0.6, 0.92),
+    rotation: float = 20.0,
+    flip: bool = True,
+    on: str | None = None,
+) -> Scene:
     """One object, large and near the middle: a picture for a class of a sample set."""
-    return compose([item], size=size, seed=seed, scale=scale, rotation=rotation, flip=flip,
-                   on=on, place=lambda rng: (rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8)))
+    return compose(
+        [item],
+        size=size,
+        seed=seed,
+        scale=scale,
+        rotation=rotation,
+        flip=flip,
+        on=on,
+        place=lambda rng: (rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8)),
+    )
 
 
 def counting_scene(
@@ -449,9 +491,15 @@ def counting_scene(
     order = rng.permutation(len(items))
     room = 0.95 / np.sqrt(max(4, len(items)))  # the side at which a grid of squares would fit
     largest = min(rng.uniform(0.14, 0.4), room)
-    return compose([items[i] for i in order.tolist()], size=size, seed=int(rng.integers(2**31)),
-                   scale=(0.75 * largest, largest), rotation=rotation, max_overlap=max_overlap,
-                   on=on)
+    return compose(
+        [items[i] for i in order.tolist()],
+        size=size,
+        seed=int(rng.integers(2**31)),
+        scale=(0.75 * largest, largest),
+        rotation=rotation,
+        max_overlap=max_overlap,
+        on=on,
+    )
 
 
 # --- graded degradations ----------------------------------------------------------------------

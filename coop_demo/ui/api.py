@@ -83,7 +83,7 @@ def build(shell: Shell) -> None:
                     template = template or samples.find_sample(str(sample)).template
                     dataset = samples.read_sample(str(sample))
                 else:
-                    dataset = read_zip(archive)
+                    dataset = read_zip(str(archive))
                 settings = TeachSettings.parse(
                     template or session.template,
                     context_length,

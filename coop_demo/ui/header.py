@@ -41,9 +41,7 @@ def build(shell: Shell) -> None:
         """Dropdown, status, Fetch button and table. `offered` is chosen but not here yet."""
         entry = find(offered) if offered else None
         return [
-            gr.update(
-                choices=_choices(store.default_backbone), value=offered or session.backbone
-            ),
+            gr.update(choices=_choices(store.default_backbone), value=offered or session.backbone),
             pieces.hint(sentence or text.in_use(title_of(session.backbone))),
             gr.update(
                 visible=bool(offered),

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.charts import OTHER_COLOUR
 from coop_demo.ui import look_text as say
 from coop_demo.ui import looking, pieces
 from coop_demo.ui.handlers import forgiving, sentence_for
@@ -91,9 +92,9 @@ class Maps:
         self.empty = gr.HTML(_promise(), padding=False, elem_id="look-empty")
         with gr.Column(visible=False) as self.all:
             with gr.Row(elem_classes="cs-look-maps", equal_height=False):
-                self.words = _map(say.WORDS, "look-words")
-                self.learned = _map(say.LEARNED, "look-learned")
-                self.difference = _map(say.DIFFERENCE, "look-difference")
+                _, self.words = _map(say.WORDS, "look-words")
+                self.learned_column, self.learned = _map(say.LEARNED, "look-learned")
+                self.difference_column, self.difference = _map(say.DIFFERENCE, "look-difference")
             self.note = gr.HTML(padding=False, elem_id="look-note")
             with gr.Row(elem_classes="cs-options"):
                 self.opacity = gr.Slider(
@@ -101,30 +102,45 @@ class Maps:
                 )
                 self.cells = gr.Checkbox(False, label=say.CELLS_LABEL, elem_id="look-cells")
             with gr.Row(equal_height=False):
-                self.slider = gr.ImageSlider(
-                    label=say.SLIDER_LABEL,
-                    interactive=False,
-                    type="pil",
-                    format="png",
-                    height=360,
-                    buttons=[],
-                    elem_id="look-slider",
-                )
-                self.strip = gr.Gallery(
-                    label=say.STRIP_LABEL,
-                    interactive=False,
-                    columns=3,
-                    object_fit="cover",
-                    height=360,
-                    format="png",
-                    buttons=[],
-                    elem_id="look-strip",
-                )
+                with gr.Column(min_width=240):
+                    gr.HTML(pieces.hint(say.SLIDER_LABEL), padding=False)
+                    self.slider = gr.ImageSlider(
+                        label=say.SLIDER_LABEL,
+                        show_label=False,
+                        interactive=False,
+                        type="pil",
+                        format="png",
+                        buttons=[],
+                        elem_id="look-slider",
+                    )
+                with gr.Column(min_width=240) as self.strip_column:
+                    gr.HTML(pieces.hint(say.STRIP_LABEL), padding=False)
+                    self.strip = gr.Gallery(
+                        label=say.STRIP_LABEL,
+                        show_label=False,
+                        interactive=False,
+                        columns=3,
+                        object_fit="cover",
+                        height="auto",
+                        format="png",
+                        buttons=[],
+                        elem_id="look-strip",
+                    )
             self.zip = gr.DownloadButton(say.ZIP_ONE, size="sm", elem_id="look-zip")
 
     @property
     def pictures(self) -> list[Any]:
-        return [self.words, self.learned, self.difference, self.slider, self.strip, self.zip]
+        return [
+            self.words,
+            self.learned_column,
+            self.learned,
+            self.difference_column,
+            self.difference,
+            self.slider,
+            self.strip_column,
+            self.strip,
+            self.zip,
+        ]
 
     @property
     def outputs(self) -> list[Any]:
@@ -141,10 +157,13 @@ class Maps:
         path.write_bytes(looking.zip_of(looked, opacity=opacity, cells=cells))
         return [
             drawn.words,
-            gr.update(value=drawn.learned, visible=drawn.learned is not None),
-            gr.update(value=drawn.difference, visible=drawn.difference is not None),
+            gr.update(visible=drawn.learned is not None),
+            drawn.learned,
+            gr.update(visible=drawn.difference is not None),
+            drawn.difference,
             pair,
-            gr.update(value=strip, visible=bool(strip)),
+            gr.update(visible=bool(strip)),
+            strip,
             gr.update(value=str(path)),
         ]
 
@@ -193,13 +212,12 @@ class Check:
         if not looked.checks:
             hidden = gr.update(visible=False)
             return [gr.update(visible=True), pieces.progress(say.CHECKING), hidden, hidden]
-        _, last = looked.checks[-1]  # the learned prompt's where there is one
         warnings = list(dict.fromkeys(line for _, c in looked.checks for line in c.warnings))
         return [
             gr.update(visible=True),
             _verdicts(looked) + pieces.notes(warnings),
-            gr.update(value=looking.curve_frame(last, "deletion"), visible=True),
-            gr.update(value=looking.curve_frame(last, "insertion"), visible=True),
+            gr.update(value=looking.curve_frame(looked, "deletion"), visible=True),
+            gr.update(value=looking.curve_frame(looked, "insertion"), visible=True),
         ]
 
 
@@ -341,16 +359,20 @@ def _wire(shell: Shell, question: Question, maps: Maps, check: Check) -> None:
 # ---- pieces
 
 
-def _map(title: str, elem_id: str) -> gr.Image:
-    return gr.Image(
-        label=title,
-        interactive=False,
-        type="pil",
-        format="png",
-        buttons=["download", "fullscreen"],
-        min_width=160,
-        elem_id=elem_id,
-    )
+def _map(title: str, elem_id: str) -> tuple[gr.Column, gr.Image]:
+    """A titled picture in a column of its own."""
+    with gr.Column(min_width=160) as column:
+        gr.HTML(pieces.hint(title), padding=False)
+        image = gr.Image(
+            label=title,
+            show_label=False,
+            interactive=False,
+            type="pil",
+            format="png",
+            buttons=["download", "fullscreen"],
+            elem_id=elem_id,
+        )
+    return column, image
 
 
 def _curves(title: str, elem_id: str) -> gr.LinePlot:
@@ -361,7 +383,12 @@ def _curves(title: str, elem_id: str) -> gr.LinePlot:
         title=title,
         x_title="% of the picture",
         y_title=" ",
-        color_map={say.OF_THE_MAP: LEARNED_COLOUR, say.AT_RANDOM: WORDS_COLOUR},
+        color_map={
+            say.WORDS: WORDS_COLOUR,
+            say.LEARNED: LEARNED_COLOUR,
+            say.AT_RANDOM: OTHER_COLOUR,
+            say.LEARNED_AT_RANDOM: OTHER_COLOUR,
+        },
         height=230,
         visible=False,
         buttons=[],

@@ -4,7 +4,10 @@ PICTURE_TITLE, PICTURE_LEAD = "Picture", "Choose one or drop one, and say what t
 MAPS_TITLE = "Where it looked"
 MAPS_LEAD = "The same picture through the eyes of both prompts, and what changed between them."
 CHECK_TITLE = "Can it be believed?"
-CHECK_LEAD = "Take away what a map marks: a map that is right makes the score fall at once."
+CHECK_LEAD = (
+    "Take away what the map marks and the score should fall at once; put it back into a blurred "
+    "picture and it should rise at once."
+)
 
 SCENES, MINE = "scenes", "mine"
 SOURCES = {"Sample scenes, several things each": SCENES, "My pictures (tab Teach)": MINE}
@@ -29,9 +32,9 @@ STRIP_LABEL = "All classes at once"
 ZIP_ONE = "All maps of this picture (zip)"
 ZIP_SET = "Draw the maps of all these pictures"
 GET_ZIP_SET = "All maps of these pictures (zip)"
-DELETION_TITLE = "Taking away what is marked: should fall soon"
-INSERTION_TITLE = "Putting back what is marked: should rise soon"
-OF_THE_MAP, AT_RANDOM = "the map's order", "random order"
+DELETION_TITLE = "What is marked, taken away"
+INSERTION_TITLE = "What is marked, put back"
+AT_RANDOM, LEARNED_AT_RANDOM = "Random order", "Learned prompt, random order"
 LOOKING, CHECKING = "Drawing the maps …", "Taking pixels away and putting them back …"
 
 NO_PICTURE = "Choose a picture or drop one first."

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -23,7 +24,6 @@ from coop_demo.heatmaps.attribution import (
     Explanation,
     difference,
     explain,
-    methods_for,
     view_box,
 )
 from coop_demo.heatmaps.faithfulness import Curve, Faithfulness, assess
@@ -305,27 +305,23 @@ def zip_of(looked: Looked, *, opacity: float, cells: bool) -> bytes:
     return zip_bytes(pictures)
 
 
-def curve_frame(check: Faithfulness, kind: str) -> pd.DataFrame:
-    """Columns removed (percent of the picture), value and series, for a line chart."""
-    mine, chance = (
-        (check.deletion, check.random_deletion)
-        if kind == "deletion"
-        else (check.insertion, check.random_insertion)
-    )
+def curve_frame(looked: Looked, kind: Literal["deletion", "insertion"]) -> pd.DataFrame:
+    """Columns removed (percent of the picture), value and series, for a line chart.
 
-    def rows(curve: Curve, series: str) -> list[tuple[float, float, str]]:
-        points = zip(curve.fractions, curve.scores, strict=True)
-        return [(100 * fraction, score, series) for fraction, score in points]
+    A series for each prompt's map, and random order as the prompt named last sees it.
+    """
+    rows: list[tuple[float, float, str]] = []
 
-    return pd.DataFrame(
-        rows(mine, say.OF_THE_MAP) + rows(chance, say.AT_RANDOM),
-        columns=["removed", "value", "series"],
-    )
+    def add(curve: Curve, series: str) -> None:
+        for fraction, score in zip(curve.fractions, curve.scores, strict=True):
+            rows.append((100 * fraction, score, series))
 
-
-def methods_here(session: Session) -> tuple[str, ...]:
-    """The methods that suit the model in use, after `auto`."""
-    return ("auto", *methods_for(shared_backbone(session.backbone)))
+    for title, check in looked.checks:
+        add(check.deletion if kind == "deletion" else check.insertion, title)
+    for title, check in looked.checks[-1:]:
+        chance = check.random_deletion if kind == "deletion" else check.random_insertion
+        add(chance, say.LEARNED_AT_RANDOM if title == say.LEARNED else say.AT_RANDOM)
+    return pd.DataFrame(rows, columns=["removed", "value", "series"])
 
 
 # ---- helpers

@@ -90,16 +90,16 @@ def bars(
     top = torch.argsort(shares, descending=True, stable=True)[:most].tolist()
     rows = []
     for index in top:
-        percent = 100 * float(shares[index])
+        percent, name = 100 * float(shares[index]), escape(names[index])
         rows.append(
-            f'<li><span class="cs-bar-name" title="{escape(names[index])}">{escape(names[index])}'
-            f'</span><span class="cs-bar-value">{percent:.0f} %</span>'
+            f'<li><span class="cs-bar-name" title="{name}">{name}</span>'
+            f'<span class="cs-bar-value">{percent:.0f} %</span>'
             f'<span class="cs-track" aria-hidden="true"><span class="cs-fill" '
             f'style="width:{percent:.1f}%"></span></span></li>'
         )
     rest = len(names) - len(top)
     more = f'<p class="cs-hint">and {rest} more</p>' if rest > 0 else ""
-    return f'{head}<ol>{"".join(rows)}</ol>{more}</div>'
+    return f"{head}<ol>{''.join(rows)}</ol>{more}</div>"
 
 
 def pair(left: str, right: str) -> str:

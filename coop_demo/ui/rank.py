@@ -637,9 +637,7 @@ class TeachOrder:
                             placeholder=page_text.FROM_RECIPE,
                             min_width=110,
                         )
-                        self.seed = gr.Number(
-                            1, label=text.SEED_LABEL, precision=0, min_width=90
-                        )
+                        self.seed = gr.Number(1, label=text.SEED_LABEL, precision=0, min_width=90)
                     self.fresh = gr.Radio(
                         list(text.STARTS.items()),
                         value=False,
@@ -736,9 +734,7 @@ class TeachOrder:
                     pile.meaning, pile.numbers = PLACE, {}
                 if content in pile.numbers:
                     gone = pile.numbers.pop(content)  # a second click takes it out again
-                    pile.numbers = {
-                        c: v - 1 if v > gone else v for c, v in pile.numbers.items()
-                    }
+                    pile.numbers = {c: v - 1 if v > gone else v for c, v in pile.numbers.items()}
                 else:
                     pile.numbers[content] = max(pile.numbers.values(), default=0.0) + 1
             return self.number_view(session)

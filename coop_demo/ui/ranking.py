@@ -295,8 +295,7 @@ def pair_for(pile: Pile, instruction: str, high: str, low: str) -> AntonymPair:
     high, low = high.strip(), low.strip()
     proposal = propose_antonyms(instruction)
     untouched = not (high or low) or (
-        pile.proposed is not None
-        and (high, low) == (pile.proposed[1].high, pile.proposed[1].low)
+        pile.proposed is not None and (high, low) == (pile.proposed[1].high, pile.proposed[1].low)
     )
     pile.proposed = (instruction, proposal)
     return proposal if untouched else AntonymPair(high, low)
@@ -304,7 +303,7 @@ def pair_for(pile: Pile, instruction: str, high: str, low: str) -> AntonymPair:
 
 def rank(
     session: Session, instruction: str, second: str, high: str, low: str
-) -> Iterator[RankProgress | tuple[Order, ...]]:
+) -> Generator[RankProgress | tuple[Order, ...], None, None]:
     """Order the session's pile by one or two instructions; the result is kept and comes last.
 
     Raises:
@@ -579,9 +578,7 @@ def _number(value: Any, label: str) -> float:
 def _whole(value: Any, label: str, low: int, high: int) -> int:
     number = _number(value, label)
     if number != int(number) or not low <= number <= high:
-        raise RankingError(
-            f"{label} is {number:g}; choose a whole number from {low} to {high:,}."
-        )
+        raise RankingError(f"{label} is {number:g}; choose a whole number from {low} to {high:,}.")
     return int(number)
 
 
@@ -639,7 +636,7 @@ def split_numbers(
 
 def teach_order(
     session: Session, instruction: str, settings: OrderSettings
-) -> Iterator[RankProgress | TaughtOrder]:
+) -> Generator[RankProgress | TaughtOrder, None, None]:
     """Train a ranker on the session's numbers; progress a few times a second, the result last.
 
     `session.stop` ends it after the step at hand with the last measured state. When it is closed

@@ -113,19 +113,20 @@ class Session:
         if known is not None:
             return known
         source, picture = picture.source, picture.checked()
-        assert picture.content is not None
+        content = picture.content
+        assert content is not None
         with self.lock:
-            known = self.pictures.get(picture.content)
+            known = self.pictures.get(content)
             if known is not None:
                 return known
             size = source.stat().st_size
             if self.disk_bytes + size > LIMITS.max_zip_bytes:
                 raise DatasetError(text.too_many_bytes(picture.name))
-            kept = self.folder / f"{picture.content}{source.suffix.lower()}"
+            kept = self.folder / f"{content}{source.suffix.lower()}"
             _link_or_copy(source.resolve(), kept)
             self.disk_bytes += size
             picture = replace(picture, source=kept)
-            self.pictures[picture.content] = picture
+            self.pictures[content] = picture
         return picture
 
     def thumbnail(self, picture: Picture) -> Path:

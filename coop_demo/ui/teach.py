@@ -330,9 +330,7 @@ class TrainColumn:
         with gr.Row(elem_classes="cs-go"):
             self.train = gr.Button(text.TRAIN, variant="primary", elem_id="train", scale=3)
             self.stop = gr.Button(text.STOP, interactive=False, elem_id="stop", scale=1)
-        self.status = gr.HTML(
-            pieces.hint(text.CURVES_HINT), padding=False, elem_id="status", min_height=44
-        )
+        self.status = gr.HTML(pieces.hint(text.CURVES_HINT), padding=False, elem_id="status")
         self.result = gr.HTML(padding=False, elem_id="result")
         self.accuracy_plot = gr.LinePlot(
             x="step",
@@ -370,13 +368,9 @@ class TrainColumn:
 
     def _settings(self) -> list[Any]:
         """In the order of TeachSettings.parse, after the template."""
-        n_ctx = gr.Slider(
-            1, MAX_N_CTX, 16, step=1, label=text.N_CTX_LABEL, info=text.N_CTX_INFO
-        )
+        n_ctx = gr.Slider(1, MAX_N_CTX, 16, step=1, label=text.N_CTX_LABEL, info=text.N_CTX_INFO)
         kind = gr.Radio(list(text.KINDS), value=text.KINDS[0], label=text.KIND_LABEL)
-        position = gr.Radio(
-            list(text.POSITIONS.items()), value="end", label=text.POSITION_LABEL
-        )
+        position = gr.Radio(list(text.POSITIONS.items()), value="end", label=text.POSITION_LABEL)
         init = gr.Textbox("", label=text.INIT_LABEL, info=text.INIT_INFO, max_length=200)
         shots = gr.Slider(
             1, MAX_SHOTS_PAGE, 16, step=1, label=text.SHOTS_LABEL, info=text.SHOTS_INFO
@@ -386,7 +380,10 @@ class TrainColumn:
         )
         with gr.Row():
             steps = gr.Number(
-                None, label=text.STEPS_LABEL, precision=0, placeholder=text.FROM_RECIPE,
+                None,
+                label=text.STEPS_LABEL,
+                precision=0,
+                placeholder=text.FROM_RECIPE,
                 min_width=120,
             )
             rate = gr.Number(
@@ -485,8 +482,8 @@ class TrainColumn:
                 gr.update(interactive=False),
                 gr.update(interactive=True),
                 pieces.progress(text.PREPARING, 0.0),
-                gr.skip(),
-                gr.skip(),
+                gr.update(visible=False),
+                gr.update(visible=False),
                 "",
                 *keep_try,
             ]
@@ -676,9 +673,7 @@ def summary(session: Session) -> str:
     remarks = list(dataset.notes)
     if not n_held_out:
         untested = [
-            name
-            for name, n in zip(dataset.class_names, dataset.test_counts, strict=True)
-            if not n
+            name for name, n in zip(dataset.class_names, dataset.test_counts, strict=True) if not n
         ]
         if untested:
             remarks.insert(0, text.no_test_part(untested))
@@ -697,9 +692,7 @@ def _row_note(n: int, n_test: int, problems: Sequence[str] = ()) -> str:
     return pieces.hint(counted) + pieces.notes(problems)
 
 
-def _curves(
-    points: Sequence[CurvePoint], hand: float | None, total_steps: int
-) -> list[Any]:
+def _curves(points: Sequence[CurvePoint], hand: float | None, total_steps: int) -> list[Any]:
     """Updates for the accuracy and the loss plot."""
     curves = accuracy_curves(
         points,
@@ -710,8 +703,10 @@ def _curves(
         total_steps=total_steps,
     )
     x_lim = [0, max(total_steps, 1)]
+    # gradio's chart takes its series from the first data it gets: none before all of them are there
+    measured = any(point.train_accuracy is not None for point in points)
     return [
-        gr.update(value=curves, visible=True, x_lim=x_lim),
+        gr.update(value=curves, visible=True, x_lim=x_lim) if measured else gr.skip(),
         gr.update(value=loss_curve(points), visible=True, x_lim=x_lim),
     ]
 
@@ -764,9 +759,7 @@ def _take_set(session: Session, dataset: Dataset) -> None:
     test = [(name, pictures) for name, pictures in kept(dataset.test) if pictures]
     taken = from_classes(kept(dataset.train), test, name=dataset.name)
     notes = tuple(dict.fromkeys((*dataset.notes, *taken.notes)))
-    session.show_set(
-        replace(taken, problems=tuple(problems), notes=notes), source=dataset.name
-    )
+    session.show_set(replace(taken, problems=tuple(problems), notes=notes), source=dataset.name)
 
 
 def _gather(paths: Sequence[str], folder: Path) -> tuple[list[Picture], list[str]]:

@@ -10,7 +10,7 @@ import io
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from coop_demo.prompts.checkpoint import load_prompt, save_prompt
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teaching import TeachResult, teach, train_config_for
 from coop_demo.prompts.templates import class_weights, fill, probabilities
-from coop_demo.prompts.training import LearnedPrompt, TrainConfig, TrainEvent
+from coop_demo.prompts.training import LearnedPrompt, Preset, TrainConfig, TrainEvent
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui import text
 from coop_demo.ui.session import Session, Taught
@@ -48,7 +48,7 @@ class TeachSettings:
     template: str
     prompt: PromptConfig
     shots: int
-    preset: str
+    preset: Preset
     seed: int
     steps: int | None  # None: the preset's own
     learning_rate: float | None
@@ -151,7 +151,7 @@ class Progress:
 
 def learn(
     session: Session, dataset: Dataset, settings: TeachSettings
-) -> Iterator[Progress | Taught]:
+) -> Generator[Progress | Taught, None, None]:
     """Train a prompt for a session; progress a few times a second, the result last.
 
     `session.stop` ends it after the step at hand with the best prompt so far. When it is closed
@@ -243,7 +243,7 @@ def _teach_events(
         dataset,
         shots=settings.shots,
         seed=settings.seed,
-        preset=settings.preset,  # type: ignore[arg-type]
+        preset=settings.preset,
         prompt_config=settings.prompt,
         **settings.overrides,
     )
@@ -378,9 +378,7 @@ def _try(
     return Tried(
         class_names=tuple(names),
         pictures=tuple(pictures[i].name for i in encoded.kept),
-        learned=None
-        if learned is None
-        else probabilities(features, learned, model.logit_scale),
+        learned=None if learned is None else probabilities(features, learned, model.logit_scale),
         words=probabilities(features, hand, model.logit_scale),
         problems=encoded.problems,
     )

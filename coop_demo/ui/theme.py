@@ -4,7 +4,7 @@ Teal is always what was learned, ochre always what a person wrote: in bars, curv
 fonts of the computer are used, so the page asks nothing of another host.
 """
 
-import gradio as gr
+from gradio import themes
 
 from coop_demo.settings import ASSETS_DIR, LIMITS
 
@@ -37,12 +37,12 @@ document.addEventListener("change", (event) => {{
 """
 
 
-def theme() -> gr.themes.Base:
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,
-        secondary_hue=gr.themes.colors.amber,
-        neutral_hue=gr.themes.colors.stone,
-        radius_size=gr.themes.sizes.radius_md,
+def theme() -> themes.Base:
+    return themes.Base(
+        primary_hue=themes.colors.teal,
+        secondary_hue=themes.colors.amber,
+        neutral_hue=themes.colors.stone,
+        radius_size=themes.sizes.radius_md,
         font=_SANS,
         font_mono=_MONO,
     ).set(

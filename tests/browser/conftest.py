@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from opening import open_page
 from PIL import Image
+from playwright.sync_api import expect
 from server import running_app
 
 CHROMIUM = os.environ.get("COOP_DEMO_CHROMIUM") or shutil.which("chromium") or ""
@@ -26,6 +27,8 @@ OPTIONS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+expect.set_options(timeout=60_000)  # a busy computer is slow, not wrong
+
 #: what may fail on the page without being a fault of ours
 HARMLESS = ()
 

@@ -33,6 +33,12 @@ def choose(page: Page, box: str, option: str | re.Pattern) -> None:
     page.get_by_role("option", name=option).first.click()
 
 
+def open_zip(page: Page, archive: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Open a zip", exact=True).first.click()
+    chooser.value.set_files(archive)
+
+
 def compare(page: Page, methods: tuple[str, ...] = ("Tip-Adapter", "Learned prompt")) -> None:
     """Compare the set of the Teach tab, small and quick."""
     open_tab(page, "Compare")
@@ -40,7 +46,7 @@ def compare(page: Page, methods: tuple[str, ...] = ("Tip-Adapter", "Learned prom
     for label in boxes.locator("label").all_inner_texts():
         boxes.get_by_label(label.strip(), exact=True).set_checked(label.strip() in methods)
     settings = page.locator("#compare-settings")
-    settings.get_by_role("button", name="Settings", exact=True).click()
+    settings.locator("button.label-wrap").click()
     settings.get_by_label("Steps", exact=True).fill(str(STEPS))
     settings.get_by_label(re.compile("number input for Pictures a class")).fill(str(SHOTS))
     settings.get_by_label("Seed", exact=True).click()
@@ -54,7 +60,7 @@ def compare(page: Page, methods: tuple[str, ...] = ("Tip-Adapter", "Learned prom
 def compared(studio: Page, tmp_path: Path) -> Page:
     """The page with four colours taught as a zip and compared."""
     archive = zipped(tmp_path, train=3, test=3)
-    studio.locator("#open-zip input[type=file]").set_input_files(archive)
+    open_zip(studio, archive)
     expect(studio.locator("#summary")).to_contain_text("4 classes, 12 pictures to learn from")
     compare(studio)
     return studio

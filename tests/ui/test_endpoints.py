@@ -14,9 +14,7 @@ STEPS = 12  # enough to learn two colours, few enough to be quick
 
 
 def client_for(address: str, folder: Path) -> Client:
-    return Client(
-        address, verbose=False, download_files=str(folder), httpx_kwargs={"timeout": 120}
-    )
+    return Client(address, verbose=False, download_files=str(folder), httpx_kwargs={"timeout": 120})
 
 
 def teach_colours(client: Client, archive: Path, **settings) -> tuple[dict, str | None]:

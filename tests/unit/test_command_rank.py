@@ -95,8 +95,10 @@ def test_a_folder_is_ordered_by_the_adapters_scores(capsys, pictures, ranker, ba
     images = [Image.open(pictures / entry["image"]) for entry in found["order"]]
     pixels = torch.stack([backbone.preprocess(image) for image in images])
     with torch.no_grad():
-        expected = untrained(backbone).adapter().scores(
-            backbone.image_tokens(pixels), backbone.text_tokens([PROMPT])
+        expected = (
+            untrained(backbone)
+            .adapter()
+            .scores(backbone.image_tokens(pixels), backbone.text_tokens([PROMPT]))
         )
     assert scores == pytest.approx(expected.tolist(), abs=1e-4)
 
@@ -128,16 +130,28 @@ def test_labels_measure_the_order_and_split_chooses_the_pictures(capsys, picture
     assert whole["srcc"] == pytest.approx(expected)
     for figure in ("plcc", "kendall", "pair_accuracy"):
         assert whole[figure] is not None
-    part = ranked(capsys, "--images", pictures, "--labels", table, "--split", "test",
-                  "--instruction", PROMPT, "--ranker", ranker)
+    part = ranked(
+        capsys,
+        "--images",
+        pictures,
+        "--labels",
+        table,
+        "--split",
+        "test",
+        "--instruction",
+        PROMPT,
+        "--ranker",
+        ranker,
+    )
     assert {entry["image"] for entry in part["order"]} == {"b.png", "d.png", "f.png", "h.png"}
 
 
 def test_labels_beside_a_folder_keep_unlabelled_pictures(capsys, pictures, ranker, tmp_path):
     table = tmp_path / "some.csv"
     table.write_text(f"image,value,prompt\na.png,1,{PROMPT}\nh.png,2,{PROMPT}\n")
-    found = ranked(capsys, "--images", pictures, "--labels", table, "--instruction", PROMPT,
-                   "--ranker", ranker)
+    found = ranked(
+        capsys, "--images", pictures, "--labels", table, "--instruction", PROMPT, "--ranker", ranker
+    )
     assert len(found["order"]) == 8
     assert found["n_labelled"] == 2
     assert "6 of 8 pictures have no label" in found["notes"][0]
@@ -211,9 +225,25 @@ def test_train_ranker_learns_saves_and_is_measured_on_the_other_split(
 ):
     start = save_ranker(untrained(backbone), tmp_path / "start.safetensors")
     out = tmp_path / "mine.safetensors"
-    code = main(["train-ranker", "--data", str(brightness_labels(pictures)), "--held-out", "test",
-                 "--start", str(start), "--steps", "40", "--learning-rate", "0.002",
-                 "--out", str(out), "--json", "-"])
+    code = main(
+        [
+            "train-ranker",
+            "--data",
+            str(brightness_labels(pictures)),
+            "--held-out",
+            "test",
+            "--start",
+            str(start),
+            "--steps",
+            "40",
+            "--learning-rate",
+            "0.002",
+            "--out",
+            str(out),
+            "--json",
+            "-",
+        ]
+    )
     assert code == 0
     report = json.loads(capsys.readouterr().out)
     assert report["status"] == "finished"
@@ -222,8 +252,17 @@ def test_train_ranker_learns_saves_and_is_measured_on_the_other_split(
     assert report["held_out"][PROMPT]["n"] == 4 == report["before"][PROMPT]["n"]
     train = ("--images", pictures / "labels.csv", "--split", "train", "--instruction", PROMPT)
     assert ranked(capsys, *train, "--ranker", out)["pair_accuracy"] == 1.0  # it learned them
-    measured = ranked(capsys, "--images", pictures / "labels.csv", "--split", "test",
-                      "--instruction", PROMPT, "--ranker", out)
+    measured = ranked(
+        capsys,
+        "--images",
+        pictures / "labels.csv",
+        "--split",
+        "test",
+        "--instruction",
+        PROMPT,
+        "--ranker",
+        out,
+    )
     assert measured["srcc"] == pytest.approx(report["held_out"][PROMPT]["srcc"])
 
 
@@ -236,8 +275,12 @@ def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path)
 
     table = str(labels(pictures, [f"{c}.png,4,{PROMPT},train" for c in "abcd"]))
     assert "All 4 values" in sentence("--data", table)
-    both = [f"a.png,1,{PROMPT},train", f"b.png,2,{PROMPT},train", f"a.png,1,{PROMPT},test",
-            f"c.png,2,{PROMPT},test"]
+    both = [
+        f"a.png,1,{PROMPT},train",
+        f"b.png,2,{PROMPT},train",
+        f"a.png,1,{PROMPT},test",
+        f"c.png,2,{PROMPT},test",
+    ]
     assert "measured on itself" in sentence("--data", str(labels(pictures, both)))
     table = str(brightness_labels(pictures))
     assert "no rows of the split" in sentence("--data", table, "--split", "spring")

@@ -139,9 +139,7 @@ def test_packed_weights_come_back_within_half_a_step_of_int8(tmp_path: Path) -> 
     rows = given["token_embedding.weight"]
     step = rows.abs().amax(dim=1, keepdim=True) / 127
     assert ((found["token_embedding.weight"] - rows).abs() <= 0.6 * step).all()
-    torch.testing.assert_close(
-        found["ln_final.bias"], given["ln_final.bias"], atol=1e-3, rtol=1e-3
-    )
+    torch.testing.assert_close(found["ln_final.bias"], given["ln_final.bias"], atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,10 @@ def test_a_prompt_comes_back_as_it_was_saved(prompt, backbone, tmp_path):
     assert torch.equal(loaded.ctx, prompt.ctx)
     assert torch.allclose(loaded.class_weights, prompt.class_weights, atol=1e-6)
     assert loaded.class_names == NAMES
-    assert (loaded.prompt_config, loaded.train_config) == (prompt.prompt_config, prompt.train_config)
+    assert (loaded.prompt_config, loaded.train_config) == (
+        prompt.prompt_config,
+        prompt.train_config,
+    )
     assert (loaded.shots, loaded.history) == (8, prompt.history)
     assert prompt_backbone(path) == backbone.identity
     assert path.stat().st_size < 300_000

@@ -128,7 +128,17 @@ def test_word_and_random_start_work_for_both_kinds(tower, class_specific, init):
 
 @pytest.mark.parametrize(
     "name",
-    ["Löwenzahn", "雪豹", "crème brûlée", "St. Bernard", "rock 'n' roll", "C++", "don't", "A+.", "🦔"],
+    [
+        "Löwenzahn",
+        "雪豹",
+        "crème brûlée",
+        "St. Bernard",
+        "rock 'n' roll",
+        "C++",
+        "don't",
+        "A+.",
+        "🦔",
+    ],
 )
 @pytest.mark.parametrize("position", ["end", "middle", "front"])
 def test_names_as_people_write_them(tower, name, position):

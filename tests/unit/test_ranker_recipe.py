@@ -55,8 +55,9 @@ def test_scenes_hold_what_their_values_say(scenes):
     from coop_demo.recipes.scenes import counting_scene
 
     for one in scenes[::40]:
-        scene = counting_scene(one.draw.counts, drawn_library(), size=(288, 288),
-                               seed=one.draw.seed)
+        scene = counting_scene(
+            one.draw.counts, drawn_library(), size=(288, 288), seed=one.draw.seed
+        )
         shown = scene.counts()
         for kind, number in one.draw.counts.items():
             assert shown.get(kind, 0) == number == one.values[count_prompt(kind)]
@@ -78,7 +79,13 @@ def test_scenes_are_the_same_every_time(scenes):
 
 def test_plurals_and_paraphrases_are_english():
     assert [plural(w) for w in ("apple", "strawberry", "bus", "fox", "key", "sheep", "mango")] == [
-        "apples", "strawberries", "buses", "foxes", "keys", "sheep", "mangoes"
+        "apples",
+        "strawberries",
+        "buses",
+        "foxes",
+        "keys",
+        "sheep",
+        "mangoes",
     ]
     assert "How many apples are there?" in paraphrases("Rank the numbers of apples.")
     assert "Rank the ages of the people." in paraphrases("Rank the age of the person.")
@@ -89,7 +96,7 @@ def test_measured_attributes_follow_the_picture():
     rng = np.random.default_rng(0)
     base = Image.fromarray(rng.integers(60, 180, (40, 40, 3)).astype(np.uint8))
     plain = attribute_values(base)
-    dark = attribute_values(base.point(lambda level: level // 3))
+    dark = attribute_values(base.point([level // 3 for level in range(256)] * 3))
     assert dark["brightness"] < plain["brightness"]
     assert dark["contrast"] < plain["contrast"]
     grey = attribute_values(base.convert("L").convert("RGB"))
@@ -206,13 +213,26 @@ def test_flip_accuracy_counts_pairs_right_under_both_instructions():
 
 
 def test_the_card_says_the_measured_figures():
-    family = {"instructions": 1, "pictures": 40, "adapter": 0.9123, "ridge": 0.8, "antonyms": -0.1,
-              "cosine": None}
+    family = {
+        "instructions": 1,
+        "pictures": 40,
+        "adapter": 0.9123,
+        "ridge": 0.8,
+        "antonyms": -0.1,
+        "cosine": None,
+    }
     report = {
-        "families": {"dice": family}, "learned": {"instructions": 3, "pictures": 120},
+        "families": {"dice": family},
+        "learned": {"instructions": 3, "pictures": 120},
         "flips": {"pictures": 40, "adapter": 0.8, "antonyms": 0.3, "cosine": 0.25},
-        "ablations": [], "command": "python -m x", "steps": 10, "learning_rate": 5e-4, "seed": 1,
-        "precision": "fp32", "seconds_training": 12.0, "unseen_kinds": ["owls"],
+        "ablations": [],
+        "command": "python -m x",
+        "steps": 10,
+        "learning_rate": 5e-4,
+        "seed": 1,
+        "precision": "fp32",
+        "seconds_training": 12.0,
+        "unseen_kinds": ["owls"],
     }
     text = recipe.card(report)
     assert "| **0.91** | 0.80 | -0.10 | – |" in text

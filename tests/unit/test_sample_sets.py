@@ -70,7 +70,8 @@ def test_the_creatures_and_biscuits_are_those_of_the_recipe():
 
 def test_the_drawn_set_has_the_names_of_the_everyday_set_and_is_for_testing_only():
     assert rows(ASSETS / "everyday_drawn" / "classes.csv") == rows(
-        ASSETS / "everyday" / "classes.csv")
+        ASSETS / "everyday" / "classes.csv"
+    )
     assert not (ASSETS / "everyday_drawn" / "train").exists()
     for folder in (ASSETS / "everyday_drawn" / "test").iterdir():
         assert len(list(folder.glob("*.jpg"))) == DRAWN_PICTURES
@@ -91,8 +92,9 @@ def test_no_picture_is_there_twice():
 @pytest.mark.parametrize("name", FROM_STAMPS)
 def test_every_picture_made_from_cut_outs_names_them(name):
     named = rows(ASSETS / name / "cutouts.csv")
-    pictures = {path.relative_to(ASSETS / name).as_posix()
-                for path in (ASSETS / name).rglob("*.jpg")}
+    pictures = {
+        path.relative_to(ASSETS / name).as_posix() for path in (ASSETS / name).rglob("*.jpg")
+    }
     assert {row["picture"] for row in named} == pictures
     assert {row["source"] for row in named} <= {"tuxpaint-stamps", "noto-emoji"}
     assert all(row["cutout"] for row in named)
@@ -131,8 +133,10 @@ def test_the_conditions_are_labelled_as_they_look():
             with Image.open(ASSETS / "conditions" / row["image"]) as image:
                 grey = np.asarray(image.convert("L")).mean() / 255
             assert float(row["value"]) == pytest.approx(grey, abs=0.01)
-    values = {category: [float(row["value"]) for row in labels if row["category"] == category]
-              for category in ("brightness", "sharpness")}
+    values = {
+        category: [float(row["value"]) for row in labels if row["category"] == category]
+        for category in ("brightness", "sharpness")
+    }
     assert abs(np.corrcoef(values["brightness"], values["sharpness"])[0, 1]) < 0.4
 
 
@@ -150,8 +154,10 @@ def test_the_boxes_of_the_scenes_lie_in_their_pictures():
             assert 0 <= top < bottom <= height
 
 
-@pytest.mark.skipif(not (STAMPS.is_dir() and EMOJI_FONT.is_file()),
-                    reason="needs Debian's tuxpaint-stamps-default and fonts-noto-color-emoji")
+@pytest.mark.skipif(
+    not (STAMPS.is_dir() and EMOJI_FONT.is_file()),
+    reason="needs Debian's tuxpaint-stamps-default and fonts-noto-color-emoji",
+)
 def test_the_recipe_rebuilds_a_shipped_set(tmp_path):
     sample_sets.main(["scenes", "--out", str(tmp_path)])
     for path in sorted((ASSETS / "scenes").rglob("*")):

@@ -47,8 +47,9 @@ def test_the_same_seed_gives_the_same_scene_and_another_seed_another():
     items = [Item("red", disc(RED)), Item("blue", disc(BLUE))]
     first, again, other = (compose(items, size=(96, 80), seed=seed) for seed in (5, 5, 6))
     assert first.image.tobytes() == again.image.tobytes()
-    assert all(np.array_equal(a.mask, b.mask)
-               for a, b in zip(first.objects, again.objects, strict=True))
+    assert all(
+        np.array_equal(a.mask, b.mask) for a, b in zip(first.objects, again.objects, strict=True)
+    )
     assert first.image.tobytes() != other.image.tobytes()
 
 
@@ -61,8 +62,14 @@ def test_a_scene_has_the_size_asked_for_and_masks_of_it():
 
 def test_a_mask_covers_the_pixels_of_its_object():
     for seed in range(10):
-        scene = compose([Item("red", disc(RED)), Item("blue", disc(BLUE))], size=(160, 160),
-                        seed=seed, lighting=0.0, shadow=0.0, on="paper")
+        scene = compose(
+            [Item("red", disc(RED)), Item("blue", disc(BLUE))],
+            size=(160, 160),
+            seed=seed,
+            lighting=0.0,
+            shadow=0.0,
+            on="paper",
+        )
         pixels = np.asarray(scene.image, np.float32)
         red, blue = (placed.mask for placed in scene.objects)
         assert pixels[red][:, 0].mean() > 2 * pixels[red][:, 2].mean()
@@ -87,8 +94,9 @@ def test_a_box_is_the_smallest_around_its_mask():
 def test_masks_are_disjoint_and_objects_hide_little_of_each_other():
     items = [Item(str(i), disc(RED)) for i in range(8)]
     for seed in range(5):
-        scene = compose(items, size=(200, 200), seed=seed, scale=(0.2, 0.3), max_overlap=0.1,
-                        rotation=0)
+        scene = compose(
+            items, size=(200, 200), seed=seed, scale=(0.2, 0.3), max_overlap=0.1, rotation=0
+        )
         masks = np.stack([placed.mask for placed in scene.objects])
         assert masks.sum(0).max() == 1
         for placed in scene.objects:
@@ -202,9 +210,11 @@ def test_a_cut_out_is_cropped_to_what_can_be_seen():
 
 
 def test_stamps_are_read_with_their_names_kinds_and_styles(tmp_path):
-    for folder, name, text in (("food/fruit", "quince", "A ripe quince."),
-                               ("food/fruit/cartoon", "quince", "A drawn quince."),
-                               ("food/fruit", "quince_mirror", "")):
+    for folder, name, text in (
+        ("food/fruit", "quince", "A ripe quince."),
+        ("food/fruit/cartoon", "quince", "A drawn quince."),
+        ("food/fruit", "quince_mirror", ""),
+    ):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         disc(RED, 80).save(tmp_path / folder / f"{name}.png")
         (tmp_path / folder / f"{name}.txt").write_text(text + "\nfr.utf8=Un coing.\n")

@@ -226,7 +226,7 @@ def test_a_ranker_for_another_model_leaves_the_one_in_use(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["00.png,much,Rank it."], "line 2.*“?\"?much.* is not a number"),
+        (["00.png,much,Rank it."], 'line 2.*“?"?much.* is not a number'),
         (["00.png,3,Rank it.", "01.png,3,Rank it."], "no order"),
         (["elsewhere.png,3,Rank it."], "None of the pictures that “labels.csv” labels is here"),
         (["00.png"], "cells"),
@@ -296,6 +296,8 @@ def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) ->
     assert isinstance(taught, TaughtOrder)
     assert (taught.n_learned, taught.n_held_out, taught.n_pairs) == (8, 4, 6)
     assert taught.started
+    assert taught.before is not None
+    assert taught.after is not None
     assert 0 <= taught.before <= 1
     assert 0 <= taught.after <= 1
     assert set(taught.rivals) == {ANTONYMS, COSINE}
