@@ -323,11 +323,11 @@ SETS: Mapping[str, SampleSet] = {
             "template": "a drawing of a {}.",
             "expect": "Train on the photographs, test here: accuracy falls for every prompt; see "
             "which one falls further.",
-            "source": "Glyphs of Noto Color Emoji (Debian's fonts-noto-color-emoji) and drawn stamps "
-            "of tuxpaint-stamps-default, composed by coop_demo/recipes/sample_sets.py; "
+            "source": "Glyphs of Noto Color Emoji (Debian's fonts-noto-color-emoji) and drawn "
+            "stamps of tuxpaint-stamps-default, composed by coop_demo/recipes/sample_sets.py; "
             "cutouts.csv names them.",
-            "licence": "GPL-2.0 where cutouts.csv names a Tux Paint stamp; elsewhere CC0-1.0 for the "
-            "composition, with glyphs of a font under OFL-1.1, which leaves "
+            "licence": "GPL-2.0 where cutouts.csv names a Tux Paint stamp; elsewhere CC0-1.0 for "
+            "the composition, with glyphs of a font under OFL-1.1, which leaves "
             "pictures made with it free (texts in ..)",
         },
     ),
@@ -379,8 +379,8 @@ SETS: Mapping[str, SampleSet] = {
             "description": "24 scenes, each darkened and blurred to a known degree.",
             "kind": "ranking",
             "instructions": ["Rank the brightness.", "Rank the sharpness."],
-            "expect": "Brightness and sharpness are unrelated here, so the two instructions give two "
-            "orders.",
+            "expect": "Brightness and sharpness are unrelated here, so the two instructions give "
+            "two orders.",
             "source": STAMPS_SOURCE,
             "licence": GPL,
         },
@@ -389,7 +389,8 @@ SETS: Mapping[str, SampleSet] = {
         scenes,
         {
             "title": "Several things at once",
-            "description": "Twelve scenes with two to four different objects whose places are known.",
+            "description": "Twelve scenes with two to four different objects whose places are "
+            "known.",
             "kind": "scenes",
             "expect": "Ask for one of the things: a map that can be believed marks that thing and "
             "leaves the others alone.",
