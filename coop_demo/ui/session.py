@@ -300,7 +300,7 @@ class SessionStore:
         with self._lock:
             session = self._sessions.get(key) if isinstance(key, str) else None
             if session is None:
-                raise UserError(text.SESSION_GONE)
+                raise UserError(text.SESSION_GONE if key else text.STILL_OPENING)
             self._touch(session)
             return session
 

@@ -263,6 +263,7 @@ SESSION_GONE = (
     "Your session is not on this server any more (it was restarted, or unused for half a day). "
     "Reload the page to begin anew."
 )
+STILL_OPENING = "The page is still opening. Try again in a moment."
 UNEXPECTED = (
     "Something went wrong here that is not your fault. What you made is still there; please try "
     "again. The server's log has the details."

@@ -39,10 +39,17 @@ def test_two_browsers_have_two_sessions(store) -> None:
     assert first.key not in str(first.folder), "paths are seen by others, the key must not be"
 
 
-@pytest.mark.parametrize("key", [None, "", "unknown", 7, {"key": 1}])
+@pytest.mark.parametrize("key", ["unknown", 7, {"key": 1}])
 def test_an_unknown_key_is_a_sentence_not_somebodys_session(store, key) -> None:
     store.open(None)
     with pytest.raises(UserError, match="Reload the page"):
+        store.get(key)
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_a_click_before_the_page_has_opened_is_asked_to_wait(store, key) -> None:
+    store.open(None)
+    with pytest.raises(UserError, match="still opening"):
         store.get(key)
 
 
