@@ -273,8 +273,11 @@ class ShowColumn:
 
         def pictures(index: int):
             @forgiving
-            def call(key: str, given: list[tuple[str, str | None]] | None) -> list[Any]:
+            def call(
+                key: str, given: list[tuple[str, str | None]] | None, *names: str
+            ) -> list[Any]:
                 session = store.get(key)
+                session.name_rows(names)  # typed a moment ago, maybe without leaving the field
                 paths = [path for path, _ in given or []]
                 problems = session.set_pictures(index, paths)
                 row = session.row(index)
@@ -306,7 +309,7 @@ class ShowColumn:
             gr.on(
                 [gallery.upload, gallery.delete],
                 pictures(index),
-                [shell.key, gallery],
+                [shell.key, gallery, *self.names],
                 [gallery, self.counts[index], self.summary],
                 trigger_mode="always_last",
                 show_progress="hidden",
