@@ -38,17 +38,20 @@ _FIRST_METHODS = (*DEFAULT_METHODS, "learned-csc")
 
 def build(shell: Shell) -> None:
     """Build the tab and wire it."""
-    with gr.Tab("Compare", id="compare") as tab:
-        with gr.Row(elem_classes="cs-columns cs-compare", equal_height=False):
-            with gr.Column(elem_classes="cs-column cs-choose", min_width=300, scale=2):
-                choice = Choice()
-            with gr.Column(elem_classes="cs-column", min_width=320, scale=5):
+    with (
+        gr.Tab("Compare", id="compare") as tab,
+        gr.Row(elem_classes="cs-columns cs-compare", equal_height=False),
+    ):
+        with gr.Column(elem_classes="cs-column cs-choose", min_width=300, scale=2):
+            choice = Choice()
+        with gr.Column(elem_classes="cs-results", min_width=320, scale=5):
+            with gr.Column(elem_classes="cs-column"):
                 outcome = Outcome()
-        with (
-            gr.Column(elem_classes="cs-column cs-closer", visible=False) as closer,
-            gr.Tabs(elem_classes="cs-tabs cs-panels"),
-        ):
-            panels = [panel() for panel in PANELS]
+            with (
+                gr.Column(elem_classes="cs-column cs-closer", visible=False) as closer,
+                gr.Tabs(elem_classes="cs-tabs cs-panels"),
+            ):
+                panels = [panel() for panel in PANELS]
     _wire(shell, tab, choice, outcome, closer, panels)
 
 
@@ -69,7 +72,7 @@ class Choice:
         with gr.Row(elem_classes="cs-go"):
             self.go = gr.Button(say.COMPARE, variant="primary", elem_id="compare-go", scale=3)
             self.stop = gr.Button(say.STOP, interactive=False, elem_id="compare-stop", scale=1)
-        self.status = gr.HTML(padding=False, elem_id="compare-status", min_height=44)
+        self.status = gr.HTML(padding=False, elem_id="compare-status")
         self.methods = gr.CheckboxGroup(
             [(m.title, m.key) for m in METHODS.values() if m.key != "hand-crafted"],
             value=[key for key in _FIRST_METHODS if key != "hand-crafted"],
@@ -132,7 +135,7 @@ class Outcome:
         notes = pieces.notes(comparison.problems, [*compared.notes, *comparison.notes])
         ending = f'<p class="cs-ending">{escape(compared.ending)}</p>' if compared.ending else ""
         return [
-            compare_pieces.sentences(compared.sentences()),
+            compare_pieces.sentences([comparison.verdict()]),
             compare_pieces.method_rows(comparison),
             ending + notes,
         ]

@@ -179,20 +179,6 @@ class Compared:
         there = [key for _, key in self.methods()]
         return next((key for key in LEARNED_METHODS if key in there), "")
 
-    def rival(self) -> str:
-        """The most accurate method that is not a learned prompt."""
-        others = [r for r in self.comparison.results if r.method not in LEARNED_METHODS]
-        return max(others, key=lambda result: result.score.correct).method
-
-    def sentences(self) -> list[str]:
-        """The paired tests in words: learned against the words, and against the best rival."""
-        found = [self.comparison.verdict()] if self.comparison.verdict() else []
-        best, rival = self.best_learned(), self.rival()
-        if best and rival != "hand-crafted":
-            titles = [self.comparison.result(key).title for key in (best, rival)]
-            found.append(self.comparison.paired(best, rival).sentence(*titles))
-        return found
-
     def report(self) -> Report:
         words = self.words.get(self.best_learned())
         return Report(

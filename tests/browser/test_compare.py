@@ -182,9 +182,12 @@ def test_without_pictures_it_says_what_is_missing(studio: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_nothing_scrolls_sideways(studio: Page, width: int, app_address) -> None:
-    studio.set_viewport_size({"width": width, "height": 900})
-    open_page(studio, app_address)
-    open_tab(studio, "Compare")
-    expect(studio.locator("#compare-verdict")).to_be_visible()
-    assert studio.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_scrolls_sideways(compared: Page, width: int, app_address) -> None:
+    page = compared
+    page.set_viewport_size({"width": width, "height": 900})
+    open_page(page, app_address)
+    open_tab(page, "Compare")
+    expect(page.locator(".cs-methods")).to_be_visible()
+    open_tab(page, "Confidence")
+    expect(page.locator("#trust-plot .js-plotly-plot")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
