@@ -624,17 +624,17 @@ class TeachOrder:
                 with gr.Accordion(page_text.SETTINGS, open=False, elem_id="rank-settings"):
                     with gr.Row():
                         self.steps = gr.Number(
-                            None,
+                            0,
                             label=text.STEPS_LABEL,
+                            info=text.FROM_RECIPE,
                             precision=0,
-                            placeholder=page_text.FROM_RECIPE,
                             min_width=110,
                             elem_id="rank-steps",
                         )
                         self.rate = gr.Number(
-                            None,
+                            0,
                             label=text.RATE_LABEL,
-                            placeholder=page_text.FROM_RECIPE,
+                            info=text.FROM_RECIPE,
                             min_width=110,
                         )
                         self.seed = gr.Number(1, label=text.SEED_LABEL, precision=0, min_width=90)

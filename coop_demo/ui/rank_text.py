@@ -213,6 +213,7 @@ TEACH = "Teach"
 STEPS_LABEL = "Steps"
 RATE_LABEL = "Learning rate"
 SEED_LABEL = "Seed"
+FROM_RECIPE = "0: from the recipe"
 FRESH_LABEL = "Start from"
 FRESH_INFO = "A ranker that can rank already needs far fewer pictures."
 STARTS = {"the ranker in use": False, "nothing": True}

@@ -543,10 +543,13 @@ class OrderSettings:
 
     @classmethod
     def parse(cls, steps: Any, learning_rate: Any, seed: Any, fresh: Any) -> "OrderSettings":
-        """Raises RankingError when a value is missing, of the wrong kind or out of range."""
+        """Empty or 0 is the recipe's own: an empty number field of the page may come back as 0.
+
+        Raises RankingError when a value is of the wrong kind or out of range.
+        """
         settings = cls(
-            None if steps in (None, "") else _whole(steps, text.STEPS_LABEL, 1, MAX_STEPS),
-            None if learning_rate in (None, "") else _number(learning_rate, text.RATE_LABEL),
+            None if steps in (None, "", 0) else _whole(steps, text.STEPS_LABEL, 1, MAX_STEPS),
+            None if learning_rate in (None, "", 0) else _number(learning_rate, text.RATE_LABEL),
             _whole(seed, text.SEED_LABEL, 0, 2**31 - 1),
             bool(fresh),
         )

@@ -15,7 +15,19 @@ from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.training import Ranker
 from coop_demo.runtime import shared_backbone
 
+LONG = 60_000  # ms: a busy computer looks at pictures slowly
 LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
+#: what reaches beyond the page's right edge and is not inside something that scrolls or clips
+TOO_WIDE = """
+() => [...document.querySelectorAll('*')]
+  .filter(e => e.offsetParent && e.getBoundingClientRect().right > innerWidth + 1)
+  .filter(e => {
+    for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
+      if (getComputedStyle(p).overflowX !== 'visible') return false;
+    return true;
+  })
+  .map(e => e.outerHTML.slice(0, 120))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +44,12 @@ def ranker_file(tmp_path_factory) -> Path:
 def open_rank(page: Page, sample: str) -> None:
     page.get_by_role("tab", name="Rank", exact=True).click()
     page.locator(f"#rank-{sample}").click()
-    expect(page.locator("#rank-summary")).to_contain_text("24 pictures")
+    expect(page.locator("#rank-summary")).to_contain_text("24 pictures", timeout=LONG)
 
 
 def rank(page: Page) -> None:
     page.get_by_role("button", name="Rank", exact=True).click()
-    expect(page.locator("#rank-status")).to_contain_text("Ranked 24 pictures")
+    expect(page.locator("#rank-status")).to_contain_text("Ranked 24 pictures", timeout=LONG)
 
 
 def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
@@ -46,7 +58,7 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     page = studio
     open_rank(page, "conditions")
     page.locator(LOAD_RANKER).set_input_files(ranker_file)
-    expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors")
+    expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors", timeout=LONG)
     rank(page)
 
     # both instructions, each beside its rivals, and a line for every picture
@@ -84,7 +96,7 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     page.locator("#rank-steps input").blur()
     page.get_by_role("button", name="Teach", exact=True).click()
     taught = page.locator("#rank-taught")
-    expect(taught).to_contain_text("Completed all 4 steps")
+    expect(taught).to_contain_text("Completed all 4 steps", timeout=LONG)
     expect(taught).to_contain_text("28 pairs of the 8 held-out pictures")
     expect(page.locator("#ranker-note")).to_contain_text("the ranker you taught")
 
@@ -114,16 +126,17 @@ def test_an_unusable_instruction_is_a_sentence_and_nothing_is_lost(studio: Page)
     field.fill("bright " * 500)
     field.press("Enter")
     page.get_by_role("button", name="Rank", exact=True).click()
-    expect(page.locator("#rank-status")).to_contain_text("Shorten it")
-    expect(page.locator("#rank-summary")).to_contain_text("24 pictures")
+    expect(page.locator("#rank-status")).to_contain_text("Shorten it", timeout=LONG)
+    expect(page.locator("#rank-summary")).to_contain_text("24 pictures", timeout=LONG)
 
 
 def test_nothing_scrolls_sideways_on_a_phone(studio: Page, ranker_file: Path) -> None:
     page = studio
-    page.set_viewport_size({"width": 390, "height": 844})
     open_rank(page, "counting")
+    page.set_viewport_size({"width": 390, "height": 844})  # where tabs hide behind a menu
     page.locator(LOAD_RANKER).set_input_files(ranker_file)
-    expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors")
+    expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors", timeout=LONG)
     rank(page)
     expect(page.locator("#rank-pairs .js-plotly-plot")).to_be_visible()
+    assert page.evaluate(TOO_WIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
