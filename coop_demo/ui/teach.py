@@ -382,16 +382,16 @@ class TrainColumn:
             list(text.PRESETS), value="fast", label=text.PRESET_LABEL, info=text.PRESET_INFO
         )
         with gr.Row():
+            # 0 and not empty: gradio turns an empty number into 0 when it first shows it
             steps = gr.Number(
-                None,
+                0,
                 label=text.STEPS_LABEL,
+                info=text.FROM_RECIPE,
                 precision=0,
-                placeholder=text.FROM_RECIPE,
                 min_width=120,
+                elem_id="steps",
             )
-            rate = gr.Number(
-                None, label=text.RATE_LABEL, placeholder=text.FROM_RECIPE, min_width=120
-            )
+            rate = gr.Number(0, label=text.RATE_LABEL, info=text.FROM_RECIPE, min_width=120)
         pull = gr.Slider(0, 16, 0, step=0.5, label=text.PULL_LABEL, info=text.PULL_INFO)
         seed = gr.Number(1, label=text.SEED_LABEL, info=text.SEED_INFO, precision=0)
         return [n_ctx, kind, position, init, shots, preset, steps, rate, pull, seed]
@@ -471,15 +471,17 @@ class TrainColumn:
     def _run(
         self, session: Session, attempt: "TryColumn", template: Any, settings: Sequence[Any]
     ) -> Iterator[list[Any]]:
-        parsed = TeachSettings.parse(template, *settings)
-        dataset, _ = session.split(parsed.seed)
-        with session.lock:
-            if session.training:
-                raise UserError(text.ALREADY_TRAINING)
-            session.training = True
-            session.stop.clear()
-            session.template = parsed.template
         keep_try = [gr.skip() for _ in attempt.prompt_outputs]
+        try:
+            parsed = TeachSettings.parse(template, *settings)
+            dataset, _ = session.split(parsed.seed)
+            self._claim(session)
+        except UserError as error:
+            # nothing was begun: the sentence takes the status line, all else stays
+            status = pieces.notes([str(error)])
+            yield [gr.skip(), gr.skip(), status, *[gr.skip()] * 3, *keep_try]
+            return
+        session.template = parsed.template
         try:
             yield [
                 gr.update(interactive=False),
@@ -514,6 +516,15 @@ class TrainColumn:
             session.training = False
         yield [*self.view(session), *attempt.prompt_view(session)]
 
+    @staticmethod
+    def _claim(session: Session) -> None:
+        """One training a person; raises UserError while there is one."""
+        with session.lock:
+            if session.training:
+                raise UserError(text.ALREADY_TRAINING)
+            session.training = True
+            session.stop.clear()
+
     def _progress(self, event: Progress) -> list[Any]:
         curves = (
             _curves(event.points, event.hand_accuracy, event.total_steps)
@@ -537,6 +548,7 @@ class TryColumn:
             buttons=[],
             elem_id="try-picture",
         )
+        _leave_to_our_loader(self.picture)
         self.bars = gr.HTML(_no_bars(), padding=False, elem_id="bars")
         with gr.Accordion(text.MANY_TITLE, open=False, elem_id="many"):
             self.files = gr.File(
@@ -800,6 +812,18 @@ def _bars(tried: Tried) -> str:
         pieces.bars(text.LEARNED, "learned", names, learned, empty=text.TRAIN_FIRST),
         pieces.bars(text.WORDS, "words", names, tried.words[0], empty=""),
     )
+
+
+def _leave_to_our_loader(image: gr.Image) -> None:
+    """Hand over the uploaded file as it is.
+
+    gradio would decode it first: without bounds, and with an error of its own when it cannot.
+    """
+
+    def path_of(payload: Any) -> str | None:
+        return payload.path if payload else None
+
+    image.preprocess = path_of  # type: ignore[method-assign]
 
 
 def _no_bars() -> str:

@@ -35,6 +35,7 @@ from coop_demo.ui.verdict import Verdict, compare
 MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
 MAX_SHOTS_PAGE = 64
 MAX_PICTURES_TO_TRY = 1_000
+PATIENCE = 5.0  # seconds between Stop and the first measured prompt
 _GPU_SECONDS = 60
 
 
@@ -50,7 +51,7 @@ class TeachSettings:
     shots: int
     preset: Preset
     seed: int
-    steps: int | None  # None: the preset's own
+    steps: int | None  # None: the preset's own; the page shows that as 0
     learning_rate: float | None
     kgcoop_weight: float
 
@@ -91,9 +92,9 @@ class TeachSettings:
             shots=_whole(shots, text.SHOTS_LABEL, 1, MAX_SHOTS_PAGE),
             preset=preset,
             seed=_whole(seed, text.SEED_LABEL, 0, 2**31 - 1),
-            steps=None if steps in (None, "") else _whole(steps, text.STEPS_LABEL, 1, 10**9),
+            steps=None if steps in (None, "", 0) else _whole(steps, text.STEPS_LABEL, 1, 10**9),
             learning_rate=None
-            if learning_rate in (None, "")
+            if learning_rate in (None, "", 0)
             else _number(learning_rate, text.RATE_LABEL),
             kgcoop_weight=_number(kgcoop_weight or 0, text.PULL_LABEL),
         )
@@ -154,7 +155,8 @@ def learn(
 ) -> Generator[Progress | Taught, None, None]:
     """Train a prompt for a session; progress a few times a second, the result last.
 
-    `session.stop` ends it after the step at hand with the best prompt so far. When it is closed
+    `session.stop` ends it after the step at hand with the best prompt so far; before the first
+    measurement there is none, so that is waited for, PATIENCE seconds at most. When it is closed
     from outside (the page was left), that prompt is kept in the session just the same.
 
     Args:
@@ -170,6 +172,7 @@ def learn(
     measured_at = 0
     result: TeachResult | None = None
     shown_at = 0.0
+    asked_at: float | None = None
     done = False
 
     def ended() -> Taught:
@@ -186,9 +189,12 @@ def learn(
     try:
         with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
             for event in events:
-                if session.stop.is_set():
-                    break
                 now = time.monotonic()
+                if session.stop.is_set():
+                    asked_at = asked_at or now
+                    waits = best is None and last is not None and now - asked_at < PATIENCE
+                    if not waits:
+                        break
                 if isinstance(event, EncodeEvent):
                     if now - shown_at > 0.3:
                         shown_at = now

@@ -27,7 +27,7 @@ OPTIONS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-expect.set_options(timeout=60_000)  # a busy computer is slow, not wrong
+expect.set_options(timeout=40_000)  # a busy computer is slow, not wrong
 
 #: what may fail on the page without being a fault of ours
 HARMLESS = ()

@@ -190,7 +190,7 @@ def learned_shares():
     ],
 )
 def test_every_setting_is_checked_whoever_sends_it(position, value, part) -> None:
-    sent = ["a photo of a {}.", 16, text.KINDS[0], "end", "", 16, "fast", None, None, 0, 1]
+    sent = ["a photo of a {}.", 16, text.KINDS[0], "end", "", 16, "fast", 0, 0, 0, 1]
     TeachSettings.parse(*sent)
     sent[position] = value
     with pytest.raises(PromptError) as error:
