@@ -214,12 +214,13 @@ def _wire(
         yield view(session, problem)
 
     @forgiving
-    def stop(key: str) -> list[Any]:
+    def stop(key: str) -> Any:
         session = store.get(key)
         if not session.training:
             raise UserError(say.NOTHING_TO_STOP)
         session.stop.set()
-        return [gr.update(interactive=False), pieces.progress(say.STOPPING)]
+        # the status is the comparison's own: an answer from here could come after its last word
+        return gr.update(interactive=False)
 
     def refresh(key: str) -> list[Any]:
         return view(store.get(key))
@@ -257,7 +258,7 @@ def _wire(
         show_progress_on=[choice.status],
         api_visibility="private",
     )
-    choice.stop.click(stop, shell.key, [choice.stop, choice.status], queue=False, **_QUIET)
+    choice.stop.click(stop, shell.key, choice.stop, queue=False, **_QUIET)
     choice.source.input(choose_source, [shell.key, choice.source], choice.templates, **_QUIET)
     choice.offer.input(
         add_template, [choice.templates, choice.offer], [choice.templates, choice.offer], **_QUIET

@@ -93,7 +93,9 @@ const bind = (event) => {
   graph.on('plotly_click', (clicked) => {
     const point = clicked.points[0];
     const at = point.customdata;
-    if (at !== undefined) trigger('click', {at: Array.isArray(at) ? at : [at]});
+    if (at === undefined) return;
+    // plotly hands out typed arrays as well as plain ones
+    trigger('click', {at: at.length === undefined ? [Number(at)] : Array.from(at, Number)});
   });
 };
 document.addEventListener('pointerover', bind, true);
@@ -163,12 +165,13 @@ class _LongJob:
             yield [gr.update(interactive=True), gr.update(interactive=False), last, *keep]
 
         @forgiving
-        def stop(key: str) -> list[Any]:
+        def stop(key: str) -> Any:
             session = store.get(key)
             if not session.training:
                 raise UserError(say.NOTHING_TO_STOP)
             session.stop.set()
-            return [gr.update(interactive=False), pieces.progress(say.STOPPING)]
+            # the status is the job's own: an answer from here could come after its last word
+            return gr.update(interactive=False)
 
         self.go.click(
             run,
@@ -180,7 +183,7 @@ class _LongJob:
             show_progress_on=[self.status],
             api_visibility="private",
         )
-        self.stop.click(stop, shell.key, [self.stop, self.status], queue=False, **_QUIET)
+        self.stop.click(stop, shell.key, self.stop, queue=False, **_QUIET)
 
 
 class ShotsPanel:

@@ -37,7 +37,6 @@ PROMISES = (
     "whether its confidence can be believed",
 )
 PREPARING = "Getting ready…"
-STOPPING = "Stopping after this step…"
 BUSY = (
     "A training or comparison of yours is running already, maybe in another tab or window. Stop "
     "it or wait for it."
