@@ -234,7 +234,8 @@ def train_prompt(
         scaler.step(optimizer)
         scaler.update()
 
-        measured = step % every == 0 or step == config.steps
+        # the first step too: whoever stops at once has a prompt to go on with
+        measured = step % every == 0 or step in (1, config.steps)
         train_accuracy = held_out_accuracy = prompt = None
         if measured:
             with torch.no_grad(), backbone.autocast():

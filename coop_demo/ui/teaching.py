@@ -35,7 +35,6 @@ from coop_demo.ui.verdict import Verdict, compare
 MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
 MAX_SHOTS_PAGE = 64
 MAX_PICTURES_TO_TRY = 1_000
-PATIENCE = 5.0  # seconds between Stop and the first measured prompt
 _GPU_SECONDS = 60
 
 
@@ -155,8 +154,7 @@ def learn(
 ) -> Generator[Progress | Taught, None, None]:
     """Train a prompt for a session; progress a few times a second, the result last.
 
-    `session.stop` ends it after the step at hand with the best prompt so far; before the first
-    measurement there is none, so that is waited for, PATIENCE seconds at most. When it is closed
+    `session.stop` ends it after the step at hand with the best prompt so far. When it is closed
     from outside (the page was left), that prompt is kept in the session just the same.
 
     Args:
@@ -172,7 +170,6 @@ def learn(
     measured_at = 0
     result: TeachResult | None = None
     shown_at = 0.0
-    asked_at: float | None = None
     done = False
 
     def ended() -> Taught:
@@ -190,12 +187,9 @@ def learn(
         with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
             for event in events:
                 now = time.monotonic()
-                if session.stop.is_set():
-                    asked_at = asked_at or now
-                    waits = best is None and last is not None and now - asked_at < PATIENCE
-                    if not waits:
-                        break
                 if isinstance(event, EncodeEvent):
+                    if session.stop.is_set():
+                        break
                     if now - shown_at > 0.3:
                         shown_at = now
                         share = event.done / max(event.total, 1)
@@ -213,6 +207,8 @@ def learn(
                         event.step, event.loss, event.train_accuracy, event.held_out_accuracy
                     )
                 )
+                if session.stop.is_set() and event.step < event.total_steps:
+                    break
                 if now - shown_at > 0.4:
                     shown_at = now
                     yield Progress(
@@ -224,9 +220,7 @@ def learn(
                     )
         done = True
         if best is None:
-            raise UserError(
-                text.stopped_too_early(last.step) if last else text.STOPPED_BEFORE_TRAINING
-            )
+            raise UserError(text.STOPPED_BEFORE_TRAINING)
         yield ended()
     finally:
         if not done and best is not None:

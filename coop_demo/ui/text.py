@@ -144,10 +144,6 @@ def stopped(number: int, total: int, measured_at: int) -> str:
     return f"Stopped at step {number:,} of {total:,}. The best prompt so far is kept{kept}."
 
 
-def stopped_too_early(number: int) -> str:
-    return f"Stopped at step {number:,}, before the first measurement: no prompt was kept."
-
-
 # --- settings -----------------------------------------------------------------------------------
 N_CTX_LABEL = "Context length"
 N_CTX_INFO = "How many vectors are learned in place of words."

@@ -55,9 +55,9 @@ def test_upload_train_stop_train_try_save_reload_load(
     expect(result).not_to_contain_text("Completed")
     expect(result).to_contain_text("of 4 held-out pictures")
 
-    # the prompt that was kept works
+    # the prompt that was kept answers, if only as well as it could learn by then
     try_picture(page, pictures["brick"][0])
-    expect(first_answer(page, "learned")).to_contain_text("brick")
+    expect(first_answer(page, "learned")).to_contain_text(re.compile("brick|sea"))
 
     # a short one runs to its end, with curves on show
     set_steps(page, 40)
@@ -65,6 +65,7 @@ def test_upload_train_stop_train_try_save_reload_load(
     expect(result).to_contain_text("Completed all 40 steps")
     expect(page.locator("#accuracy-plot")).to_be_visible()
     expect(page.locator("#loss-plot")).to_be_visible()
+    expect(first_answer(page, "learned")).to_contain_text("brick")
     expect(first_answer(page, "words")).to_be_visible()
 
     # the prompt as a file

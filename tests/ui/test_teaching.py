@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from tiny import tiny_backbone
 
+from coop_demo.backbones import features
 from coop_demo.datasets import Picture
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig
@@ -89,7 +90,9 @@ def test_a_stopped_training_keeps_a_usable_prompt_and_never_says_completed(sessi
     assert teaching.try_pictures(session, [picture], "{}").learned is not None
 
 
-def test_stopping_before_the_first_step_is_a_sentence(session) -> None:
+def test_stopping_before_the_first_step_is_a_sentence(session, monkeypatch) -> None:
+    # pictures that no other test has encoded: the stop must come while they are
+    monkeypatch.setattr(features, "SHARED_CACHE", features.FeatureCache())
     dataset, _ = session.split(1)
     session.stop.set()
     with pytest.raises(UserError, match="nothing was learned"):
