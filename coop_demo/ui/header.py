@@ -42,7 +42,7 @@ def build(shell: Shell) -> None:
         entry = find(offered) if offered else None
         return [
             gr.update(choices=_choices(store.default_backbone), value=offered or session.backbone),
-            pieces.hint(sentence or text.in_use(title_of(session.backbone))),
+            pieces.hint(sentence or _in_use(session.backbone)),
             gr.update(
                 visible=bool(offered),
                 value=text.fetch_button(entry.download_mb) if entry else text.FETCH,
@@ -107,6 +107,11 @@ def title_of(name: str) -> str:
     """A model's title in few words."""
     entry = find(name)
     return _first_upper(entry.title.split(":")[0]) if entry else name
+
+
+def _in_use(name: str) -> str:
+    entry = find(name)
+    return text.in_use(_first_upper(entry.title) if entry else name, entry.licence if entry else "")
 
 
 def _choices(default: str) -> list[tuple[str, str]]:

@@ -81,10 +81,14 @@ class ShowColumn:
                 self.sample_buttons.append((sample.name, button))
         with gr.Row(elem_classes="cs-uploads"):
             self.zip = gr.UploadButton(
-                text.UPLOAD_ZIP, file_types=[".zip"], size="sm", elem_id="open-zip"
+                text.UPLOAD_ZIP, file_types=[".zip"], size="sm", min_width=110, elem_id="open-zip"
             )
             self.folder = gr.UploadButton(
-                text.UPLOAD_FOLDER, file_count="directory", size="sm", elem_id="open-folder"
+                text.UPLOAD_FOLDER,
+                file_count="directory",
+                size="sm",
+                min_width=110,
+                elem_id="open-folder",
             )
         gr.HTML(pieces.hint(text.UPLOAD_HINT), padding=False)
         self.boxes: list[gr.Group] = []
@@ -98,8 +102,8 @@ class ShowColumn:
             for index in range(N_ROWS):
                 self._row(index)
         with gr.Row(elem_classes="cs-row-buttons"):
-            self.add = gr.Button(text.ADD_CLASS, size="sm", elem_id="add-class")
-            self.clear = gr.Button(text.START_OVER, size="sm", elem_id="start-over")
+            self.add = gr.Button(text.ADD_CLASS, size="sm", min_width=110, elem_id="add-class")
+            self.clear = gr.Button(text.START_OVER, size="sm", min_width=110, elem_id="start-over")
 
     def _row(self, index: int) -> None:
         with gr.Group(visible=index < 2, elem_classes="cs-class") as box:
@@ -331,8 +335,12 @@ class TrainColumn:
             elem_id="template",
         )
         with gr.Row(elem_classes="cs-go"):
-            self.train = gr.Button(text.TRAIN, variant="primary", elem_id="train", scale=3)
-            self.stop = gr.Button(text.STOP, interactive=False, elem_id="stop", scale=1)
+            self.train = gr.Button(
+                text.TRAIN, variant="primary", elem_id="train", scale=3, min_width=120
+            )
+            self.stop = gr.Button(
+                text.STOP, interactive=False, elem_id="stop", scale=1, min_width=80
+            )
         self.status = gr.HTML(pieces.hint(text.CURVES_HINT), padding=False, elem_id="status")
         self.result = gr.HTML(padding=False, elem_id="result")
         self.accuracy_plot = gr.LinePlot(
@@ -340,6 +348,7 @@ class TrainColumn:
             y="value",
             color="series",
             title=text.ACCURACY_TITLE,
+            color_title=" ",
             x_title=" ",
             y_title=" ",
             y_lim=[0, 100],
@@ -573,9 +582,11 @@ class TryColumn:
                 text.DOWNLOAD_CSV, visible=False, size="sm", elem_id="download-csv"
             )
         with gr.Row(elem_classes="cs-files"):
-            self.save = gr.DownloadButton(text.SAVE_PROMPT, interactive=False, elem_id="save")
+            self.save = gr.DownloadButton(
+                text.SAVE_PROMPT, interactive=False, min_width=120, elem_id="save"
+            )
             self.load = gr.UploadButton(
-                text.LOAD_PROMPT, file_types=[".safetensors"], elem_id="load"
+                text.LOAD_PROMPT, file_types=[".safetensors"], min_width=120, elem_id="load"
             )
         self.note = gr.HTML(padding=False, elem_id="prompt-note")
 

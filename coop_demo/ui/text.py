@@ -109,13 +109,13 @@ ALREADY_TRAINING = (
     "A training of yours is running already, maybe in another window. Stop it or wait for it."
 )
 NOTHING_TO_STOP = "Nothing is being trained."
-ACCURACY_TITLE = "Accuracy, %"
+ACCURACY_TITLE = "Accuracy on held-out pictures, %"
 LOSS_TITLE = "Loss"
 STEP_AXIS = "step"
 LEARNED = "Learned prompt"
 WORDS = "Your words"
-FLAT_LINE = "your words, held-out"
-LEARNED_HELD_OUT = "learned, held-out"
+FLAT_LINE = "your words"
+LEARNED_HELD_OUT = "learned"
 LEARNED_TRAINING = "learned, training"
 
 
@@ -250,8 +250,10 @@ def unknown_model(name: str) -> str:
     return f"There is no model “{name[:80]}” in the list. Choose one of those shown."
 
 
-def in_use(title: str) -> str:
-    return f"{title} is in use."
+def in_use(title: str, licence: str) -> str:
+    name, _, about = title.partition(":")
+    described = f":{about}." if about else "."
+    return f"{name} is in use{described}" + (f" Licence: {licence}." if licence else "")
 
 
 # --- anything -----------------------------------------------------------------------------------
