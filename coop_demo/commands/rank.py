@@ -27,16 +27,15 @@ from coop_demo.datasets import Picture
 from coop_demo.errors import RankingError
 from coop_demo.images import list_pictures
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
-from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone
+from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone, shipped_ranker_path
 from coop_demo.ranking.data import RankingTable, read_labels_csv
 from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
 from coop_demo.ranking.metrics import ranking_metrics
 from coop_demo.ranking.training import Ranker
-from coop_demo.settings import CHECKPOINT_DIR, environment_backbone
+from coop_demo.settings import environment_backbone
 
 HELP = "order pictures by an instruction"
 METHODS = ("adapter", "antonyms", "cosine")
-SHIPPED_RANKER = "ranker-{}.safetensors"  # in checkpoints/, by the backbone's name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -270,8 +269,8 @@ def shipped_ranker(backbone_name: str | None) -> Path:
         RankingError: none does; the message says what to do instead.
     """
     name = backbone_name or environment_backbone()
-    path = CHECKPOINT_DIR / SHIPPED_RANKER.format(name)
-    if not path.is_file():
+    path = shipped_ranker_path(name)
+    if path is None:
         raise RankingError(
             f"No ranker ships for the model {name[:80]}. Train one with train-ranker and name it "
             "with --ranker, or choose --method antonyms."

@@ -17,9 +17,8 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
-from coop_demo.commands.rank import SHIPPED_RANKER
 from coop_demo.errors import RankingError
-from coop_demo.ranking.checkpoint import load_ranker, save_ranker
+from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
 from coop_demo.ranking.data import RankingTable, read_labels_csv
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.training import (
@@ -28,7 +27,6 @@ from coop_demo.ranking.training import (
     tasks_from_table,
     train_ranker,
 )
-from coop_demo.settings import CHECKPOINT_DIR
 
 HELP = "teach a ranker an order from labels.csv"
 TRAIN_SPLIT = "train"
@@ -162,8 +160,7 @@ def start_ranker(given: str | None, backbone_name: str) -> Path | None:
     """The ranker file to start from, None to start afresh."""
     if given is not None:
         return None if given.strip().lower() == "none" else Path(given)
-    shipped = CHECKPOINT_DIR / SHIPPED_RANKER.format(backbone_name)
-    return shipped if shipped.is_file() else None
+    return shipped_ranker_path(backbone_name)
 
 
 def train_config(args: argparse.Namespace, *, afresh: bool) -> RankerTrainConfig:

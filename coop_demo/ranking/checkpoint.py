@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,11 +25,20 @@ from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.training import LearnedInstruction, Ranker, RankerTrainConfig
+from coop_demo.settings import CHECKPOINT_DIR
 
 FORMAT = "coop-studio-ranker"
 VERSION = 1
 MAX_FILE_BYTES = 512 * 2**20  # the paper's setting at width 768 is 163 MB
 MAX_INSTRUCTIONS = 10_000
+
+
+def shipped_ranker_path(backbone_name: str) -> Path | None:
+    """The ranker file that ships for a backbone, None where none does."""
+    if not re.fullmatch(r"[\w.-]+", backbone_name):  # a name may be a path or a model hub's
+        return None
+    path = CHECKPOINT_DIR / f"ranker-{backbone_name}.safetensors"
+    return path if path.is_file() else None
 
 
 def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import re
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from coop_demo.datasets import Picture
 from coop_demo.errors import DatasetError, RankingError
 from coop_demo.images import is_picture_name
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
-from coop_demo.ranking.checkpoint import load_ranker, save_ranker
+from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
 from coop_demo.ranking.data import read_labels_csv
 from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
 from coop_demo.ranking.metrics import bootstrap_interval, pair_accuracy, srcc
@@ -42,7 +41,6 @@ from coop_demo.ranking.training import (
     train_ranker,
 )
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.settings import CHECKPOINT_DIR
 from coop_demo.tables import read_table
 from coop_demo.ui import rank_text as text
 from coop_demo.ui.pile import (
@@ -80,14 +78,6 @@ class RankProgress:
 
 
 # --- rankers -------------------------------------------------------------------------------------
-
-
-def shipped_ranker_path(backbone: str) -> Path | None:
-    """The ranker file that ships for a model; None where there is none."""
-    if not re.fullmatch(r"[\w.-]+", backbone):
-        return None
-    path = CHECKPOINT_DIR / f"ranker-{backbone}.safetensors"
-    return path if path.is_file() else None
 
 
 @lru_cache(maxsize=4)
