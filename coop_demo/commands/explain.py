@@ -13,7 +13,7 @@ from coop_demo.commands.common import add_backbone_options, add_json_option, bac
 from coop_demo.commands.evaluate import backbone_name
 from coop_demo.errors import HeatmapError, UserError
 from coop_demo.heatmaps.attribution import METHODS, Explanation, difference, explain, view_box
-from coop_demo.heatmaps.faithfulness import Faithfulness, assess
+from coop_demo.heatmaps.faithfulness import Claim, Faithfulness, assess_together
 from coop_demo.heatmaps.render import draw, png_bytes
 from coop_demo.images import load_picture
 from coop_demo.prompts.checkpoint import load_prompt
@@ -79,22 +79,28 @@ def run(args: argparse.Namespace) -> None:
         asked = {TEXT: backbone.text_features([args.text, *args.against])}
         what = {"text": args.text, "against": args.against}
 
-    found = {
-        name: _look(backbone, image, vectors, index, args.method) for name, vectors in asked.items()
-    }
+    maps = {name: _map(backbone, image, v, index, args.method) for name, v in asked.items()}
     if args.out:
-        _write(args, backbone, image, {name: maps for name, (maps, _, _) in found.items()})
+        _write(args, backbone, image, {name: claim.explanation for name, claim in maps.items()})
+    started = time.perf_counter()
+    checks = assess_together(backbone, image, list(maps.values()))
+    check_seconds = time.perf_counter() - started
+    found = {
+        name: (claim.explanation, check)
+        for (name, claim), check in zip(maps.items(), checks, strict=True)
+    }
     box = view_box(backbone, image.size)
     any_map = next(iter(found.values()))[0]
     lines = []
-    for name, (maps, check, _) in found.items():
-        x, y = _peak(maps, box)
+    for name, (one, check) in found.items():
         lines.append(
-            f"{name} ({maps.method}, peak at {x}, {y}): {check.sentence} Deletion area "
-            f"{check.deletion.area:.3f} (random {check.random_deletion.area:.3f}), insertion area "
-            f"{check.insertion.area:.3f} (random {check.random_insertion.area:.3f})."
+            f"{name} ({one.method}, {_peak_words(one, box)}): {check.sentence} Deletion area "
+            f"{check.deletion.area:.3f} (random {check.random_deletion.area:.3f}, meaningless text "
+            f"{check.shuffled_deletion.area:.3f}), insertion area {check.insertion.area:.3f} "
+            f"(random {check.random_insertion.area:.3f}, meaningless text "
+            f"{check.shuffled_insertion.area:.3f})."
         )
-    for warning in next(iter(found.values()))[1].warnings:
+    for warning in dict.fromkeys(line for check in checks for line in check.warnings):
         say(warning)
     give(
         {
@@ -106,9 +112,10 @@ def run(args: argparse.Namespace) -> None:
             "target": any_map.target,
             "grid": list(any_map.grid.shape),
             "out": args.out,
+            "check_seconds": check_seconds,
             "maps": {
-                name.replace("-", "_"): _as_numbers(maps, check, seconds, box)
-                for name, (maps, check, seconds) in found.items()
+                name.replace("-", "_"): _as_numbers(one, check, box)
+                for name, (one, check) in found.items()
             },
         },
         args.json,
@@ -145,15 +152,10 @@ def _find_class(name: str, class_names: tuple[str, ...]) -> int:
     raise UserError(f'The prompt has no class "{name}". Choose one of {shown}.')
 
 
-def _look(
-    backbone: Backbone, image: Image.Image, vectors: Tensor, index: int, method: str
-) -> tuple[Explanation, Faithfulness, float]:
-    """One text's map among the others of its prompt, its check, and the check's seconds."""
+def _map(backbone: Backbone, image: Image.Image, vectors: Tensor, index: int, method: str) -> Claim:
+    """One text's map among the others of its prompt."""
     text, rivals = vectors[index][None], vectors if len(vectors) > 1 else None
-    maps = explain(backbone, image, text, method, against=rivals)
-    started = time.perf_counter()
-    check = assess(backbone, image, maps, text, against=rivals)
-    return maps, check, time.perf_counter() - started
+    return Claim(explain(backbone, image, text, method, against=rivals), text, 0, rivals)
 
 
 def _write(
@@ -196,11 +198,15 @@ def _peak(maps: Explanation, box: tuple[float, float, float, float]) -> tuple[in
     )
 
 
+def _peak_words(maps: Explanation, box: tuple[float, float, float, float]) -> str:
+    if bool(maps.empty[0]):
+        return "no peak"
+    x, y = _peak(maps, box)
+    return f"peak at {x}, {y}"
+
+
 def _as_numbers(
-    maps: Explanation,
-    check: Faithfulness,
-    check_seconds: float,
-    box: tuple[float, float, float, float],
+    maps: Explanation, check: Faithfulness, box: tuple[float, float, float, float]
 ) -> dict[str, Any]:
     x, y = _peak(maps, box)
     return {
@@ -211,6 +217,8 @@ def _as_numbers(
         "insertion_area": check.insertion.area,
         "random_deletion_area": check.random_deletion.area,
         "random_insertion_area": check.random_insertion.area,
+        "meaningless_text_deletion_area": check.shuffled_deletion.area,
+        "meaningless_text_insertion_area": check.shuffled_insertion.area,
         "marked_drop": check.marked_drop,
         "random_drop": check.random_drop,
         "text_correlation": check.text_correlation,
@@ -218,5 +226,4 @@ def _as_numbers(
         "sentence": check.sentence,
         "warnings": list(check.warnings),
         "map_seconds": maps.seconds,
-        "check_seconds": check_seconds,
     }

@@ -3,14 +3,16 @@
 Deletion and insertion curves (Petsiuk et al., RISE, BMVC 2018, arXiv 1806.07421): pixels leave the
 picture in the map's order and the score should fall soon; or they enter a blurred picture in that
 order and the score should rise soon. An area is the mean of a curve: small is good for deletion,
-large for insertion. An area means nothing alone, so random maps of the same resolution are put
-through the same on the same picture. The other check needs no picture: the map for a text whose
-numbers were shuffled, which means nothing, must look different.
+large for insertion. An area means nothing alone, so two kinds of maps of the same
+resolution are put through the same on the same picture: random ones, and the map of a meaningless
+text, which is the text's own vector with its numbers shuffled. A map of a text must do better than
+both, and must look different from the meaningless text's.
 
 The score is the text's probability among its rivals where there are any, else its cosine.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -21,6 +23,7 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import BackboneError
 from coop_demo.heatmaps.attribution import (
+    BATCH,
     Explanation,
     Grid,
     Score,
@@ -71,20 +74,41 @@ class Curve:
         return ys[-1]
 
 
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """A map that is to be checked: what `explain` gave for one text of a picture.
+
+    `text_vectors` (T, d) and `against` are those that were given to `explain`; `index` says which
+    text's map it is.
+    """
+
+    explanation: Explanation
+    text_vectors: Tensor
+    index: int = 0
+    against: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Faithfulness:
-    """The check of one map. Random figures are means over `RANDOM_MAPS` random maps."""
+    """The check of one map. Random figures are means over `RANDOM_MAPS` random maps.
+
+    `shuffled_*` belong to the map (h, w) of the same text with its numbers shuffled, judged by the
+    same score as the text's own map.
+    """
 
     quantity: Literal["probability", "cosine"]
     deletion: Curve
     insertion: Curve
     random_deletion: Curve
     random_insertion: Curve
+    shuffled_deletion: Curve
+    shuffled_insertion: Curve
     marked_drop: float  # how far the score falls when the marked fifth is removed
     random_drop: float  # and a random fifth
-    text_correlation: float  # rank correlation with the map of a meaningless text, −1 to 1
+    text_correlation: float  # rank correlation with the map of the shuffled text, −1 to 1
     several_objects: bool
     empty: bool  # the map marks nothing
+    shuffled_map: Tensor = field(compare=False, repr=False)
 
     @property
     def verdict(self) -> Literal["better", "mixed", "no better"]:
@@ -119,6 +143,14 @@ class Faithfulness:
                 "A meaningless text gives nearly the same map: it shows what stands out in the "
                 "picture, not what the text means."
             )
+        elif not self.empty and (
+            self.shuffled_deletion.area <= self.deletion.area
+            and self.shuffled_insertion.area >= self.insertion.area
+        ):
+            found.append(
+                "The map of a meaningless text does as well as this one by both measures: what "
+                "it marks matters, but hardly because of what the text means."
+            )
         if self.several_objects:
             found.append(
                 "Several things seem to share this picture. Maps of this kind then often mark "
@@ -139,13 +171,28 @@ def assess(
     random_maps: int = RANDOM_MAPS,
     seed: int = 0,
 ) -> Faithfulness:
-    """Check one map of an explanation of this picture.
+    """Check one map of an explanation of this picture; see `assess_together`."""
+    claim = Claim(explanation, text_vectors, index, against)
+    return assess_together(
+        backbone, image, [claim], steps=steps, random_maps=random_maps, seed=seed
+    )[0]
+
+
+def assess_together(
+    backbone: Backbone,
+    image: Image.Image | Tensor,
+    claims: Sequence[Claim],
+    *,
+    steps: int = STEPS,
+    random_maps: int = RANDOM_MAPS,
+    seed: int = 0,
+) -> list[Faithfulness]:
+    """Check several maps of one picture, as those of two prompts.
+
+    Each half-shown picture is encoded once, and random maps are the same for all of them.
 
     Args:
-        explanation: what `explain` gave for the same picture, texts and `against`.
-        text_vectors: (T, d) the texts of the explanation.
-        index: which text's map.
-        against: the rivals that were given to `explain`.
+        claims: maps of this picture, all by one method.
         steps: points of a curve, besides its start; a multiple of 5 puts one at a fifth.
         random_maps: how many random maps stand for chance.
 
@@ -153,55 +200,68 @@ def assess(
         HeatmapError: texts of another model.
     """
     pixels = model_pixels(backbone, image)
-    texts = unit_texts(backbone, text_vectors, "text")
-    rivals = against if against is not None else texts
-    score = score_for(backbone, texts[index][None], "auto", rivals)
-    one_map = explanation.maps[index].to(pixels.device)
     generator = torch.Generator().manual_seed(seed)
-    shape = tuple(one_map.shape)
-    orders = [_order(one_map, explanation.grid, generator)]
-    for _ in range(random_maps):
-        noise = torch.rand(shape, generator=generator).to(pixels.device)
-        orders.append(_order(noise, explanation.grid, generator))
-    deletions, insertions = _curves(backbone, pixels, score, torch.stack(orders), steps)
-    random_deletion, random_insertion = _mean(deletions[1:]), _mean(insertions[1:])
-    return Faithfulness(
-        quantity="cosine" if score.target == "cosine" else "probability",
-        deletion=deletions[0],
-        insertion=insertions[0],
-        random_deletion=random_deletion,
-        random_insertion=random_insertion,
-        marked_drop=deletions[0].scores[0] - deletions[0].at(MARKED),
-        random_drop=random_deletion.scores[0] - random_deletion.at(MARKED),
-        text_correlation=text_correlation(
-            backbone, pixels, explanation, texts, index=index, against=against, seed=seed
-        ),
-        several_objects=several_objects(backbone, pixels),
-        empty=bool(explanation.empty[index]),
-    )
+    grid = claims[0].explanation.grid
+    scores, own_maps, shuffled_maps = [], [], []
+    for claim in claims:
+        texts = unit_texts(backbone, claim.text_vectors, "text")
+        rivals = claim.against if claim.against is not None else texts
+        scores.append(score_for(backbone, texts[claim.index][None], "auto", rivals))
+        own_maps.append(claim.explanation.maps[claim.index].to(pixels.device))
+        shuffled_maps.append(shuffled_text_map(backbone, pixels, claim, seed=seed))
+    noise = torch.rand((random_maps, *grid.shape), generator=generator).to(pixels.device)
+    every = [*own_maps, *(one.to(pixels.device) for one in shuffled_maps), *noise]
+    orders = torch.stack([_order(one, grid, generator) for one in every])
+    curves = _curves(backbone, pixels, scores, orders, steps)
+    several = several_objects(backbone, pixels)
+    found = []
+    for row, claim in enumerate(claims):
+        deletions, insertions = curves[row]
+        own, shuffled, chance = row, len(claims) + row, 2 * len(claims)
+        random_deletion = _mean(deletions[chance:])
+        found.append(
+            Faithfulness(
+                quantity="cosine" if scores[row].target == "cosine" else "probability",
+                deletion=deletions[own],
+                insertion=insertions[own],
+                random_deletion=random_deletion,
+                random_insertion=_mean(insertions[chance:]),
+                shuffled_deletion=deletions[shuffled],
+                shuffled_insertion=insertions[shuffled],
+                marked_drop=deletions[own].scores[0] - deletions[own].at(MARKED),
+                random_drop=random_deletion.scores[0] - random_deletion.at(MARKED),
+                text_correlation=_correlation(claim, shuffled_maps[row]),
+                several_objects=several,
+                empty=bool(claim.explanation.empty[claim.index]),
+                shuffled_map=shuffled_maps[row],
+            )
+        )
+    return found
 
 
 def text_correlation(
-    backbone: Backbone,
-    image: Image.Image | Tensor,
-    explanation: Explanation,
-    text_vectors: Tensor,
-    *,
-    index: int = 0,
-    against: Tensor | None = None,
-    seed: int = 0,
+    backbone: Backbone, image: Image.Image | Tensor, claim: Claim, *, seed: int = 0
 ) -> float:
     """Spearman's rank correlation of a map with that of the same text, its numbers shuffled.
 
-    A shuffled vector is as long as the text's and means nothing, so whatever the two maps share
-    does not come from the text. 1 for rollout by construction; 0 where a map is constant.
+    Whatever the two maps share does not come from the text. 1 for rollout by construction; 0
+    where a map is constant.
     """
+    return _correlation(claim, shuffled_text_map(backbone, image, claim, seed=seed))
+
+
+def shuffled_text_map(
+    backbone: Backbone, image: Image.Image | Tensor, claim: Claim, *, seed: int = 0
+) -> Tensor:
+    """The map (h, w) of a text's vector with its numbers shuffled: as long, and without meaning."""
+    explanation = claim.explanation
     if not explanation.text_matters:
-        return 1.0
-    text = unit_texts(backbone, text_vectors, "text")[index]
+        return explanation.maps[claim.index]
+    texts = unit_texts(backbone, claim.text_vectors, "text")
+    text = texts[claim.index]
     order = torch.randperm(len(text), generator=torch.Generator().manual_seed(seed))
     shuffled = text[order.to(text.device)]
-    rivals = against if against is not None else unit_texts(backbone, text_vectors, "text")
+    rivals = claim.against if claim.against is not None else texts
     if explanation.target == "contrast":  # the rivals stay, the text's own place is taken
         rivals = torch.cat([rivals.to(text)[_others(rivals.to(text), text)], shuffled[None]])
     other = explain(
@@ -212,7 +272,7 @@ def text_correlation(
         target=explanation.target,
         against=rivals if explanation.target == "contrast" else None,
     )
-    return _spearman(explanation.maps[index], other.maps[0])
+    return other.maps[0]
 
 
 def scatter(backbone: Backbone, image: Image.Image | Tensor) -> float | None:
@@ -262,9 +322,9 @@ def _order(one_map: Tensor, grid: Grid, generator: torch.Generator) -> Tensor:
 
 
 def _curves(
-    backbone: Backbone, pixels: Tensor, score: Score, orders: Tensor, steps: int
-) -> tuple[list[Curve], list[Curve]]:
-    """Deletion and insertion curves of several orders (M, H·W) in one batched run.
+    backbone: Backbone, pixels: Tensor, scores: Sequence[Score], orders: Tensor, steps: int
+) -> list[tuple[list[Curve], list[Curve]]]:
+    """For each score the deletion and insertion curves of all orders (M, H·W), in one batched run.
 
     RISE's own choice: deleted pixels turn to the mean colour (0 once normalised), and insertion
     starts from a blurred picture, so that no sharp edge of a half-shown picture is evidence.
@@ -284,22 +344,26 @@ def _curves(
         for fraction in fractions[1:-1]:
             taken = one < round(fraction * n_pixels)
             jobs += [(pixels, grey, taken), (soft, pixels, taken)]
-    values = []
-    for start in range(0, len(jobs), 16):
+    features = []
+    for start in range(0, len(jobs), BATCH):
         pictures = [
             before if taken is None else torch.where(taken, after, before)
-            for before, after, taken in jobs[start : start + 16]
+            for before, after, taken in jobs[start : start + BATCH]
         ]
-        features = encode_in_batches(backbone, torch.stack(pictures))
-        values.append(score(features) if score.rivals is None else score.probability(features))
-    numbers = torch.cat(values)[:, 0].tolist()
-    whole, none, vague = numbers[:3]
-    between = torch.tensor(numbers[3:]).reshape(len(orders), steps - 1, 2)
-    deletions, insertions = [], []
-    for row in between.tolist():
-        deletions.append(Curve(fractions, (whole, *(pair[0] for pair in row), none)))
-        insertions.append(Curve(fractions, (vague, *(pair[1] for pair in row), whole)))
-    return deletions, insertions
+        features.append(encode_in_batches(backbone, torch.stack(pictures)))
+    encoded = torch.cat(features)
+    found = []
+    for score in scores:
+        values = score(encoded) if score.rivals is None else score.probability(encoded)
+        numbers = values[:, 0].tolist()
+        whole, none, vague = numbers[:3]
+        between = torch.tensor(numbers[3:]).reshape(len(orders), steps - 1, 2).tolist()
+        deletions = [Curve(fractions, (whole, *(pair[0] for pair in row), none)) for row in between]
+        insertions = [
+            Curve(fractions, (vague, *(pair[1] for pair in row), whole)) for row in between
+        ]
+        found.append((deletions, insertions))
+    return found
 
 
 def _mean(curves: list[Curve]) -> Curve:
@@ -308,6 +372,12 @@ def _mean(curves: list[Curve]) -> Curve:
 
 
 # ---- helpers
+
+
+def _correlation(claim: Claim, shuffled_map: Tensor) -> float:
+    if not claim.explanation.text_matters:
+        return 1.0
+    return _spearman(claim.explanation.maps[claim.index], shuffled_map)
 
 
 def _others(rivals: Tensor, text: Tensor) -> Tensor:

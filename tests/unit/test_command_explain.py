@@ -73,10 +73,11 @@ def test_a_text_gives_a_map_of_the_pictures_size_and_all_figures(capsys, tmp_pat
     # the model sees the square in the middle, so the peak lies in it
     assert 10 <= one["peak"]["x"] < 50
     assert 0 <= one["peak"]["y"] < 40
-    for key in ("deletion_area", "insertion_area", "random_deletion_area", "random_insertion_area"):
-        assert -1 <= one[key] <= 1
+    for kind in ("", "random_", "meaningless_text_"):
+        assert -1 <= one[f"{kind}deletion_area"] <= 1
+        assert -1 <= one[f"{kind}insertion_area"] <= 1
     assert one["map_seconds"] > 0
-    assert one["check_seconds"] > 0
+    assert told["check_seconds"] > 0
 
 
 def test_rivals_turn_the_cosine_into_a_probability(capsys, picture) -> None:
@@ -133,6 +134,7 @@ def test_without_json_it_says_one_line_with_the_sentence_and_the_areas(capsys, p
     assert line.count("\n") == 1
     assert "Deletion area" in line
     assert "insertion area" in line
+    assert line.count("meaningless text") == 2
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import BackboneError
 from coop_demo.heatmaps import faithfulness
 from coop_demo.heatmaps.attribution import Explanation, Grid, blurred, explain
-from coop_demo.heatmaps.faithfulness import Curve, assess, text_correlation
+from coop_demo.heatmaps.faithfulness import (
+    Claim,
+    Curve,
+    assess,
+    assess_together,
+    text_correlation,
+)
 
 SIDE = 32
 
@@ -126,9 +132,46 @@ def test_each_picture_is_encoded_once_for_all_curves():
     backbone, pixels, texts, made = window_case(true_map())
     found = assess(backbone, pixels, made, texts[:1], against=texts, steps=5, random_maps=2)
     shuffled_map = 1 + 81  # the occlusion map of the meaningless text
-    assert backbone.encoded == 3 + 3 * 2 * 4 + shuffled_map
+    orders = 1 + 1 + 2  # the text's map, the shuffled text's, two random ones
+    assert backbone.encoded == 3 + orders * 2 * 4 + shuffled_map
     assert len(found.deletion.scores) == 6
     assert found.insertion.scores[-1] == found.deletion.scores[0]
+
+
+def test_two_prompts_maps_share_their_pictures_and_change_nothing_of_each_other():
+    """The marked figures are those of each alone; random maps are the same for both."""
+    backbone, pixels, texts, made = window_case(true_map())
+    wrong = replace(made, maps=(1 - true_map())[None])
+    claims = [Claim(made, texts[:1], 0, texts), Claim(wrong, texts[:1], 0, texts)]
+    backbone.encoded = 0
+    both = assess_together(backbone, pixels, claims, steps=5, random_maps=2)
+    shuffled_maps = 2 * (1 + 81)
+    assert backbone.encoded == 3 + (2 + 2 + 2) * 2 * 4 + shuffled_maps
+    assert both[0].random_deletion == both[1].random_deletion
+    for claim, found in zip(claims, both, strict=True):
+        alone = assess(
+            backbone, pixels, claim.explanation, texts[:1], against=texts, steps=5, random_maps=2
+        )
+        assert found.verdict == alone.verdict
+        assert found.deletion.area == pytest.approx(alone.deletion.area, abs=0.02)
+        assert torch.equal(found.shuffled_map, alone.shuffled_map)
+
+
+def test_the_shuffled_texts_map_goes_through_the_same_by_the_texts_own_score():
+    """Handed the shuffled text's map as its own, a text gets the shuffled text's curves."""
+    backbone = tiny_backbone()
+    pixels = torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    texts = torch.randn(3, 24, generator=torch.Generator().manual_seed(4))
+    made = explain(backbone, pixels, texts, "legrad")
+    found = assess(backbone, pixels, made, texts, index=1)
+    maps = made.maps.clone()
+    maps[1] = found.shuffled_map
+    handed = assess(backbone, pixels, replace(made, maps=maps), texts, index=1)
+    # ties of the map leave in another random order: a pixel or two
+    near = {"abs": 0.02}
+    assert handed.deletion.scores == pytest.approx(found.shuffled_deletion.scores, **near)
+    assert handed.insertion.scores == pytest.approx(found.shuffled_insertion.scores, **near)
+    assert found.deletion.scores != pytest.approx(found.shuffled_deletion.scores, **near)
 
 
 def test_a_check_gives_the_same_figures_every_time():
@@ -144,7 +187,22 @@ def test_rollout_is_warned_about_because_no_text_changes_it():
     assert found.text_correlation == 1.0
     assert any("meaningless text" in warning for warning in found.warnings)
     legrad = explain(backbone, pixels, texts, "legrad")
-    assert text_correlation(backbone, pixels, legrad, texts) < 1.0
+    assert text_correlation(backbone, pixels, Claim(legrad, texts)) < 1.0
+
+
+@pytest.mark.parametrize(("own", "warned"), [(0.1, False), (0.5, True)])
+def test_a_meaningless_text_that_does_as_well_is_warned_about(own, warned):
+    backbone, pixels, texts, made = window_case(true_map())
+    found = assess(backbone, pixels, made, texts[:1], against=texts)
+    found = replace(
+        found,
+        deletion=Curve((0.0, 1.0), (own, own)),
+        insertion=Curve((0.0, 1.0), (1 - own, 1 - own)),
+        shuffled_deletion=Curve((0.0, 1.0), (0.3, 0.3)),
+        shuffled_insertion=Curve((0.0, 1.0), (0.7, 0.7)),
+        text_correlation=0.0,
+    )
+    assert any("does as well" in warning for warning in found.warnings) is warned
 
 
 def test_rank_correlation_is_scipys_with_ties():
