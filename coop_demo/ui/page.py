@@ -41,7 +41,7 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
     ) as page:
         shell = Shell(store, gr.BrowserState(None, storage_key="coop-studio"))
         header.build(shell)
-        with gr.Tabs(elem_classes="cs-tabs"):
+        with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
         gr.HTML(pieces.footer(text.FOOTER))

@@ -39,3 +39,4 @@ class Shell:
     on_open: list[Refresh] = field(default_factory=list)
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
+    tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
