@@ -155,6 +155,9 @@ def encode_pictures(
                 # a copy, not a view that keeps the whole batch alive
                 rows[entry.index][slot] = feature = feature.clone()
                 cache.put(key, feature)
+                if tokens and backbone.mean_pooled:  # the pooled feature is there for nothing
+                    pooled = window_feature(encoded, entry.content, TEST_VIEW)
+                    cache.put((*key[:2], "pooled", TEST_VIEW), pooled)
         waiting.clear()
 
     for index, picture in enumerate(pictures):

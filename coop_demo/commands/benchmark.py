@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from coop_demo.backbones.backbone import random_backbone
+from coop_demo.backbones.backbone import Backbone, random_backbone
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.classifiers import METHODS
 from coop_demo.commands.common import (
@@ -24,6 +24,7 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
+from coop_demo.commands.rank import shipped_ranker
 from coop_demo.errors import UserError
 from coop_demo.prompts.benchmark import time_text_tower
 from coop_demo.prompts.learner import PromptConfig
@@ -40,11 +41,14 @@ from coop_demo.protocol import (
     markdown_table,
     summary,
 )
-from coop_demo.ranking.benchmark import benchmark_pairs
+from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
+from coop_demo.ranking.checkpoint import load_ranker
+from coop_demo.ranking.data import read_labels_csv
+from coop_demo.ranking.training import Ranker
 
-HELP = "measure: the paper's protocol, the text tower, ranking pairs, where maps point"
+HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
 
-KINDS = ("protocol", "text-tower", "pairs", "localisation")
+KINDS = ("protocol", "text-tower", "pairs", "piles", "labels", "localisation")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=KINDS,
         default="protocol",
         help="protocol (the default): data sets × methods × shots × seeds; text-tower: our tower "
-        "against the reference's full-length loop; pairs: the ranking loss both ways; "
+        "against the reference's full-length loop; pairs: the ranking loss both ways; piles: "
+        "seconds to order pictures, with and without the cache; labels: what a ranker learns from "
+        "more and more labelled pictures; "
         "localisation: how often a map's peak lies on the object that was asked for",
     )
     grid = parser.add_argument_group("protocol")
@@ -75,12 +81,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--context-length", type=int, default=16, help="vectors, 1 to 32 (16)")
     grid.add_argument("--steps", type=int, help="instead of the preset's")
     grid.add_argument("--views", type=int, help="encoded views of each shot")
-    timing = parser.add_argument_group("text-tower, pairs and localisation")
+    timing = parser.add_argument_group("text-tower, pairs, piles, labels and localisation")
     timing.add_argument(
         "--classes", type=int, nargs="+", default=[10, 100], help="text-tower: numbers of classes"
     )
     timing.add_argument(
-        "--pictures", type=int, nargs="+", default=[16, 64, 256], help="pairs: numbers of pictures"
+        "--pictures",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="pairs (16 64 256), piles (50 200 800) and labels (10 20 30 60 120): how many",
+    )
+    timing.add_argument(
+        "--images", metavar="DIR|CSV", help="piles: a folder of pictures; labels: a labels.csv"
+    )
+    timing.add_argument("--prompt", metavar="TEXT", help="labels: the instruction of labels.csv")
+    timing.add_argument(
+        "--instruction", metavar="TEXT", help="labels: how the ranker is asked (as --prompt)"
+    )
+    timing.add_argument(
+        "--split",
+        nargs=2,
+        default=["train", "val"],
+        metavar=("LEARN", "JUDGE"),
+        help="labels: the two parts of labels.csv (train val)",
+    )
+    timing.add_argument(
+        "--ranker", metavar="FILE", help="piles and labels (default: the one that ships)"
     )
     timing.add_argument("--repeats", type=int, default=5, help="text-tower and pairs")
     timing.add_argument("--scenes", type=int, help="localisation: how many")
@@ -98,6 +125,8 @@ def run(args: argparse.Namespace) -> None:
         "protocol": _protocol,
         "text-tower": _text_tower,
         "pairs": _pairs,
+        "piles": _piles,
+        "labels": _labels,
         "localisation": _localisation,
     }
     kinds[args.kind](args)
@@ -192,7 +221,7 @@ def _pairs(args: argparse.Namespace) -> None:
         "| pictures | every pair by itself | once a picture | times faster | gradients apart |"
     ]
     lines.append("|---|---|---|---|---|")
-    for found in benchmark_pairs(args.pictures, repeats=args.repeats):
+    for found in benchmark_pairs(args.pictures or (16, 64, 256), repeats=args.repeats):
         rows.append(found.to_mapping())
         lines.append(
             f"| {found.n_pictures} | {found.literal_seconds:.3f} s | "
@@ -201,6 +230,80 @@ def _pairs(args: argparse.Namespace) -> None:
         )
         say(lines[-1])
     give({"pairs": rows}, args.json, "\n".join(lines))
+
+
+def _piles(args: argparse.Namespace) -> None:
+    backbone, ranker = _ranker(args)
+    rows = []
+    lines = ["| pictures | encoding | again, cached | scoring | memory, peak |", "|---" * 5 + "|"]
+    for found in benchmark_piles(
+        backbone, ranker, _named(args.images), sizes=args.pictures or (50, 200, 800)
+    ):
+        rows.append(found.to_mapping())
+        lines.append(
+            f"| {found.n_pictures} | {found.encoding_seconds:.1f} s | {found.cached_seconds:.2f} s "
+            f"| {found.scoring_seconds:.2f} s | {found.peak_megabytes:.0f} MB |"
+        )
+        say(lines[-1])
+    give({"backbone": backbone.identity, "piles": rows}, args.json, "\n".join(lines))
+
+
+def _labels(args: argparse.Namespace) -> None:
+    backbone, ranker = _ranker(args)
+    table = read_labels_csv(_named(args.images), check=False)
+    prompt = args.prompt or table.prompts[0]
+    learn, judge = (table.select(split=split, prompt=prompt) for split in args.split)
+    points = []
+    for point in learning_curve(
+        backbone,
+        ranker,
+        learn,
+        judge,
+        args.instruction or prompt,
+        sizes=args.pictures or (10, 20, 30, 60, 120),
+        seeds=args.seeds,
+    ):
+        points.append(point)
+        say(
+            f"{point.n_labelled} labelled, seed {point.seed}: taught {_figure(point.taught)}, "
+            f"ridge {_figure(point.ridge)}, {point.seconds:.1f} s"
+        )
+    lines = ["| labelled | ranker, untaught | taught | a new adapter | ridge |", "|---" * 5 + "|"]
+    for n in dict.fromkeys(point.n_labelled for point in points):
+        own = [point for point in points if point.n_labelled == n]
+        means = (
+            _mean([getattr(point, name) for point in own])
+            for name in ("before", "taught", "from_nothing", "ridge")
+        )
+        lines.append(f"| {n} | " + " | ".join(_figure(mean) for mean in means) + " |")
+    said = {
+        "backbone": backbone.identity,
+        "instruction": args.instruction or prompt,
+        "n_judged": len(judge.rows),
+        "points": [point.to_mapping() for point in points],
+    }
+    give(said, args.json, "\n".join(lines))
+
+
+def _ranker(args: argparse.Namespace) -> tuple[Backbone, Ranker]:
+    path = Path(args.ranker) if args.ranker else shipped_ranker(args.backbone)
+    backbone = backbone_for(args.backbone, args.device)
+    return backbone, load_ranker(path, backbone)
+
+
+def _named(images: str | None) -> str:
+    if not images:
+        raise UserError("Name the pictures with --images: a folder, or for labels a labels.csv.")
+    return images
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _localisation(args: argparse.Namespace) -> None:

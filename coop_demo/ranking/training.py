@@ -132,6 +132,11 @@ class RankerTrainConfig:
         """Ten to thirty pictures on the page, from a ranker that can rank already."""
         return replace(cls(steps=60, learning_rate=2e-4, balance=0.0), **overrides)
 
+    @classmethod
+    def teach_afresh(cls, **overrides) -> RankerTrainConfig:
+        """The same with a new adapter, which has to learn to see first."""
+        return replace(cls(steps=300, balance=0.0), **overrides)
+
 
 @dataclass(frozen=True, eq=False)
 class Ranker:

@@ -61,7 +61,6 @@ from coop_demo.ui.session import Session
 MAX_COMPARED = 60  # pictures of the pair matrix: more would make cells too small to click
 LEAST_TO_TEACH = 6  # two of them are held out, so that there is a pair to judge with
 MAX_STEPS = 2_000
-STEPS_FROM_NOTHING = 300  # a new adapter has to learn to see first
 _MEASUREMENTS = 30  # Stop keeps the last measured state, so measure every other step
 _GPU_SECONDS = 60
 
@@ -554,8 +553,7 @@ class OrderSettings:
             chosen["learning_rate"] = self.learning_rate
         if started:
             return RankerTrainConfig.teach(**chosen)
-        fresh = {"steps": STEPS_FROM_NOTHING, "balance": 0.0}
-        return replace(RankerTrainConfig(), **(fresh | chosen))
+        return RankerTrainConfig.teach_afresh(**chosen)
 
 
 def _number(value: Any, label: str) -> float:

@@ -119,6 +119,17 @@ def test_a_mean_pooled_tower_gives_all_views_in_one_pass(monkeypatch):
     assert torch.equal(again.features[1], result.features[3])
 
 
+def test_tokens_of_a_mean_pooled_tower_bring_the_pooled_features_with_them():
+    backbone = tiny_backbone()
+    backbone.mean_pooled = True
+    cache = FeatureCache()
+    encode_all(backbone, PICTURES, tokens=True, cache=cache)
+    after = encode_all(backbone, PICTURES, cache=cache)
+    assert after.n_encoded == 0
+    alone = encode_all(backbone, PICTURES, cache=FeatureCache())
+    assert torch.allclose(after.features, alone.features, atol=1e-5)
+
+
 def test_a_broken_picture_costs_itself_only(backbone):
     pictures = [PICTURES[0], MadePicture((0, 0, 0), broken=True), PICTURES[3]]
     result = encode_all(backbone, pictures, cache=FeatureCache())

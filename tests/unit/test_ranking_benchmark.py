@@ -1,7 +1,35 @@
-"""The benchmark compares like with like and measures what it says."""
+"""The benchmarks compare like with like and measure what they say."""
 
-from coop_demo.ranking.adapter import AdapterConfig
-from coop_demo.ranking.benchmark import benchmark_pairs
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import tiny_backbone
+
+from coop_demo.errors import RankingError
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
+from coop_demo.ranking.data import read_labels_csv
+from coop_demo.ranking.training import Ranker
+
+CONFIG = AdapterConfig(dim=24, layers=1, heads=4, n_relational_tokens=4, token_dim=24)
+
+
+def untaught(backbone) -> Ranker:
+    adapter = RankingAdapter.seeded(CONFIG, 0)
+    return Ranker(CONFIG, adapter.state_dict(), backbone.identity)
+
+
+@pytest.fixture
+def greys(tmp_path):
+    """Forty grey pictures from dark to light, every fourth one to judge on."""
+    lines = ["image,value,prompt,split"]
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        pixels = np.clip(6 * i + rng.integers(-10, 10, (32, 32, 3)), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{i},Rank the brightness.,{'val' if i % 4 == 0 else 'train'}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    return tmp_path
 
 
 def test_both_forms_have_one_loss_and_one_gradient():
@@ -14,3 +42,39 @@ def test_both_forms_have_one_loss_and_one_gradient():
         assert row.loss_difference < 1e-5
         assert row.gradient_difference < 1e-3
         assert row.speedup == row.literal_seconds / row.factorised_seconds > 0
+
+
+def test_a_pile_larger_than_the_folder_has_no_picture_twice(greys):
+    backbone = tiny_backbone()
+    (row,) = benchmark_piles(backbone, untaught(backbone), greys, sizes=(60,))
+    assert row.n_pictures == 60
+    assert row.cached_seconds < row.encoding_seconds
+    assert row.peak_megabytes > 10
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    backbone = tiny_backbone()
+    with pytest.raises(RankingError, match="no picture"):
+        next(benchmark_piles(backbone, untaught(backbone), tmp_path))
+
+
+def test_the_learning_curve_judges_on_pictures_it_did_not_learn_from(greys):
+    backbone = tiny_backbone()
+    table = read_labels_csv(greys / "labels.csv")
+    learn, judge = table.select(split="train"), table.select(split="val")
+    points = list(
+        learning_curve(
+            backbone,
+            untaught(backbone),
+            learn,
+            judge,
+            "Rank the brightness.",
+            sizes=(10, 30, 90),
+            seeds=(1, 2),
+        )
+    )
+    assert [(p.n_labelled, p.seed) for p in points] == [(10, 1), (10, 2), (30, 1), (30, 2)]
+    assert len({p.before for p in points}) == 1
+    assert all(p.ridge is not None and p.ridge > 0.8 for p in points)
+    assert points[-1].taught is not None
+    assert points[-1].taught > 0.8
