@@ -308,7 +308,7 @@ def _figure(value: float | None) -> str:
 
 def _localisation(args: argparse.Namespace) -> None:
     # imported here: the scenes need the stamps' package, the other kinds do not
-    from coop_demo.heatmaps.localisation import SCENES, measure_localisation
+    from coop_demo.recipes.localisation import SCENES, measure_localisation
 
     backbone = backbone_for(args.backbone, args.device)
     last = with_progress(measure_localisation(backbone, n_scenes=args.scenes or SCENES))
