@@ -124,6 +124,11 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def safe_stem(name: str) -> str:
+    """A name that any file system takes, without its ending; "map" where nothing is left of it."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "map"
+
+
 def zip_bytes(pictures: Mapping[str, Image.Image]) -> bytes:
     """PNGs of named pictures in one zip; the same bytes for the same pictures.
 
@@ -138,7 +143,7 @@ def zip_bytes(pictures: Mapping[str, Image.Image]) -> bytes:
     taken: set[str] = set()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
         for name, picture in pictures.items():
-            stem = re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "map"
+            stem = safe_stem(name)
             number, free = 1, stem
             while free.casefold() in taken:  # file systems may not tell A.png from a.png
                 number += 1

@@ -1,36 +1,47 @@
 """Tab "Look": where did it look, and can the picture be believed?"""
 
 from collections.abc import Iterator
-from html import escape
 from typing import Any
 
 import gradio as gr
 
-from coop_demo.charts import OTHER_COLOUR
+from coop_demo.errors import UserError
+from coop_demo.ui import look_pieces, looking, looking_ranked, pieces
 from coop_demo.ui import look_text as say
-from coop_demo.ui import looking, pieces
 from coop_demo.ui.handlers import forgiving, sentence_for
+from coop_demo.ui.look_ranked import Ranked
 from coop_demo.ui.looking import Looked, Subject
 from coop_demo.ui.session import Session
 from coop_demo.ui.shell import LOOKING_LIMIT, Refresh, Shell
-from coop_demo.ui.theme import LEARNED_COLOUR, WORDS_COLOUR
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _LOOKING = "looking"  # concurrency_id of everything that draws maps
+
+# A download button needs its file before it is clicked, and packing all maps at every look would
+# cost more than the maps: the button on the page packs, and then clicks the hidden one.
+_SAVE_FILE = """
+() => new Promise((done) => setTimeout(() => {
+  document.querySelector('#%s')?.click();
+  done();
+}, 100))
+"""
 
 
 def build(shell: Shell) -> None:
     """Build the tab and wire it."""
     with (
-        gr.Tab("Look", id="look"),
+        gr.Tab("Look", id="look") as tab,
         gr.Row(elem_classes="cs-columns cs-look", equal_height=False),
     ):
         with gr.Column(elem_classes="cs-column", min_width=300, scale=2):
             question = Question()
-        with gr.Column(elem_classes="cs-column", min_width=320, scale=5):
-            maps = Maps()
-            check = Check()
-    _wire(shell, question, maps, check)
+        with gr.Column(elem_classes="cs-column cs-look-answer", min_width=320, scale=5):
+            with gr.Column() as plain:
+                maps = Maps()
+                check = Check()
+            with gr.Column(visible=False, elem_id="look-ranked") as of_order:
+                ranked = Ranked()
+    _wire(shell, tab, question, maps, check, ranked, (plain, of_order))
 
 
 class Question:
@@ -51,11 +62,12 @@ class Question:
             allow_preview=False,
             columns=4,
             object_fit="cover",
-            height=250,
+            height=210,
             buttons=[],
             elem_id="look-gallery",
             elem_classes="cs-gallery",
         )
+        self.offered = gr.HTML(padding=False, elem_id="look-offered")
         self.picture = gr.Image(
             label=say.DROP_LABEL,
             type="filepath",
@@ -64,6 +76,8 @@ class Question:
             buttons=[],
             elem_id="look-picture",
         )
+        # gradio would decode the upload first: without bounds, and with an error of its own
+        self.picture.preprocess = _path_of  # type: ignore[method-assign]
         self.wanted = gr.Dropdown(
             [],
             value=None,
@@ -73,15 +87,31 @@ class Question:
             elem_id="look-wanted",
         )
         self.method = gr.Dropdown(
-            list(say.METHODS.items()), value="auto", label=say.METHOD_LABEL, elem_id="look-method"
+            [(say.SUITS, "auto")], value="auto", label=say.METHOD_LABEL, elem_id="look-method"
         )
         self.go = gr.Button(say.LOOK, variant="primary", elem_id="look-go")
         self.status = gr.HTML(padding=False, elem_id="look-status", min_height=30)
-        with gr.Row(elem_classes="cs-files"):
-            self.draw_set = gr.Button(say.ZIP_SET, size="sm", elem_id="look-draw-set")
-            self.set_zip = gr.DownloadButton(
-                say.GET_ZIP_SET, size="sm", visible=False, elem_id="look-set-zip"
-            )
+        self.draw_set = gr.Button(say.ZIP_SET, size="sm", elem_id="look-draw-set")
+        self.set_zip = gr.DownloadButton(
+            say.GET_ZIP_SET, size="sm", visible=False, elem_id="look-set-zip"
+        )
+
+    def offer(self, session: Session, source: str) -> list[Any]:
+        """Updates for the gallery and the line under it.
+
+        Raises:
+            UserError: there is nothing to choose from.
+        """
+        shown, n = looking.offer(session, source)
+        thumbnails = [str(session.thumbnail(subject.picture)) for subject in shown]
+        return [gr.update(value=thumbnails), pieces.hint(say.offered(len(shown), n))]
+
+    @staticmethod
+    def choices(subject: Subject | None) -> Any:
+        if subject is None:
+            return gr.update(choices=[], value=None)
+        names = list(subject.class_names)
+        return gr.update(choices=names, value=subject.own or (names[0] if names else None))
 
 
 class Maps:
@@ -89,44 +119,53 @@ class Maps:
 
     def __init__(self) -> None:
         gr.HTML(pieces.step_head(2, say.MAPS_TITLE, say.MAPS_LEAD), padding=False)
-        self.empty = gr.HTML(_promise(), padding=False, elem_id="look-empty")
+        self.empty = gr.HTML(look_pieces.promise(), padding=False, elem_id="look-empty")
         with gr.Column(visible=False) as self.all:
             with gr.Row(elem_classes="cs-look-maps", equal_height=False):
                 _, self.words = _map(say.WORDS, "look-words")
                 self.learned_column, self.learned = _map(say.LEARNED, "look-learned")
                 self.difference_column, self.difference = _map(say.DIFFERENCE, "look-difference")
             self.note = gr.HTML(padding=False, elem_id="look-note")
-            with gr.Row(elem_classes="cs-options"):
+            with gr.Row(elem_classes="cs-options cs-look-options"):
                 self.opacity = gr.Slider(
-                    0, 1, 0.7, step=0.05, label=say.OPACITY_LABEL, elem_id="look-opacity"
+                    0,
+                    1,
+                    look_pieces.OPACITY,
+                    step=0.05,
+                    label=say.OPACITY_LABEL,
+                    buttons=[],
+                    elem_id="look-opacity",
                 )
                 self.cells = gr.Checkbox(False, label=say.CELLS_LABEL, elem_id="look-cells")
-            with gr.Row(equal_height=False):
+            with gr.Row(equal_height=False, elem_classes="cs-look-more"):
                 with gr.Column(min_width=240):
-                    gr.HTML(pieces.hint(say.SLIDER_LABEL), padding=False)
+                    self.slider_hint = gr.HTML(padding=False)
                     self.slider = gr.ImageSlider(
                         label=say.SLIDER_LABEL,
                         show_label=False,
                         interactive=False,
                         type="pil",
-                        format="png",
+                        format="jpeg",
                         buttons=[],
                         elem_id="look-slider",
                     )
                 with gr.Column(min_width=240) as self.strip_column:
-                    gr.HTML(pieces.hint(say.STRIP_LABEL), padding=False)
+                    self.strip_hint = gr.HTML(padding=False)
                     self.strip = gr.Gallery(
                         label=say.STRIP_LABEL,
                         show_label=False,
                         interactive=False,
+                        allow_preview=False,
                         columns=3,
                         object_fit="cover",
                         height="auto",
-                        format="png",
+                        format="jpeg",
                         buttons=[],
                         elem_id="look-strip",
+                        elem_classes="cs-look-strip",
                     )
-            self.zip = gr.DownloadButton(say.ZIP_ONE, size="sm", elem_id="look-zip")
+            self.save = gr.Button(say.ZIP_ONE, size="sm", elem_id="look-save")
+            self.zip = gr.DownloadButton(say.ZIP_ONE, visible="hidden", elem_id="look-zip")
 
     @property
     def pictures(self) -> list[Any]:
@@ -136,10 +175,11 @@ class Maps:
             self.learned,
             self.difference_column,
             self.difference,
+            self.slider_hint,
             self.slider,
             self.strip_column,
+            self.strip_hint,
             self.strip,
-            self.zip,
         ]
 
     @property
@@ -153,18 +193,22 @@ class Maps:
         drawn = looking.drawings(looked, opacity=opacity, cells=cells)
         strip = looking.strip(looked, opacity=opacity, cells=cells)
         pair = (drawn.words, drawn.learned) if drawn.learned else (looked.image, drawn.words)
-        path = session.folder / "maps.zip"
-        path.write_bytes(looking.zip_of(looked, opacity=opacity, cells=cells))
+
+        def file(kind: str, picture: Any) -> str | None:
+            name = f"{looked.name}-{looked.wanted}"
+            return picture and str(looking.saved_png(session, kind, name, picture))
+
         return [
-            drawn.words,
+            file("hand-crafted", drawn.words),
             gr.update(visible=drawn.learned is not None),
-            drawn.learned,
+            file("learned", drawn.learned),
             gr.update(visible=drawn.difference is not None),
-            drawn.difference,
+            file("difference", drawn.difference),
+            pieces.hint(say.SLIDER_BOTH if drawn.learned else say.SLIDER_ONE),
             pair,
             gr.update(visible=bool(strip)),
-            strip,
-            gr.update(value=str(path)),
+            pieces.hint(say.strip_hint(looked.learned is not None, len(strip), len(looked.texts))),
+            gr.update(value=strip, columns=min(max(len(strip), 2), 4)),
         ]
 
     def view(self, session: Session, looked: Looked | None, opacity: Any, cells: Any) -> list[Any]:
@@ -176,6 +220,8 @@ class Maps:
                 *(gr.skip() for _ in self.pictures),
             ]
         remarks = [looked.remark] if looked.remark else []
+        if bool(looked.words.empty[looked.index]):
+            remarks.insert(0, say.EMPTY_MAP)
         if looked.difference is not None:
             remarks.append(say.COLOURS)
         if looked.box[0] > 0.5 or looked.box[1] > 0.5:
@@ -187,64 +233,107 @@ class Maps:
             gr.update(visible=False),
             gr.update(visible=True),
             pieces.hint(asked) + pieces.notes((), remarks),
-            *self.pictures_view(session, looked, _opacity(opacity), bool(cells)),
+            *self.pictures_view(session, looked, look_pieces.held(opacity), bool(cells)),
         ]
 
 
 class Check:
-    """Whether the map can be believed: sentences, warnings, both curves against random."""
+    """Whether the map can be believed: sentences, warnings, curves, the meaningless text's map."""
 
     def __init__(self) -> None:
         with gr.Column(visible=False, elem_id="look-check") as self.all:
             gr.HTML(pieces.step_head(3, say.CHECK_TITLE, say.CHECK_LEAD), padding=False)
             self.sentences = gr.HTML(padding=False, elem_id="look-sentences")
-            with gr.Row(equal_height=False):
-                self.deletion = _curves(say.DELETION_TITLE, "look-deletion")
-                self.insertion = _curves(say.INSERTION_TITLE, "look-insertion")
+            with gr.Row(
+                equal_height=False, visible=False, elem_classes="cs-look-check"
+            ) as self.figures:
+                self.deletion = gr.HTML(padding=False, elem_id="look-deletion")
+                self.insertion = gr.HTML(padding=False, elem_id="look-insertion")
+                with gr.Column(min_width=150):
+                    self.shuffled = gr.Image(
+                        label=say.MEANINGLESS,
+                        show_label=False,
+                        interactive=False,
+                        type="filepath",
+                        buttons=["download", "fullscreen"],
+                        elem_id="look-shuffled",
+                    )
+                    self.shuffled_hint = gr.HTML(padding=False)
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.all, self.sentences, self.deletion, self.insertion]
+        return [
+            self.all,
+            self.sentences,
+            self.figures,
+            self.deletion,
+            self.insertion,
+            self.shuffled,
+            self.shuffled_hint,
+        ]
 
-    def view(self, looked: Looked | None) -> list[Any]:
+    def view(self, session: Session, looked: Looked | None) -> list[Any]:
+        hidden = [gr.update(visible=False), "", "", gr.skip(), ""]
         if looked is None:
-            return [gr.update(visible=False), "", gr.skip(), gr.skip()]
+            return [gr.update(visible=False), "", *hidden]
         if not looked.checks:
-            hidden = gr.update(visible=False)
-            return [gr.update(visible=True), pieces.progress(say.CHECKING), hidden, hidden]
+            return [gr.update(visible=True), pieces.progress(say.CHECKING), *hidden]
         warnings = list(dict.fromkeys(line for _, c in looked.checks for line in c.warnings))
+        meaningless = looking.shuffled(looked)
+        name = f"{looked.name}-{looked.wanted}"
         return [
             gr.update(visible=True),
-            _verdicts(looked) + pieces.notes(warnings),
-            gr.update(value=looking.curve_frame(looked, "deletion"), visible=True),
-            gr.update(value=looking.curve_frame(looked, "insertion"), visible=True),
+            look_pieces.verdicts(looked) + pieces.notes(warnings),
+            gr.update(visible=True),
+            look_pieces.curve_chart(looked, "deletion"),
+            look_pieces.curve_chart(looked, "insertion"),
+            meaningless and str(looking.saved_png(session, "meaningless", name, meaningless)),
+            pieces.hint(say.shuffled_hint(looked.checks[-1][1].text_correlation)),
         ]
 
 
-def _wire(shell: Shell, question: Question, maps: Maps, check: Check) -> None:
+def _wire(
+    shell: Shell,
+    tab: gr.Tab,
+    question: Question,
+    maps: Maps,
+    check: Check,
+    ranked: Ranked,
+    columns: tuple[gr.Column, gr.Column],
+) -> None:
     store = shell.store
-    results = [*maps.outputs, *check.outputs]
+    results = [*columns, *maps.outputs, *check.outputs]
     asking = [shell.key, question.wanted, question.method, maps.opacity, maps.cells]
 
     def nothing() -> list[Any]:
         return [gr.skip() for _ in results]
 
+    def columns_view(session: Session) -> list[Any]:
+        """The maps of prompts, or those of the ranker when pictures of an order were chosen."""
+        of_order = looking_ranked.chosen(session) is not None
+        return [gr.update(visible=not of_order), gr.update(visible=of_order)]
+
     def shown(session: Session, opacity: Any, cells: Any) -> list[Any]:
         looked = looking.looked_at(session)
-        return [*maps.view(session, looked, opacity, cells), *check.view(looked)]
+        return [
+            *columns_view(session),
+            *maps.view(session, looked, opacity, cells),
+            *check.view(session, looked),
+        ]
 
     def run(session: Session, wanted: Any, method: Any, opacity: Any, cells: Any) -> Iterator:
-        yield [pieces.progress(say.LOOKING), *nothing()]
+        looking.taken_up(session)
+        looking_ranked.forget(session)
+        yield [pieces.progress(say.LOOKING), *columns_view(session), *nothing()[2:]]
         try:
             for looked in looking.look(session, wanted, method):
-                status = "" if looked.checks else pieces.progress(say.CHECKING)
                 first = not looked.checks
                 drawn = (
                     maps.view(session, looked, opacity, cells)
                     if first
                     else [gr.skip() for _ in maps.outputs]
                 )
-                yield [status, *drawn, *check.view(looked)]
+                yield ["", *columns_view(session), *drawn, *check.view(session, looked)]
         except Exception as error:
             yield [pieces.notes([sentence_for(error)]), *nothing()]
 
@@ -252,37 +341,52 @@ def _wire(shell: Shell, question: Question, maps: Maps, check: Check) -> None:
     def go(key: str, wanted: Any, method: Any, opacity: Any, cells: Any) -> Iterator[list[Any]]:
         yield from run(store.get(key), wanted, method, opacity, cells)
 
-    def gallery_of(session: Session, source: str) -> Any:
-        found = looking.subjects(session, source)[: looking.MOST_TO_CHOOSE]
-        return gr.update(value=[str(session.thumbnail(subject.picture)) for subject in found])
-
-    def choices_of(subject: Subject | None) -> Any:
-        if subject is None:
-            return gr.update(choices=[], value=None)
-        names = list(subject.class_names)
-        return gr.update(choices=names, value=subject.own or (names[0] if names else None))
-
     @forgiving
-    def choose_source(key: str, source: str) -> Any:
-        return gallery_of(store.get(key), source)
-
-    @forgiving
-    def choose(key: str, source: str, event: gr.SelectData) -> list[Any]:
+    def go_if_fresh(
+        key: str, wanted: Any, method: Any, opacity: Any, cells: Any
+    ) -> Iterator[list[Any]]:
+        """Look at what was chosen a moment ago, unless there is nothing to look for yet."""
         session = store.get(key)
-        found = looking.subjects(session, source)[: looking.MOST_TO_CHOOSE]
-        if not isinstance(event.index, int) or not 0 <= event.index < len(found):
-            return [gr.skip()] * (2 + len(results))
-        looking.choose(session, found[event.index])
-        return [choices_of(found[event.index]), None, *shown(session, 0.7, False)]
+        if not looking.taken_up(session):
+            return
+        if not str(wanted or "").strip():
+            yield [pieces.notes([], [say.NOTHING_WANTED]), *nothing()]
+            return
+        yield from run(session, wanted, method, opacity, cells)
+
+    @forgiving
+    def choose_source(key: str, source: str) -> list[Any]:
+        return question.offer(store.get(key), source)
+
+    @forgiving
+    def choose(key: str, event: gr.SelectData) -> list[Any]:
+        session = store.get(key)
+        subject = looking.offered(session, event.index)
+        looking.choose(session, subject)
+        looking_ranked.forget(session)
+        return [question.choices(subject), None, *shown(session, look_pieces.OPACITY, False)]
 
     @forgiving
     def drop(key: str, path: str | None) -> list[Any]:
         session = store.get(key)
         if not path:
-            return [gr.skip()] * (1 + len(results))
-        subject = looking.dropped(session, path)
+            return [gr.skip()] * (2 + len(results))
+        try:
+            subject = looking.dropped(session, path)
+        except UserError as error:
+            return [gr.skip(), pieces.notes([str(error)]), *nothing()]
         looking.choose(session, subject)
-        return [choices_of(subject), *shown(session, 0.7, False)]
+        looking_ranked.forget(session)
+        return [question.choices(subject), "", *shown(session, look_pieces.OPACITY, False)]
+
+    @forgiving
+    def choose_class(key: str, event: gr.SelectData) -> Any:
+        session = store.get(key)
+        looked = looking.looked_at(session)
+        if looked is None or not isinstance(event.index, int):
+            return gr.skip()
+        looking.look_again(session)
+        return gr.update(value=looked.texts[event.index])
 
     @forgiving
     def redraw(key: str, opacity: Any, cells: Any) -> list[Any]:
@@ -290,37 +394,83 @@ def _wire(shell: Shell, question: Question, maps: Maps, check: Check) -> None:
         looked = looking.looked_at(session)
         if looked is None:
             return [gr.skip() for _ in maps.pictures]
-        return maps.pictures_view(session, looked, _opacity(opacity), bool(cells))
+        return maps.pictures_view(session, looked, look_pieces.held(opacity), bool(cells))
 
     @forgiving
-    def draw_set(key: str, source: str, method: Any, opacity: Any) -> Iterator[list[Any]]:
+    def save(key: str, opacity: Any, cells: Any) -> Any:
+        session = store.get(key)
+        looked = looking.looked_at(session)
+        if looked is None:
+            raise UserError(say.NO_MAPS)
+        path = session.folder / "maps.zip"
+        path.write_bytes(
+            looking.zip_of(looked, opacity=look_pieces.held(opacity), cells=bool(cells))
+        )
+        return gr.update(value=str(path))
+
+    @forgiving
+    def draw_set(
+        key: str, source: str, method: Any, opacity: Any, cells: Any
+    ) -> Iterator[list[Any]]:
         session = store.get(key)
         yield [pieces.progress(say.LOOKING, 0.0), gr.update(visible=False)]
         try:
-            events = looking.maps_of_set(session, source, method, opacity=_opacity(opacity))
-            for done, total, packed in events:
+            events = looking.maps_of_set(
+                session, source, method, opacity=look_pieces.held(opacity), cells=bool(cells)
+            )
+            for done, total, packed, remark in events:
                 if packed is None:
                     yield [pieces.progress(say.drawing(done, total), done / total), gr.skip()]
                     continue
                 path = session.folder / "maps-of-a-set.zip"
                 path.write_bytes(packed)
-                yield ["", gr.update(value=str(path), visible=True)]
+                yield [
+                    pieces.notes([], [remark] if remark else []),
+                    gr.update(value=str(path), visible=True),
+                ]
         except Exception as error:
             yield [pieces.notes([sentence_for(error)]), gr.skip()]
 
     def refresh(key: str) -> list[Any]:
         session = store.get(key)
         return [
-            gallery_of(session, say.SCENES),
+            *question.offer(session, say.SCENES),
             say.SCENES,
-            choices_of(looking.chosen(session)),
-            *shown(session, 0.7, False),
+            question.choices(looking.chosen(session)),
+            *shown(session, look_pieces.OPACITY, False),
         ]
 
     def model_changed(key: str) -> list[Any]:
         session = store.get(key)
         looking.forget(session)
-        return ["", *shown(session, 0.7, False)]
+        looking_ranked.forget(session)
+        methods = gr.update(choices=looking.fitting_methods(session.backbone), value="auto")
+        return [methods, "", gr.update(visible=False), *shown(session, look_pieces.OPACITY, False)]
+
+    @forgiving
+    def arrive(key: str, source: str) -> list[Any]:
+        """The tab opens: the methods of the model in use, and what other tabs brought along."""
+        session = store.get(key)
+        methods = gr.update(choices=looking.fitting_methods(session.backbone))
+        offered = [gr.skip(), gr.skip()]
+        if source == say.MINE and session.rows:
+            offered = question.offer(session, source)
+        if looking_ranked.is_fresh(session):
+            of_order = [*columns_view(session), *nothing()[2:], *ranked.choices_view(session)]
+            return [methods, *offered, gr.skip(), gr.skip(), *of_order]
+        same = [gr.skip() for _ in ranked.choices]
+        if not looking.is_fresh(session):
+            return [methods, *offered, gr.skip(), gr.skip(), *nothing(), *same]
+        looking_ranked.forget(session)
+        choices = question.choices(looking.chosen(session))
+        maps_view = shown(session, look_pieces.OPACITY, False)
+        return [methods, *offered, choices, None, *maps_view, *same]
+
+    @forgiving
+    def back(key: str) -> list[Any]:
+        session = store.get(key)
+        looking_ranked.forget(session)
+        return columns_view(session)
 
     heavy: dict[str, Any] = {
         "concurrency_id": _LOOKING,
@@ -329,31 +479,60 @@ def _wire(shell: Shell, question: Question, maps: Maps, check: Check) -> None:
         "show_progress_on": [question.status],
         "api_visibility": "private",
     }
+    looks = {"fn": go_if_fresh, "inputs": asking, "outputs": [question.status, *results], **heavy}
     question.go.click(go, asking, [question.status, *results], **heavy)
-    picked = question.gallery.select(
-        choose,
+    question.gallery.select(
+        choose, shell.key, [question.wanted, question.picture, *results], **_QUIET
+    ).then(**looks)
+    question.picture.input(
+        drop,
+        [shell.key, question.picture],
+        [question.wanted, question.status, *results],
+        **_QUIET,
+    ).then(**looks)
+    maps.strip.select(choose_class, shell.key, question.wanted, **_QUIET).then(**looks)
+    tab.select(
+        arrive,
         [shell.key, question.source],
-        [question.wanted, question.picture, *results],
+        [
+            question.method,
+            question.gallery,
+            question.offered,
+            question.wanted,
+            question.picture,
+            *results,
+            *ranked.choices,
+        ],
+        **_QUIET,
+    ).then(**looks).then(**ranked.wire(shell, heavy, _SAVE_FILE))
+    ranked.back.click(back, shell.key, list(columns), **_QUIET)
+    question.source.input(
+        choose_source,
+        [shell.key, question.source],
+        [question.gallery, question.offered],
         **_QUIET,
     )
-    picked.then(go, asking, [question.status, *results], **heavy)
-    question.picture.input(
-        drop, [shell.key, question.picture], [question.wanted, *results], **_QUIET
-    )
-    question.source.input(choose_source, [shell.key, question.source], question.gallery, **_QUIET)
     drawing = [shell.key, maps.opacity, maps.cells]
     maps.opacity.release(redraw, drawing, maps.pictures, **_QUIET)
     maps.cells.input(redraw, drawing, maps.pictures, **_QUIET)
+    maps.save.click(
+        save, drawing, maps.zip, concurrency_id=_LOOKING, api_visibility="private"
+    ).success(None, None, None, js=_SAVE_FILE % "look-zip")
     question.draw_set.click(
         draw_set,
-        [shell.key, question.source, question.method, maps.opacity],
+        [shell.key, question.source, question.method, maps.opacity, maps.cells],
         [question.status, question.set_zip],
         **heavy,
     )
     shell.on_open.append(
-        Refresh(refresh, [question.gallery, question.source, question.wanted, *results])
+        Refresh(
+            refresh,
+            [question.gallery, question.offered, question.source, question.wanted, *results],
+        )
     )
-    shell.on_model.append(Refresh(model_changed, [question.status, *results]))
+    shell.on_model.append(
+        Refresh(model_changed, [question.method, question.status, question.set_zip, *results])
+    )
 
 
 # ---- pieces
@@ -367,61 +546,12 @@ def _map(title: str, elem_id: str) -> tuple[gr.Column, gr.Image]:
             label=title,
             show_label=False,
             interactive=False,
-            type="pil",
-            format="png",
+            type="filepath",
             buttons=["download", "fullscreen"],
             elem_id=elem_id,
         )
     return column, image
 
 
-def _curves(title: str, elem_id: str) -> gr.LinePlot:
-    return gr.LinePlot(
-        x="removed",
-        y="value",
-        color="series",
-        title=title,
-        x_title="% of the picture",
-        y_title=" ",
-        color_map={
-            say.WORDS: WORDS_COLOUR,
-            say.LEARNED: LEARNED_COLOUR,
-            say.AT_RANDOM: OTHER_COLOUR,
-            say.LEARNED_AT_RANDOM: OTHER_COLOUR,
-        },
-        height=230,
-        visible=False,
-        buttons=[],
-        elem_id=elem_id,
-        elem_classes="cs-plot",
-    )
-
-
-def _promise() -> str:
-    return f'<div class="cs-promise"><p>{escape(say.EMPTY)}</p></div>'
-
-
-def _verdicts(looked: Looked) -> str:
-    """A sentence and the areas of each prompt's map."""
-    parts = []
-    for title, check in looked.checks:
-        areas = say.areas(
-            title,
-            check.deletion.area,
-            check.random_deletion.area,
-            check.insertion.area,
-            check.random_insertion.area,
-        )
-        parts.append(
-            f'<p class="cs-verdict"><b>{escape(title)}.</b> {escape(check.sentence)}</p>'
-            f'<p class="cs-ending">{escape(areas)}</p>'
-        )
-    return f'<div class="cs-result">{"".join(parts)}</div>'
-
-
-def _opacity(value: Any) -> float:
-    """A slider's value, held to its range: raw requests may send anything."""
-    try:
-        return min(max(float(value), 0.0), 1.0)
-    except (TypeError, ValueError):
-        return 0.7
+def _path_of(payload: Any) -> str | None:
+    return payload.path if payload else None

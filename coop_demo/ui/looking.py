@@ -5,13 +5,12 @@ Everything that computes with the model is a `gpu_job`, so that it runs on ZeroG
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -22,12 +21,13 @@ from coop_demo.errors import UserError
 from coop_demo.heatmaps.attribution import (
     METHODS,
     Explanation,
-    difference,
+    compare,
     explain,
+    methods_for,
     view_box,
 )
-from coop_demo.heatmaps.faithfulness import Curve, Faithfulness, assess
-from coop_demo.heatmaps.render import draw, zip_bytes
+from coop_demo.heatmaps.faithfulness import Claim, Curve, Faithfulness, assess_together
+from coop_demo.heatmaps.render import draw, png_bytes, safe_stem, zip_bytes
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -37,10 +37,13 @@ from coop_demo.ui.session import Session
 
 _TAB = "look"
 _GPU_SECONDS = 60
-MOST_TO_CHOOSE = 60  # pictures in the gallery
+_NAME_LENGTH = 40  # of a file; four bytes a letter still fit what file systems take
+_FILES_KEPT = 8  # of each kind of map, so that one on its way to the browser is still there
+MOST_TO_CHOOSE = 120  # pictures in the gallery: two seconds of thumbnails
 MOST_IN_STRIP = 12  # classes
 MOST_IN_ZIP = 40  # pictures: half a minute on a laptop
 SHOWN_SIDE = 640  # pixels: maps are drawn on pictures of this size at most
+STRIP_SIDE = 320  # pixels of the small maps of all classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,31 @@ def subjects(session: Session, source: str) -> list[Subject]:
     return found
 
 
+def offer(session: Session, source: str) -> tuple[list[Subject], int]:
+    """The pictures the page shows to choose from, kept for `offered`, and how many there are.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = subjects(session, source)
+    shown = found[:MOST_TO_CHOOSE]
+    with session.lock:
+        session.by_tab.setdefault(_TAB, {})["offered"] = shown
+    return shown, len(found)
+
+
+def offered(session: Session, index: object) -> Subject:
+    """One of the pictures that were shown last, whatever became of the classes since.
+
+    Raises:
+        UserError: there is no such picture.
+    """
+    shown = session.by_tab.get(_TAB, {}).get("offered", [])
+    if not isinstance(index, int) or not 0 <= index < len(shown):
+        raise UserError(say.UNKNOWN_PICTURE)
+    return shown[index]
+
+
 def dropped(session: Session, path: str) -> Subject:
     """A picture a person handed over. Raises UserError when it cannot be read."""
     picture = session.take(Picture(Path(path).name, Path(path)))
@@ -122,9 +150,29 @@ def dropped(session: Session, path: str) -> Subject:
 
 
 def choose(session: Session, subject: Subject) -> None:
-    """Make this the picture to look at. Another tab may do so before it opens this one."""
+    """Make this the picture to look at.
+
+    Another tab may do so before it opens this one: the maps are then drawn as the tab opens.
+    """
     with session.lock:
-        session.by_tab.setdefault(_TAB, {}).update(subject=subject, looked=None)
+        session.by_tab.setdefault(_TAB, {}).update(subject=subject, looked=None, fresh=True)
+
+
+def look_again(session: Session) -> None:
+    """The same picture is to be looked at anew, for something else."""
+    with session.lock:
+        session.by_tab.setdefault(_TAB, {})["fresh"] = True
+
+
+def is_fresh(session: Session) -> bool:
+    """Whether a picture was chosen that was not looked at yet."""
+    return bool(session.by_tab.get(_TAB, {}).get("fresh"))
+
+
+def taken_up(session: Session) -> bool:
+    """`is_fresh`, and from now on it is not."""
+    with session.lock:
+        return bool(session.by_tab.setdefault(_TAB, {}).pop("fresh", False))
 
 
 def chosen(session: Session) -> Subject | None:
@@ -140,6 +188,17 @@ def forget(session: Session) -> None:
     """Maps of another model say nothing about the one now in use."""
     with session.lock:
         session.by_tab.setdefault(_TAB, {})["looked"] = None
+
+
+def fitting_methods(model: str) -> list[tuple[str, str]]:
+    """(title, name) of the methods that can be asked for with a model, its own choice first.
+
+    Raises:
+        UserError: the model cannot be loaded.
+    """
+    fitting = methods_for(shared_backbone(model))
+    titles = {name: title for title, name in say.METHODS.items()}
+    return [(say.its_own(titles[fitting[0]]), "auto"), *((titles[m], m) for m in fitting[1:])]
 
 
 def check_question(wanted: object, method: object) -> tuple[str, str]:
@@ -175,8 +234,11 @@ def maps_of(
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     names, index = _texts(subject.class_names, wanted)
     hand, learned, remark = _vectors(backbone, names, index, subject, template, prompt)
-    words = explain(backbone, image, hand, method)
-    taught = None if learned is None else explain(backbone, image, learned, method)
+    if learned is None:
+        words, taught, change = explain(backbone, image, hand, method), None, None
+    else:
+        both = compare(backbone, image, learned, hand, method)
+        words, taught, change = both.handcrafted, both.learned, both.difference
     return Looked(
         image,
         subject.picture.name,
@@ -185,7 +247,7 @@ def maps_of(
         index,
         words,
         taught,
-        None if taught is None else difference(taught, words),
+        change,
         remark,
         time.perf_counter() - started,
     )
@@ -198,13 +260,11 @@ def checks_of(
     """The same with the check of each of the maps asked for."""
     backbone = shared_backbone(model)
     hand, learned, _ = _vectors(backbone, looked.texts, looked.index, subject, template, prompt)
-    pairs = [(say.WORDS, looked.words, hand), (say.LEARNED, looked.learned, learned)]
-    checks = tuple(
-        (title, assess(backbone, looked.image, maps, vectors, index=looked.index))
-        for title, maps, vectors in pairs
-        if maps is not None and vectors is not None
-    )
-    return replace(looked, checks=checks)
+    claims = {say.WORDS: Claim(looked.words, hand, looked.index)}
+    if looked.learned is not None and learned is not None:
+        claims[say.LEARNED] = Claim(looked.learned, learned, looked.index)
+    checks = assess_together(backbone, looked.image, list(claims.values()))
+    return replace(looked, checks=tuple(zip(claims, checks, strict=True)))
 
 
 def look(session: Session, wanted: object, method: object) -> Iterator[Looked]:
@@ -227,17 +287,20 @@ def look(session: Session, wanted: object, method: object) -> Iterator[Looked]:
 
 
 def maps_of_set(
-    session: Session, source: str, method: object, *, opacity: float
-) -> Iterator[tuple[int, int, bytes | None]]:
-    """(done, total, None) after each picture, and the zip with the last.
+    session: Session, source: str, method: object, *, opacity: float, cells: bool = False
+) -> Iterator[tuple[int, int, bytes | None, str]]:
+    """(done, total, None, "") after each picture; the zip and what to say of it come last.
 
     A scene is asked for each of its things, a picture of a person's set for its own class.
 
     Raises:
         UserError: there are no pictures, or none of them can be drawn.
     """
-    found = [subject for subject in subjects(session, source) if subject.class_names]
-    found = found[:MOST_IN_ZIP]
+    every_one = subjects(session, source)
+    named = [subject for subject in every_one if subject.own or subject.class_names]
+    found = named[:MOST_IN_ZIP]
+    if not found:
+        raise UserError(say.NONE_NAMED)
     given = _given(session)
     pictures: dict[str, Image.Image] = {}
     for done, subject in enumerate(found, start=1):
@@ -245,10 +308,12 @@ def maps_of_set(
         looked = maps_of(subject, *check_question(wanted, method), **given)
         every = range(len(looked.texts)) if not subject.own else (looked.index,)
         for index in every:
-            drawn = drawings(replace(looked, index=index), opacity=opacity)
-            pictures |= _named(f"{subject.picture.name}-{looked.texts[index]}", drawn)
-        yield done, len(found), None
-    yield len(found), len(found), zip_bytes(pictures)
+            drawn = drawings(replace(looked, index=index), opacity=opacity, cells=cells)
+            name = _free(f"{subject.picture.name}-{looked.texts[index]}", pictures)
+            pictures |= _named(name, drawn)
+        yield done, len(found), None, ""
+    remark = say.drawn_set(len(found), len(every_one), len(every_one) - len(named), MOST_IN_ZIP)
+    yield len(found), len(found), zip_bytes(pictures), remark
 
 
 def drawings(looked: Looked, *, opacity: float = 0.7, cells: bool = False) -> Drawn:
@@ -287,13 +352,34 @@ def strip(
     maps = looked.learned or looked.words
     if len(looked.texts) < 2:
         return []
+    image = looked.image.copy()
+    image.thumbnail((STRIP_SIDE, STRIP_SIDE))
+    shrunk = image.width / looked.image.width
+    left, top, right, bottom = looked.box
+    box = (left * shrunk, top * shrunk, right * shrunk, bottom * shrunk)
+    shown = list(zip(looked.texts, maps.maps, maps.scores, strict=True))[:MOST_IN_STRIP]
     return [
         (
-            draw(looked.image, maps.grid, one, box=looked.box, opacity=opacity, smooth=not cells),
+            draw(image, maps.grid, one, box=box, opacity=opacity, smooth=not cells),
             say.scored(title, float(score)),
         )
-        for title, one, score in zip(looked.texts, maps.maps, maps.scores, strict=True)
-    ][:MOST_IN_STRIP]
+        for title, one, score in shown
+    ]
+
+
+def shuffled(looked: Looked, *, opacity: float = 0.7, cells: bool = False) -> Image.Image | None:
+    """The map of the meaningless text the last check was made with; None before a check."""
+    if not looked.checks:
+        return None
+    _, check = looked.checks[-1]
+    return draw(
+        looked.image,
+        looked.words.grid,
+        check.shuffled_map,
+        box=looked.box,
+        opacity=opacity,
+        smooth=not cells,
+    )
 
 
 def zip_of(looked: Looked, *, opacity: float, cells: bool) -> bytes:
@@ -301,27 +387,38 @@ def zip_of(looked: Looked, *, opacity: float, cells: bool) -> bytes:
     pictures: dict[str, Image.Image] = {}
     for index, title in enumerate(looked.texts):
         drawn = drawings(replace(looked, index=index), opacity=opacity, cells=cells)
-        pictures |= _named(f"{looked.name}-{title}", drawn)
+        pictures |= _named(_free(f"{looked.name}-{title}", pictures), drawn)
     return zip_bytes(pictures)
 
 
-def curve_frame(looked: Looked, kind: Literal["deletion", "insertion"]) -> pd.DataFrame:
-    """Columns removed (percent of the picture), value and series, for a line chart.
+def saved_png(session: Session, kind: str, name: str, picture: Image.Image) -> Path:
+    """The picture as a file whose name says what it is; the last few of each kind are kept."""
+    folder = session.folder / "maps" / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{safe_stem(name[:_NAME_LENGTH])}-{kind}.png"
+    path.write_bytes(png_bytes(picture))
+    newest_first = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+    for old in newest_first[_FILES_KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
 
-    A series for each prompt's map, and random order as the prompt named last sees it.
+
+def curves(looked: Looked, kind: Literal["deletion", "insertion"]) -> list[tuple[str, Curve]]:
+    """Every curve of the check with its name.
+
+    One for each prompt's map; random places and the meaningless text's map as the prompt named
+    last sees them.
     """
-    rows: list[tuple[float, float, str]] = []
-
-    def add(curve: Curve, series: str) -> None:
-        for fraction, score in zip(curve.fractions, curve.scores, strict=True):
-            rows.append((100 * fraction, score, series))
-
+    found: list[tuple[str, Curve]] = []
     for title, check in looked.checks:
-        add(check.deletion if kind == "deletion" else check.insertion, title)
-    for title, check in looked.checks[-1:]:
-        chance = check.random_deletion if kind == "deletion" else check.random_insertion
-        add(chance, say.LEARNED_AT_RANDOM if title == say.LEARNED else say.AT_RANDOM)
-    return pd.DataFrame(rows, columns=["removed", "value", "series"])
+        found.append((title, check.deletion if kind == "deletion" else check.insertion))
+    for _, check in looked.checks[-1:]:
+        if kind == "deletion":
+            chance, meaningless = check.random_deletion, check.shuffled_deletion
+        else:
+            chance, meaningless = check.random_insertion, check.shuffled_insertion
+        found += [(say.AT_RANDOM, chance), (say.MEANINGLESS, meaningless)]
+    return found
 
 
 # ---- helpers
@@ -350,7 +447,18 @@ def _keep(session: Session, subject: Subject, looked: Looked) -> None:
             tab["looked"] = looked
 
 
+def _free(name: str, pictures: Mapping[str, Image.Image]) -> str:
+    """The name, numbered where another picture of the set has the same."""
+    name = name[:_NAME_LENGTH]
+    number, free = 1, name
+    while any(key.startswith(f"{free}-") for key in pictures):
+        number += 1
+        free = f"{name[: _NAME_LENGTH - 5]} ({number})"
+    return free
+
+
 def _named(name: str, drawn: Drawn) -> dict[str, Image.Image]:
+    name = name[:_NAME_LENGTH]
     found = {f"{name}-hand-crafted": drawn.words}
     if drawn.learned is not None and drawn.difference is not None:
         found |= {f"{name}-learned": drawn.learned, f"{name}-difference": drawn.difference}

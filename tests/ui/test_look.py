@@ -13,11 +13,12 @@ from tiny import tiny_backbone
 
 from coop_demo.datasets import Picture
 from coop_demo.errors import UserError
+from coop_demo.heatmaps.faithfulness import Curve
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
+from coop_demo.ui import look_pieces, looking
 from coop_demo.ui import look_text as say
-from coop_demo.ui import looking
 from coop_demo.ui.looking import Looked, Subject
 from coop_demo.ui.session import Session, SessionStore, Taught
 
@@ -123,9 +124,11 @@ def test_a_text_alone_is_explained_by_its_cosine(session, picture) -> None:
     looked = last_look(session, "anything")
     assert looked.words.target == "cosine"
     assert looking.strip(looked) == []
-    frame = looking.curve_frame(looked, "deletion")
-    assert len(frame) == 22
-    assert set(frame["series"]) == {say.WORDS, say.AT_RANDOM}
+    drawn = looking.curves(looked, "deletion")
+    assert [name for name, _ in drawn] == [say.WORDS, say.AT_RANDOM, say.MEANINGLESS]
+    chart = look_pieces.curve_chart(looked, "deletion")
+    assert chart.count("<circle") == 33
+    assert all(f"{name} {curve.area:.2f}" in chart for name, curve in drawn)
 
 
 def test_opacity_and_cells_change_the_drawing_alone(session, picture) -> None:
@@ -145,9 +148,10 @@ def test_the_maps_of_a_persons_pictures_come_as_one_zip(session, picture, tmp_pa
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture])
     session.set_pictures(1, [other])
-    *steps, (done, total, packed) = looking.maps_of_set(session, say.MINE, "auto", opacity=0.7)
+    *steps, last = looking.maps_of_set(session, say.MINE, "auto", opacity=0.7)
     assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
-    assert (done, total) == (2, 2)
+    done, total, packed, remark = last
+    assert (done, total, remark) == (2, 2, "")
     assert packed is not None
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert sorted(archive.namelist()) == [
@@ -177,3 +181,96 @@ def test_without_a_picture_it_asks_for_one(session) -> None:
         last_look(session, "sea")
     with pytest.raises(UserError, match="no pictures in the tab Teach"):
         looking.subjects(session, say.MINE)
+
+
+def test_pictures_of_one_name_keep_maps_of_their_own_in_the_zip(session, picture, tmp_path) -> None:
+    (tmp_path / "again").mkdir()
+    other = tmp_path / "again" / "noise.png"
+    Image.open(picture).rotate(90).save(other)
+    session.name_rows(["brick", "sea"])
+    session.set_pictures(0, [picture, other])
+    *_, (_, _, packed, _) = looking.maps_of_set(session, say.MINE, "auto", opacity=0.7)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert len(archive.namelist()) == 2
+        assert len({archive.read(name) for name in archive.namelist()}) == 2
+
+
+def test_pictures_without_a_class_are_left_out_and_counted(session, picture, tmp_path) -> None:
+    session.name_rows(["brick", ""])
+    session.set_pictures(0, [picture])
+    other = tmp_path / "other.png"
+    Image.open(picture).rotate(90).save(other)
+    session.set_pictures(1, [other])
+    with session.lock:
+        session.rows[0].name = ""
+    with pytest.raises(UserError, match="None of these pictures has a class name"):
+        list(looking.maps_of_set(session, say.MINE, "auto", opacity=0.7))
+    assert say.drawn_set(1, 2, 1, 40) == "One picture has no class to look for and was left out."
+    assert say.drawn_set(40, 63, 3, 40).endswith("The first 40 of 60 pictures were drawn.")
+
+
+def test_only_methods_that_fit_the_model_are_offered(session) -> None:
+    offered = looking.fitting_methods("tiny")
+    assert [name for _, name in offered] == ["auto", "rollout", "occlusion"]
+    assert offered[0][0].startswith("LeGrad")
+
+
+def test_a_picture_chosen_elsewhere_is_fresh_until_it_is_taken_up(session, picture) -> None:
+    assert not looking.is_fresh(session)
+    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    assert looking.is_fresh(session)
+    assert looking.taken_up(session)
+    assert not looking.taken_up(session)
+
+
+def test_a_picture_offered_stays_itself_when_the_classes_change(session, picture, tmp_path) -> None:
+    other = tmp_path / "other.png"
+    Image.open(picture).rotate(90).save(other)
+    session.name_rows(["brick", "sea"])
+    session.set_pictures(0, [picture])
+    session.set_pictures(1, [other])
+    shown, n = looking.offer(session, say.MINE)
+    assert n == 2
+    session.set_pictures(0, [])
+    assert looking.offered(session, 1) is shown[1]
+    for wrong in (2, -1, None, "0"):
+        with pytest.raises(UserError, match="not in the list any more"):
+            looking.offered(session, wrong)
+
+
+def test_maps_are_files_whose_names_say_what_they_are(session, picture) -> None:
+    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    looked = last_look(session, "sea")
+    paths = []
+    for name in ("noise.png-sea", "狼" * 300, *(f"p{i}" for i in range(12))):
+        drawn = looking.drawings(looked)
+        paths.append(looking.saved_png(session, "hand-crafted", name, drawn.words))
+    assert paths[0].name == "noise.png-sea-hand-crafted.png"
+    assert all(len(path.name.encode()) <= 255 for path in paths)
+    assert paths[-1].is_file()
+    assert len(list(paths[-1].parent.iterdir())) == 8
+
+
+def test_the_small_maps_of_all_classes_show_the_same_place(session, tmp_path) -> None:
+    wide = tmp_path / "wide.png"
+    pixels = np.random.default_rng(0).integers(0, 255, size=(500, 800, 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(wide)
+    looking.choose(session, Subject(Picture("wide.png", wide).checked(), NAMES))
+    looked = last_look(session, "sea")
+    small = [picture for picture, _ in looking.strip(looked, opacity=1.0, cells=True)]
+    assert {picture.size for picture in small} == {(320, 200)}
+    large = looking.drawings(looked, opacity=1.0, cells=True).words
+    assert large.size == (640, 400)
+    shrunk = np.asarray(large.resize((320, 200)), float)
+    assert np.abs(shrunk - np.asarray(small[1], float)).mean() < 12  # resampling of noise alone
+
+
+@pytest.mark.parametrize("opacity", [None, "x", float("nan"), float("inf"), -3, 7])
+def test_any_opacity_of_a_raw_request_is_held_to_its_range(opacity) -> None:
+    assert 0 <= look_pieces.held(opacity) <= 1
+
+
+def test_a_cosine_curve_fills_its_plot_and_a_flat_one_is_drawn() -> None:
+    flat = Curve((0.0, 1.0), (0.2, 0.2))
+    low, high = look_pieces._range([flat])
+    assert low < 0.2 < high

@@ -1,0 +1,276 @@
+"""What the Look tab shows of an order: what the ranker looked at in one picture, or in two.
+
+The tab Rank calls `choose` with pictures of its order and opens the tab Look.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from coop_demo.datasets import Picture
+from coop_demo.errors import RankingError
+from coop_demo.heatmaps.attribution import Grid, model_pixels, view_box
+from coop_demo.heatmaps.ranking_maps import (
+    PairMaps,
+    ScoreMap,
+    WordMaps,
+    pair_maps,
+    score_map,
+    token_grid,
+    word_maps,
+)
+from coop_demo.heatmaps.render import draw, zip_bytes
+from coop_demo.ranking.instructions import check_instruction
+from coop_demo.ranking.training import Ranker
+from coop_demo.runtime import gpu_job, shared_backbone
+from coop_demo.ui import look_text as say
+from coop_demo.ui import looking
+from coop_demo.ui.looking import SHOWN_SIDE, STRIP_SIDE
+from coop_demo.ui.ranking import ranker_in_use
+from coop_demo.ui.session import Session
+
+_TAB = "look-ranked"
+_GPU_SECONDS = 60
+
+Captioned = tuple[Image.Image, str]
+
+
+@dataclass(frozen=True, eq=False)
+class RankedSubject:
+    """One picture of an order, or two to compare, under the instruction they were ranked by."""
+
+    pictures: tuple[Picture, ...]
+    instruction: str
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLook:
+    """The ranker's maps of one or two pictures; tuples hold one entry a picture.
+
+    `pair` says why the first stands where it does against the second; None for one picture.
+    """
+
+    instruction: str
+    names: tuple[str, ...]
+    images: tuple[Image.Image, ...] = field(repr=False)
+    boxes: tuple[tuple[float, float, float, float], ...]
+    grid: Grid
+    words: tuple[WordMaps, ...]
+    scores: tuple[ScoreMap, ...]
+    pair: PairMaps | None
+    seconds: float
+
+    @property
+    def answer(self) -> str:
+        """Why this one is ahead, or what its score is, as sentences."""
+        if self.pair is None:
+            return say.score_is(self.names[0], self.scores[0].score)
+        first, other = (one.score for one in self.scores)
+        ahead = self.pair.sentence(f"“{self.names[0]}”", f"“{self.names[1]}”")
+        agrees = (first > other) == (self.pair.probability > 0.5)
+        return f"{ahead} {say.scores_are(first, other, agrees)}"
+
+
+def choose(session: Session, pictures: Sequence[Picture], instruction: str) -> None:
+    """Make these the pictures whose ranking is looked at, as the tab Look opens.
+
+    Raises:
+        RankingError: not one or two pictures, or there is no ranker for the model in use.
+    """
+    if len(pictures) not in (1, 2):
+        raise RankingError(f"The ranker's maps are for one or two pictures, not {len(pictures)}.")
+    if ranker_in_use(session) is None:
+        raise RankingError(say.NO_RANKER)
+    subject = RankedSubject(tuple(pictures), instruction)
+    looking.taken_up(session)  # what was chosen last is looked at, and nothing else
+    with session.lock:
+        session.by_tab[_TAB] = {"subject": subject, "looked": None, "fresh": True}
+
+
+def chosen(session: Session) -> RankedSubject | None:
+    return session.by_tab.get(_TAB, {}).get("subject")
+
+
+def looked_at(session: Session) -> RankedLook | None:
+    return session.by_tab.get(_TAB, {}).get("looked")
+
+
+def is_fresh(session: Session) -> bool:
+    """Whether pictures were chosen that were not looked at yet."""
+    return bool(session.by_tab.get(_TAB, {}).get("fresh"))
+
+
+def taken_up(session: Session) -> bool:
+    """`is_fresh`, and from now on it is not."""
+    with session.lock:
+        return bool(session.by_tab.get(_TAB, {}).pop("fresh", False))
+
+
+def forget(session: Session) -> None:
+    """Nothing of an order is looked at any more."""
+    with session.lock:
+        session.by_tab.pop(_TAB, None)
+
+
+def of_the_order(session: Session) -> list[Picture]:
+    """The pictures to choose from: those of the order in the tab Rank, the first one first."""
+    orders = session.pile.orders_with(session.backbone)
+    if not orders:
+        return []
+    return [orders[0].pictures[at] for at in orders[0].ranking(orders[0].leading)]
+
+
+def look(session: Session) -> RankedLook:
+    """The maps of what was chosen, kept in the session.
+
+    Raises:
+        RankingError: nothing was chosen, or there is no ranker that fits.
+        UserError: a picture cannot be read.
+    """
+    subject = chosen(session)
+    if subject is None:
+        raise RankingError(say.NOTHING_RANKED)
+    used = ranker_in_use(session)
+    if used is None:
+        raise RankingError(say.NO_RANKER)
+    looked = _maps_of(subject, session.backbone, used.ranker)
+    with session.lock:
+        tab = session.by_tab.get(_TAB, {})
+        if tab.get("subject") is subject:  # not when others were chosen meanwhile
+            tab["looked"] = looked
+    return looked
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _maps_of(subject: RankedSubject, model: str, ranker: Ranker) -> RankedLook:
+    started = time.perf_counter()
+    backbone = shared_backbone(model)
+    ranker.check_backbone(backbone)
+    instruction = check_instruction(subject.instruction, backbone)
+    adapter = ranker.adapter(backbone.device)
+    images, tokens = [], []
+    for picture in subject.pictures:
+        image = picture.load()
+        with torch.no_grad():
+            tokens.append(backbone.image_tokens(model_pixels(backbone, image)[None])[0])
+        image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+        images.append(image)
+    with torch.no_grad():
+        text = backbone.text_tokens([instruction])
+    return RankedLook(
+        instruction,
+        tuple(picture.name.rsplit("/", 1)[-1] for picture in subject.pictures),
+        tuple(images),
+        tuple(view_box(backbone, image.size) for image in images),
+        token_grid(backbone, len(tokens[0])),
+        tuple(word_maps(adapter, backbone, one, instruction) for one in tokens),
+        tuple(score_map(adapter, one, text) for one in tokens),
+        pair_maps(adapter, tokens[0], tokens[1], text) if len(tokens) == 2 else None,
+        time.perf_counter() - started,
+    )
+
+
+# ---- drawings
+
+
+def pair_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Captioned]:
+    """Rank-aware attention on both pictures, then what pushed the first ahead; [] for one.
+
+    The attention is drawn where it is above an even spread, and both pictures share one scale.
+    """
+    pair = looked.pair
+    if pair is None:
+        return []
+    above = above_average(pair.attention)
+    found = []
+    for maps, two_sided, caption in (
+        (above, False, say.attention_on),
+        (pair.pull, True, say.pull_on),
+    ):
+        scale = float(maps.abs().max())
+        for at, name in enumerate(looked.names):
+            picture = _drawn(looked, at, maps[at], opacity, cells, two_sided, scale)
+            share = float(pair.attention[at].sum())
+            found.append((picture, caption(name, share)))
+    return found
+
+
+def score_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Captioned]:
+    """What raises and what lowers each picture's score, all to one scale."""
+    scale = max(float(one.map.abs().max()) for one in looked.scores)
+    return [
+        (
+            _drawn(looked, at, one.map, opacity, cells, True, scale),
+            say.scored_as(looked.names[at], one.score),
+        )
+        for at, one in enumerate(looked.scores)
+    ]
+
+
+def word_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Captioned]:
+    """Where each word of the instruction is read more than on average, picture by picture."""
+    found = []
+    for at, words in enumerate(looked.words):
+        for word, values in zip(words.words, words.maps, strict=True):
+            above = above_average(values)
+            picture = _drawn(looked, at, above, opacity, cells, False, None, side=STRIP_SIDE)
+            name = looked.names[at] if len(looked.names) > 1 else ""
+            found.append((picture, say.word_read(word, float(values.mean()), name)))
+    return found
+
+
+def zip_of(looked: RankedLook, *, opacity: float, cells: bool) -> bytes:
+    """All these maps as PNGs."""
+    kinds = {
+        "pair": pair_pictures(looked, opacity=opacity, cells=cells),
+        "score": score_pictures(looked, opacity=opacity, cells=cells),
+        "word": word_pictures(looked, opacity=opacity, cells=cells),
+    }
+    return zip_bytes(
+        {
+            f"{kind}-{number:02}-{caption[:40]}": picture
+            for kind, pictures in kinds.items()
+            for number, (picture, caption) in enumerate(pictures, start=1)
+        }
+    )
+
+
+def above_average(values: Tensor) -> Tensor:
+    """What exceeds the mean of all values; the rest is 0.
+
+    Attention is nowhere 0, so a drawing of all of it would mark everything.
+    """
+    return (values - values.mean()).clamp_min(0)
+
+
+def _drawn(
+    looked: RankedLook,
+    at: int,
+    values: Tensor,
+    opacity: float,
+    cells: bool,
+    two_sided: bool,
+    scale: float | None,
+    *,
+    side: int = SHOWN_SIDE,
+) -> Image.Image:
+    image, box = looked.images[at], looked.boxes[at]
+    shrunk = min(1.0, side / max(image.size))
+    if shrunk < 1:
+        image = image.resize((round(image.width * shrunk), round(image.height * shrunk)))
+        left, top, right, bottom = box
+        box = (left * shrunk, top * shrunk, right * shrunk, bottom * shrunk)
+    return draw(
+        image,
+        looked.grid,
+        values,
+        box=box,
+        opacity=opacity,
+        two_sided=two_sided,
+        scale=scale,
+        smooth=not cells,
+    )

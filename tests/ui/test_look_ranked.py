@@ -1,0 +1,138 @@
+"""What the ranker looked at, in a session, on a tiny model and a ranker that learned nothing."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import tiny_backbone
+
+from coop_demo.errors import RankingError
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.ranking.training import Ranker
+from coop_demo.ui import look_text as say
+from coop_demo.ui import looking, looking_ranked, ranking
+from coop_demo.ui.pile import Order, UsedRanker
+from coop_demo.ui.session import Session, SessionStore
+
+BRIGHT = "Rank the brightness."
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture
+def session(monkeypatch, backbone) -> Iterator[Session]:
+    for module in (ranking, looking_ranked):
+        monkeypatch.setattr(module, "shared_backbone", lambda name: backbone)
+    store = SessionStore("tiny")
+    yield store.open(None)
+    assert len(store) == 1
+
+
+@pytest.fixture
+def order(session, backbone, tmp_path) -> Order:
+    """Five noisy pictures, ranked."""
+    config = AdapterConfig(dim=16, layers=1, heads=2, mlp_ratio=1.0, token_dim=24, dropout=0.0)
+    state = RankingAdapter.seeded(config, 0).state_dict()
+    session.pile.rankers["tiny"] = UsedRanker(Ranker(config, state, backbone.identity), "blank")
+    rng = np.random.default_rng(3)
+    files: list[Path] = []
+    for index in range(5):
+        pixels = 20 + 40 * index + rng.integers(0, 20, size=(40, 60, 3))
+        files.append(tmp_path / f"{index}.png")
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(files[-1])
+    ranking.add_files(session, files)
+    *_, orders = ranking.rank(session, BRIGHT, "", "", "")
+    return orders[0]
+
+
+def test_a_pairs_maps_and_answer_are_those_of_the_matrix(session, order) -> None:
+    first, other = order.compared[0], order.compared[3]
+    looking_ranked.choose(session, [order.pictures[first], order.pictures[other]], BRIGHT)
+    looked = looking_ranked.look(session)
+    logit = float(order.pair_logits[0, 3])
+    assert looked.pair.probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+    scores = order.scores["ranker"]
+    for at, one in zip((first, other), looked.scores, strict=True):
+        assert one.score == pytest.approx(scores[at], abs=1e-4)
+    ahead = looked.names[0] if logit > 0 else looked.names[1]
+    assert looked.answer.startswith(f"“{ahead}” is put ahead of")
+    assert f"{scores[first]:.3f} and {scores[other]:.3f}" in looked.answer
+    agree = bool((scores[first] > scores[other]) == (logit > 0))
+    assert ("say the same" in looked.answer) is agree
+
+
+def test_a_pair_has_four_pictures_and_one_picture_has_none(session, order) -> None:
+    two = order.pictures[:2]
+    looking_ranked.choose(session, two, BRIGHT)
+    pair = looking_ranked.look(session)
+    drawn = looking_ranked.pair_pictures(pair, opacity=0.7, cells=False)
+    assert [picture.size for picture, _ in drawn] == [(60, 40)] * 4
+    shares = [float(pair.pair.attention[at].sum()) for at in (0, 1)]
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+    assert f"{shares[0]:.0%} of the attention" in drawn[0][1]
+    assert len(looking_ranked.word_pictures(pair, opacity=0.7, cells=False)) == 2 * 3
+
+    looking_ranked.choose(session, two[:1], BRIGHT)
+    alone = looking_ranked.look(session)
+    assert alone.pair is None
+    assert looking_ranked.pair_pictures(alone, opacity=0.7, cells=False) == []
+    assert alone.answer == say.score_is(alone.names[0], alone.scores[0].score)
+    words = looking_ranked.word_pictures(alone, opacity=0.7, cells=False)
+    assert [caption.split(" · ")[0] for _, caption in words] == BRIGHT.split()
+    assert len(looking_ranked.score_pictures(alone, opacity=0.7, cells=False)) == 1
+
+
+def test_both_pictures_attention_is_drawn_to_one_scale() -> None:
+    """The picture that was looked at less looks paler, and an even spread marks nothing."""
+    attention = torch.full((2, 4, 4), 1 / 32)
+    assert float(looking_ranked.above_average(attention).max()) < 1e-6
+    attention[0, 1, 1] += 0.2
+    marked = looking_ranked.above_average(attention)
+    assert float(marked[0, 1, 1]) > 0.19
+    assert float(marked[1].max()) == 0
+
+
+def test_all_maps_come_as_one_zip(session, order) -> None:
+    looking_ranked.choose(session, order.pictures[:2], BRIGHT)
+    looked = looking_ranked.look(session)
+    packed = looking_ranked.zip_of(looked, opacity=0.7, cells=True)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = sorted(archive.namelist())
+    assert len(names) == 4 + 2 + 6
+    assert [sum(name.startswith(kind) for name in names) for kind in ("pair", "score", "word")] == [
+        4,
+        2,
+        6,
+    ]
+
+
+def test_choosing_ranked_pictures_puts_off_what_was_chosen_before(session, order) -> None:
+    looking.choose(session, looking.Subject(order.pictures[0], ("a", "b")))
+    looking_ranked.choose(session, order.pictures[:1], BRIGHT)
+    assert not looking.is_fresh(session)
+    assert looking_ranked.is_fresh(session)
+    assert [p.name for p in looking_ranked.of_the_order(session)] == [
+        order.pictures[at].name for at in order.ranking("ranker")
+    ]
+    looking_ranked.forget(session)
+    assert looking_ranked.chosen(session) is None
+    with pytest.raises(RankingError, match="Click a picture or a pair in the tab Rank"):
+        looking_ranked.look(session)
+
+
+def test_without_a_ranker_or_with_three_pictures_it_says_so(session, order) -> None:
+    with pytest.raises(RankingError, match="one or two pictures, not 3"):
+        looking_ranked.choose(session, order.pictures[:3], BRIGHT)
+    session.pile.rankers.clear()
+    with pytest.raises(RankingError, match="no ranker for this model"):
+        looking_ranked.choose(session, order.pictures[:1], BRIGHT)
