@@ -15,12 +15,13 @@ from coop_demo.charts import (
     pair_matrix_figure,
     strip_figure,
 )
+from coop_demo.datasets import Picture
 from coop_demo.errors import RankingError, UserError
 from coop_demo.images import list_pictures
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS, check_instruction
 from coop_demo.ranking.metrics import contradictions
+from coop_demo.ui import looking_ranked, pieces, samples
 from coop_demo.ui import orders as views
-from coop_demo.ui import pieces, samples
 from coop_demo.ui import rank_text as text
 from coop_demo.ui import text as page_text
 from coop_demo.ui.handlers import forgiving, sentence_for, warn
@@ -283,6 +284,7 @@ class OrderColumn:
             label=text.GALLERY,
             show_label=False,
             interactive=False,
+            allow_preview=False,
             columns=6,
             object_fit="cover",
             height="auto",
@@ -332,6 +334,7 @@ class OrderColumn:
                         [], label=text.OTHER_PICTURE, interactive=True, elem_id="rank-other"
                     )
                     self.pair = gr.HTML(padding=False, elem_id="rank-pair")
+                    self.look_pair = gr.Button(text.LOOK_PAIR, size="sm", elem_id="rank-look-pair")
         self.clicks = gr.HTML("", js_on_load=_CELL_CLICKS, padding=False, elem_id="rank-clicks")
 
     @property
@@ -400,7 +403,7 @@ class OrderColumn:
             status + pieces.notes(problems),
             "".join(_figures(order, len(found)) for order in found),
             gr.update(value=_gallery(session, first, shown), visible=True),
-            pieces.hint(text.shown_of(len(shown), n)) if len(shown) < n else "",
+            pieces.hint(text.gallery_hint(len(shown), n, first.leading == RANKER)),
             _slope(session, found),
             gr.update(visible=True),
             first.pair.high,
@@ -505,6 +508,35 @@ class OrderColumn:
             return [row, column, self._pair_view(store.get(key), row, column)]
 
         self.clicks.click(choose_cell, shell.key, [self.one, self.other, self.pair], **_QUIET)
+
+        @forgiving
+        def look_at_picture(key: str, event: gr.SelectData) -> Any:
+            session = store.get(key)
+            shown = _shown(self._first(session))
+            if not isinstance(event.index, int) or not 0 <= event.index < len(shown):
+                raise RankingError(text.RANK_FIRST)
+            looking_ranked.choose(session, [shown[event.index]], self._first(session).instruction)
+            return gr.update(selected="look")
+
+        @forgiving
+        def look_at_pair(key: str, first: Any, other: Any) -> Any:
+            session = store.get(key)
+            self._pair_view(session, first, other)  # says what is wrong with the two, if anything
+            order = self._first(session)
+            if first == other:
+                raise RankingError(text.SAME_PICTURE)
+            pictures = [order.pictures[order.compared[at]] for at in (first, other)]
+            looking_ranked.choose(session, pictures, order.instruction)
+            return gr.update(selected="look")
+
+        self.gallery.select(look_at_picture, shell.key, shell.tabs, **_QUIET)
+        self.look_pair.click(look_at_pair, [shell.key, self.one, self.other], shell.tabs, **_QUIET)
+
+    def _first(self, session: Session) -> Order:
+        found = session.pile.orders_with(session.backbone)
+        if not found:
+            raise RankingError(text.RANK_FIRST)
+        return found[0]
 
     def _pair_view(self, session: Session, first: Any, other: Any) -> str:
         found = session.pile.orders_with(session.backbone)
@@ -951,6 +983,12 @@ def _gallery(session: Session, order: Order, shown: Sequence[int]) -> list[tuple
         )
         for place in shown
     ]
+
+
+def _shown(order: Order) -> list[Picture]:
+    """The pictures of the gallery, as they stand there."""
+    ranking = order.ranking(order.leading)
+    return [order.pictures[ranking[at]] for at in _ends(len(ranking), MOST_IN_GALLERY)]
 
 
 def _figures(order: Order, n_orders: int) -> str:

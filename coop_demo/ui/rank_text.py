@@ -98,6 +98,8 @@ ONE_PICTURE = "There is one picture here; an order needs two or more. Add pictur
 NO_PICTURES = "There are no pictures to rank. Choose a sample or add some."
 SAME_TWICE = "Both instructions are the same. Change one, or leave the second one empty."
 GALLERY = "Pictures in order"
+LOOK_PAIR = "Why is this one ahead? Look closer"
+SAME_PICTURE = "That is one picture twice. Choose two to compare."
 DOWNLOAD = "Download CSV"
 METHOD = {"ranker": "Ranker", "antonyms": "Antonym pair", "cosine": "Cosine"}
 RIVALS_TITLE = "What simpler ways make of it"
@@ -139,6 +141,14 @@ def all_same(method: str) -> str:
 
 def shown_of(shown: int, n: int) -> str:
     return f"The first {shown - shown // 2} and the last {shown // 2} of {n:,}; the CSV has all."
+
+
+def gallery_hint(shown: int, n: int, ranker: bool) -> str:
+    """What is not shown, and what a click does."""
+    said = [shown_of(shown, n)] if shown < n else []
+    if ranker:
+        said.append("Click a picture to see what the ranker looked at.")
+    return " ".join(said)
 
 
 def sampled(shown: int, n: int) -> str:
