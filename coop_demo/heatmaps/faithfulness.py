@@ -5,8 +5,9 @@ picture in the map's order and the score should fall soon; or they enter a blurr
 order and the score should rise soon. An area is the mean of a curve: small is good for deletion,
 large for insertion. An area means nothing alone, so two kinds of maps of the same
 resolution are put through the same on the same picture: random ones, and the map of a meaningless
-text, which is the text's own vector with its numbers shuffled. A map of a text must do better than
-both, and must look different from the meaningless text's.
+text, which is the text's own vector with its numbers shuffled (and its rivals' in the same order,
+so that the texts are as alike as before and none of them means anything). A map of a text must do
+better than both, and must look different from the meaningless text's.
 
 The score is the text's probability among its rivals where there are any, else its cosine.
 """
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -253,24 +253,25 @@ def text_correlation(
 def shuffled_text_map(
     backbone: Backbone, image: Image.Image | Tensor, claim: Claim, *, seed: int = 0
 ) -> Tensor:
-    """The map (h, w) of a text's vector with its numbers shuffled: as long, and without meaning."""
+    """The map (h, w) of a text's vector with its numbers shuffled: as long, and without meaning.
+
+    The rivals of a contrast are shuffled in the same order: left as they are, "anything but the
+    guitar" would still be a meaning.
+    """
     explanation = claim.explanation
     if not explanation.text_matters:
         return explanation.maps[claim.index]
     texts = unit_texts(backbone, claim.text_vectors, "text")
-    text = texts[claim.index]
-    order = torch.randperm(len(text), generator=torch.Generator().manual_seed(seed))
-    shuffled = text[order.to(text.device)]
+    order = torch.randperm(texts.shape[1], generator=torch.Generator().manual_seed(seed))
+    order = order.to(texts.device)
     rivals = claim.against if claim.against is not None else texts
-    if explanation.target == "contrast":  # the rivals stay, the text's own place is taken
-        rivals = torch.cat([rivals.to(text)[_others(rivals.to(text), text)], shuffled[None]])
     other = explain(
         backbone,
         image,
-        shuffled,
+        texts[claim.index][order],
         explanation.method,
         target=explanation.target,
-        against=rivals if explanation.target == "contrast" else None,
+        against=rivals.to(texts)[:, order] if explanation.target == "contrast" else None,
     )
     return other.maps[0]
 
@@ -378,11 +379,6 @@ def _correlation(claim: Claim, shuffled_map: Tensor) -> float:
     if not claim.explanation.text_matters:
         return 1.0
     return _spearman(claim.explanation.maps[claim.index], shuffled_map)
-
-
-def _others(rivals: Tensor, text: Tensor) -> Tensor:
-    """Which rivals are not the text itself, (K,) bool."""
-    return (F.normalize(rivals, dim=-1) - text).abs().amax(dim=-1) >= 1e-6
 
 
 def _spearman(a: Tensor, b: Tensor) -> float:

@@ -62,7 +62,7 @@ class Question:
             allow_preview=False,
             columns=4,
             object_fit="cover",
-            height=210,
+            height="auto",
             buttons=[],
             elem_id="look-gallery",
             elem_classes="cs-gallery",
@@ -72,7 +72,7 @@ class Question:
             label=say.DROP_LABEL,
             type="filepath",
             sources=["upload", "clipboard"],
-            height=170,
+            height=210,
             buttons=[],
             elem_id="look-picture",
         )
@@ -162,10 +162,10 @@ class Maps:
                         format="jpeg",
                         buttons=[],
                         elem_id="look-strip",
-                        elem_classes="cs-look-strip",
+                        elem_classes=["cs-look-strip", "cs-look-many"],
                     )
             self.save = gr.Button(say.ZIP_ONE, size="sm", elem_id="look-save")
-            self.zip = gr.DownloadButton(say.ZIP_ONE, visible="hidden", elem_id="look-zip")
+            self.zip = gr.DownloadButton(say.ZIP_ONE, elem_id="look-zip", elem_classes="cs-unseen")
 
     @property
     def pictures(self) -> list[Any]:
@@ -208,7 +208,7 @@ class Maps:
             pair,
             gr.update(visible=bool(strip)),
             pieces.hint(say.strip_hint(looked.learned is not None, len(strip), len(looked.texts))),
-            gr.update(value=strip, columns=min(max(len(strip), 2), 4)),
+            strip,
         ]
 
     def view(self, session: Session, looked: Looked | None, opacity: Any, cells: Any) -> list[Any]:
@@ -348,6 +348,7 @@ def _wire(
         """Look at what was chosen a moment ago, unless there is nothing to look for yet."""
         session = store.get(key)
         if not looking.taken_up(session):
+            yield [gr.skip(), *nothing()]  # a generator without a yield would empty its outputs
             return
         if not str(wanted or "").strip():
             yield [pieces.notes([], [say.NOTHING_WANTED]), *nothing()]

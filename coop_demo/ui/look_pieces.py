@@ -19,7 +19,7 @@ _KIND = {
 }
 OPACITY = 0.7  # of the strongest places, before a person chooses
 _WIDTH, _HEIGHT = 420, 236  # of the drawing, which scales with its column
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 412, 10, 192  # of the plot within it
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 408, 10, 188  # of the plot within it
 
 
 def promise() -> str:
@@ -50,6 +50,8 @@ def verdicts(looked: Looked) -> str:
     parts = []
     for title, check in looked.checks:
         areas = say.areas(
+            check.quantity,
+            check.deletion.scores[0],
             check.deletion.area,
             check.random_deletion.area,
             check.shuffled_deletion.area,
@@ -88,7 +90,7 @@ def curve_chart(looked: Looked, kind: Literal["deletion", "insertion"]) -> str:
         f'<figure class="cs-curves"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(say.curves_aria(title, axis, areas))}">'
-        f"{_frame(axis, low, high)}{marks}</svg><ul>{legend}</ul></figure>"
+        f"{_frame(say.axes(axis, kind), low, high)}{marks}</svg><ul>{legend}</ul></figure>"
     )
 
 
@@ -111,17 +113,16 @@ def _frame(axis: str, low: float, high: float) -> str:
         y = _y(value, low, high)
         parts.append(
             f'<path d="M{_LEFT},{y:.1f} H{_RIGHT}" class="cs-gridline"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.2f}</text>'
+            f'<text x="{_LEFT - 6}" y="{y + 5:.1f}" text-anchor="end">{value:.2f}</text>'
         )
     for fraction in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         parts.append(
-            f'<text x="{_x(fraction):.1f}" y="{_BOTTOM + 17}" text-anchor="middle">'
+            f'<text x="{_x(fraction):.1f}" y="{_BOTTOM + 20}" text-anchor="middle">'
             f"{100 * fraction:.0f}</text>"
         )
     middle = (_LEFT + _RIGHT) / 2
     parts.append(
-        f'<text x="{middle}" y="{_BOTTOM + 36}" text-anchor="middle">'
-        f"{escape(say.axes(axis))}</text>"
+        f'<text x="{middle}" y="{_BOTTOM + 43}" text-anchor="middle">{escape(axis)}</text>'
     )
     return "".join(parts)
 

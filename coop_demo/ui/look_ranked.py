@@ -39,14 +39,14 @@ class Ranked:
                 self.cells = gr.Checkbox(False, label=say.CELLS_LABEL)
             with gr.Column() as self.pair_part:
                 gr.HTML(look_pieces.part(say.PAIR_HEAD, say.PAIR_LEAD), padding=False)
-                self.pair = _gallery("look-ranked-pair", columns=2)
+                self.pair = _gallery("look-ranked-pair", "cs-look-two")
             gr.HTML(look_pieces.part(say.SCORE_HEAD, say.SCORE_LEAD), padding=False)
-            self.score = _gallery("look-ranked-score", columns=2)
+            self.score = _gallery("look-ranked-score", "cs-look-two")
             self.words_head = gr.HTML(padding=False)
-            self.words = _gallery("look-ranked-words", columns=5)
+            self.words = _gallery("look-ranked-words", "cs-look-many")
             self.save = gr.Button(say.ZIP_RANKED, size="sm", elem_id="look-ranked-save")
             self.zip = gr.DownloadButton(
-                say.ZIP_RANKED, visible="hidden", elem_id="look-ranked-zip"
+                say.ZIP_RANKED, elem_id="look-ranked-zip", elem_classes="cs-unseen"
             )
         self.back = gr.Button(say.BACK, size="sm", elem_id="look-ranked-back")
 
@@ -125,6 +125,8 @@ class Ranked:
             session = store.get(key)
             if looking_ranked.is_fresh(session):
                 yield from run(session, opacity, cells)
+            else:  # a generator without a yield would empty its outputs
+                yield nothing
 
         @forgiving
         def choose(key: str, first: Any, other: Any, opacity: Any, cells: Any) -> Iterator:
@@ -185,17 +187,17 @@ class Ranked:
         return {"fn": go_if_fresh, "inputs": drawing, "outputs": self.outputs, **heavy}
 
 
-def _gallery(elem_id: str, *, columns: int) -> gr.Gallery:
+def _gallery(elem_id: str, kind: str) -> gr.Gallery:
     return gr.Gallery(
         show_label=False,
         interactive=False,
-        columns=columns,
+        columns=2,
         object_fit="contain",
         height="auto",
         format="png",
         buttons=["download", "fullscreen"],
         elem_id=elem_id,
-        elem_classes="cs-look-strip",
+        elem_classes=["cs-look-strip", kind],
     )
 
 

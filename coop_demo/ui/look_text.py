@@ -74,8 +74,8 @@ PROMISES = (
 )
 
 
-def axes(quantity: str) -> str:
-    return f"{quantity}, over % of the picture"
+def axes(quantity: str, kind: str) -> str:
+    return f"{quantity} · % of the picture {'taken away' if kind == 'deletion' else 'put back'}"
 
 
 def curves_aria(title: str, quantity: str, areas: str) -> str:
@@ -121,6 +121,8 @@ def drawing(done: int, total: int) -> str:
 
 
 def areas(
+    quantity: str,
+    whole: float,
     deletion: float,
     random_deletion: float,
     meaningless_deletion: float,
@@ -129,6 +131,7 @@ def areas(
     meaningless_insertion: float,
 ) -> str:
     return (
+        f"The whole picture has the {quantity} {whole:.2f}. "
         f"Area when taking away {deletion:.2f} (random {random_deletion:.2f}, meaningless text "
         f"{meaningless_deletion:.2f}; lower is better), when putting back {insertion:.2f} (random "
         f"{random_insertion:.2f}, meaningless text {meaningless_insertion:.2f}; higher is better)."
@@ -185,7 +188,7 @@ def score_is(name: str, score: float) -> str:
 
 
 def scores_are(first: float, other: float, agrees: bool) -> str:
-    also = "say the same" if agrees else "say the opposite: the pair is not sure"
+    also = "say the same" if agrees else "say the opposite: its two ways to judge disagree"
     return f"The scores, {first:.3f} and {other:.3f}, {also}."
 
 

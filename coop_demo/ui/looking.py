@@ -46,6 +46,15 @@ SHOWN_SIDE = 640  # pixels: maps are drawn on pictures of this size at most
 STRIP_SIDE = 320  # pixels of the small maps of all classes
 
 
+@dataclass(frozen=True)
+class Prompts:
+    """What another tab judged a picture by."""
+
+    model: str  # they mean nothing with another one
+    template: str
+    prompt: LearnedPrompt | None = field(repr=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A picture to look at and the class names it is told apart by."""
@@ -53,6 +62,7 @@ class Subject:
     picture: Picture
     class_names: tuple[str, ...]
     own: str = ""  # the class it is known to show
+    prompts: Prompts | None = None  # the session's own when None
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +287,7 @@ def look(session: Session, wanted: object, method: object) -> Iterator[Looked]:
     subject = chosen(session)
     if subject is None:
         raise UserError(say.NO_PICTURE)
-    given = _given(session)
+    given = _given(session, subject)
     looked = maps_of(subject, asked, how, **given)
     _keep(session, subject, looked)
     yield looked
@@ -430,7 +440,10 @@ def _known_classes(session: Session) -> tuple[str, ...]:
     return current.prompt.class_names if current else tuple(session.named_classes())
 
 
-def _given(session: Session) -> dict:
+def _given(session: Session, subject: Subject | None = None) -> dict:
+    brought = subject.prompts if subject else None
+    if brought and brought.model == session.backbone:
+        return dict(vars(brought))
     current = session.current
     template = current.template if current else session.template or DEFAULT_TEMPLATE
     return {
