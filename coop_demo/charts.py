@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import torch
 
-from coop_demo.classifiers import METHODS
+from coop_demo.classifiers import LEARNED_METHODS, METHODS
 from coop_demo.evaluation import (
     Calibration,
     Comparison,
@@ -84,6 +84,8 @@ LEARNED_COLOUR, HAND_COLOUR, OTHER_COLOUR = "#138a7e", "#c8741a", "#8C8C8C"
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 _TEXT = "#767676"  # readable on white and on a dark page
 _GRID = "rgba(128,128,128,0.25)"
+#: 0 to 1 in a cell: grey where nothing is, on light and dark pages, then ever more of one blue
+_SHARES = [[0.0, "#e9e7e2"], [0.001, "#cfe0ee"], [0.5, "#8fbbdb"], [1.0, "#08457e"]]
 
 
 def _figure(height: int, **layout: Any) -> go.Figure:
@@ -115,6 +117,13 @@ def _colour(method: str, at: int = 0) -> str:
     if method == "learned":
         return LEARNED_COLOUR
     return _PALETTE[2 + at % (len(_PALETTE) - 2)]
+
+
+def _kind_colour(method: str) -> str:
+    """Teal for what was learned, ochre for what a person wrote, grey for the rest."""
+    if method in LEARNED_METHODS:
+        return LEARNED_COLOUR
+    return HAND_COLOUR if method.startswith("hand-crafted") else OTHER_COLOUR
 
 
 def _percent(value: float | None) -> float | None:
@@ -163,10 +172,7 @@ def methods_figure(comparison: Comparison) -> go.Figure:
         x=table["accuracy %"],
         y=[_label(name, 60) for name in table["method"]],
         orientation="h",
-        marker_color=[
-            _colour(key) if key in ("hand-crafted", "learned") else OTHER_COLOUR
-            for key in table["key"]
-        ],
+        marker_color=[_kind_colour(key) for key in table["key"]],
         error_x={
             "type": "data",
             "symmetric": False,
@@ -246,7 +252,8 @@ def confusion_figure(comparison: Comparison, method: str = "learned") -> go.Figu
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     names = [_label(name, 24) for name in comparison.class_names]
     cells = np.stack(np.meshgrid(np.arange(C), np.arange(C), indexing="ij"), axis=-1)
-    figure = _figure(max(340, 120 + 26 * C))
+    # a click must not become a zoom when the hand shakes; the tool bar still zooms
+    figure = _figure(max(360, 120 + 26 * C), dragmode=False)
     figure.add_heatmap(
         z=shares,
         # positions, not names: two classes may look alike once shortened
@@ -259,12 +266,14 @@ def confusion_figure(comparison: Comparison, method: str = "learned") -> go.Figu
             [f"{names[t]} taken for {names[a]}: {counts[t, a]}" for a in range(C)] for t in range(C)
         ],
         hovertemplate="%{hovertext}<extra></extra>",
-        colorscale="Blues",
+        colorscale=_SHARES,
         zmin=0,
         zmax=1,
-        colorbar={"title": "share", "tickformat": ".0%"},
+        xgap=1,
+        ygap=1,
+        showscale=False,  # the numbers say it; the room is worth more on a phone
     )
-    ticks = {"tickvals": list(range(C)), "ticktext": names, "showgrid": False}
+    ticks = {"tickvals": list(range(C)), "ticktext": names, "showgrid": False, "zeroline": False}
     figure.update_xaxes(title="answer", tickangle=-45, **ticks)
     figure.update_yaxes(title="true class", autorange="reversed", **ticks)
     return figure
@@ -311,7 +320,9 @@ def per_class_figure(
     return figure
 
 
-def reliability_figure(reliability: Reliability, title: str = "") -> go.Figure:
+def reliability_figure(
+    reliability: Reliability, title: str = "", method: str = "learned"
+) -> go.Figure:
     """Accuracy of the pictures in each band of confidence; on the diagonal it can be believed."""
     figure = _figure(340, showlegend=False, title={"text": _label(title, 80), "font": {"size": 14}})
     filled = [b for b in reliability.bins if b.n]
@@ -319,7 +330,7 @@ def reliability_figure(reliability: Reliability, title: str = "") -> go.Figure:
         x=[(b.low + b.high) / 2 for b in filled],
         y=[b.accuracy for b in filled],
         width=[0.95 * (b.high - b.low) for b in filled],
-        marker_color=LEARNED_COLOUR,
+        marker_color=_kind_colour(method),
         customdata=[[b.n, b.confidence] for b in filled],
         hovertemplate=(
             "%{customdata[0]} pictures<br>says %{customdata[1]:.1%}, is right %{y:.1%}"
@@ -352,6 +363,40 @@ def calibration_table(calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
     )
 
 
+_NAMED_ON_MAP = 20  # classes; more names would hide the pictures
+
+
+def _class_colours(n: int) -> list[str]:
+    """A colour a class: told apart by colour-blind readers while there are few."""
+    if n <= len(_PALETTE):
+        return list(_PALETTE[:n])
+    # neighbours in the list are far apart in hue, and lightness alternates
+    return [f"hsl({137.5 * i % 360:.0f}, 62%, {(44, 60)[i % 2]}%)" for i in range(n)]
+
+
+def _name_places(picture_map: PictureMap, n_classes: int) -> list[tuple[int, float, float]]:
+    """(class, x, y): above its pictures, pushed up where another name would be written over."""
+    pictures, labels = picture_map.pictures, picture_map.labels
+    wide, high = np.ptp(pictures, axis=0) if len(pictures) else (0.0, 0.0)
+    there = [label for label in range(n_classes) if (labels == label).any()]
+    wanted = {
+        label: (
+            float(pictures[labels == label, 0].mean()),
+            float(np.quantile(pictures[labels == label, 1], 0.9) + 0.03 * high),
+        )
+        for label in there
+    }
+    placed: list[tuple[int, float, float]] = []
+    for label in sorted(there, key=lambda label: wanted[label][1]):
+        x, y = wanted[label]
+        for _, other_x, other_y in placed:  # from the lowest up
+            if abs(x - other_x) < 0.16 * wide and abs(y - other_y) < 0.055 * high:
+                y = other_y + 0.055 * high
+        placed.append((label, x, y))
+        placed.sort(key=lambda place: place[2])
+    return placed
+
+
 def map_figure(
     picture_map: PictureMap, class_names: Sequence[str], picture_names: Sequence[str] = ()
 ) -> go.Figure:
@@ -360,9 +405,9 @@ def map_figure(
     A picture's customdata is its number among the held-out pictures; class vectors have −1.
     """
     percent = [f"{100 * share:.0f} % of the spread" for share in picture_map.explained]
-    figure = _figure(520, legend={"orientation": "h", "y": -0.15})
+    figure = _figure(520, legend={"orientation": "h", "y": -0.12}, dragmode=False)
     C = len(class_names)
-    colours = [_PALETTE[i % len(_PALETTE)] for i in range(C)]
+    colours = _class_colours(C)
     for label in range(C):
         rows = np.flatnonzero(picture_map.labels == label)
         figure.add_scatter(
@@ -370,7 +415,8 @@ def map_figure(
             y=picture_map.pictures[rows, 1],
             mode="markers",
             name=_label(class_names[label], 24),
-            marker={"color": colours[label], "size": 7, "opacity": 0.6},
+            showlegend=False,  # the class's name stands among its dots instead
+            marker={"color": colours[label], "size": 8, "opacity": 0.65},
             customdata=rows,
             text=[
                 _label(picture_names[row]) if picture_names else f"picture {row + 1}"
@@ -388,14 +434,24 @@ def map_figure(
             name=title,
             marker={
                 "color": colours,
-                "size": 15,
+                "size": 14,
                 "symbol": symbols[at % len(symbols)],
-                "line": {"color": "#222222", "width": 1.5},
+                "line": {"color": _TEXT, "width": 1.5},
             },
             customdata=[-1] * C,
             text=[_label(name) for name in class_names],
             hovertemplate="%{text}<extra>" + title + "</extra>",
         )
+    if C <= _NAMED_ON_MAP:
+        for label, x, y in _name_places(picture_map, C):
+            figure.add_annotation(
+                x=x,
+                y=y,
+                text=_label(class_names[label], 24),
+                showarrow=False,
+                bgcolor="rgba(128,128,128,0.12)",
+                captureevents=False,
+            )
     figure.update_xaxes(title=f"first direction ({percent[0]})", showticklabels=False)
     figure.update_yaxes(title=f"second direction ({percent[1]})", showticklabels=False)
     return figure

@@ -158,7 +158,7 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
     calibrations = report.calibrations()
     for method in shown:
         title = comparison.result(method).title
-        page.figure(charts.reliability_figure(calibrations[title].before, title))
+        page.figure(charts.reliability_figure(calibrations[title].before, title, method))
     page.table(charts.calibration_table(calibrations))
     page.section("Settings and versions")
     page.table(_settings_table(report))

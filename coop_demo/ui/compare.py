@@ -135,8 +135,8 @@ class Outcome:
         notes = pieces.notes(comparison.problems, [*compared.notes, *comparison.notes])
         ending = f'<p class="cs-ending">{escape(compared.ending)}</p>' if compared.ending else ""
         return [
-            compare_pieces.sentences([comparison.verdict()]),
-            compare_pieces.method_rows(comparison),
+            compare_pieces.scoreboard(comparison),
+            pieces.hint(say.TABLE_LEAD) + compare_pieces.method_rows(comparison),
             ending + notes,
         ]
 

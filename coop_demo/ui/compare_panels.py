@@ -30,6 +30,7 @@ from coop_demo.ui import pieces
 from coop_demo.ui.comparing import (
     Compared,
     Progress,
+    look_at,
     need_compared,
     read_second,
     report_folder,
@@ -116,6 +117,30 @@ def _clicked(event: gr.EventData, n: int) -> list[int]:
     if not isinstance(at, list) or len(at) != n or not all(isinstance(i, int) for i in at):
         raise UserError(say.NONE_OF_THESE)
     return at
+
+
+# a picture of a card is a button that says its number
+_PICTURE_CLICKS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-picture]');
+  if (button) trigger('click', {at: [Number(button.dataset.picture)]});
+});
+"""
+
+
+def _cards(elem_id: str) -> gr.HTML:
+    """Where cards of pictures stand; `_opens_look` makes their pictures lead to the tab Look."""
+    return gr.HTML(padding=False, elem_id=elem_id, js_on_load=_PICTURE_CLICKS)
+
+
+def _opens_look(shell: Shell, cards: gr.HTML) -> None:
+    @forgiving
+    def look(key: str, event: gr.EventData) -> Any:
+        (number,) = _clicked(event, 1)
+        look_at(shell.store.get(key), number)
+        return gr.update(selected="look")
+
+    cards.click(look, shell.key, shell.tabs, **_LOOK)
 
 
 class _LongJob:
@@ -239,8 +264,8 @@ class MistakesPanel:
                 with gr.Column(min_width=320, scale=3):
                     self.plot = _plot("confusion-plot")
                     self.clicks = _clicks("confusion-plot")
-                with gr.Column(min_width=300, scale=2):
-                    self.cell = gr.HTML(padding=False, elem_id="cell-pictures")
+                with gr.Column(min_width=300, scale=2, elem_classes="cs-cell"):
+                    self.cell = _cards("cell-pictures")
             self.classes = _plot("classes-plot")
         self.outputs: list[Any] = [
             self.method,
@@ -311,6 +336,7 @@ class MistakesPanel:
         self.clicks.click(
             click_cell, [shell.key, self.method], [self.true, self.answer, self.cell], **_LOOK
         )
+        _opens_look(shell, self.cell)
 
 
 class DifferPanel:
@@ -323,7 +349,7 @@ class DifferPanel:
                 self.first = _method_box("differ-first", say.FIRST_LABEL)
                 self.second = _method_box("differ-second", say.SECOND_LABEL)
             self.which = gr.Radio([], label=say.WHICH_LABEL, elem_id="differ-which")
-            self.cards = gr.HTML(padding=False, elem_id="differ-cards")
+            self.cards = _cards("differ-cards")
         self.outputs: list[Any] = [self.first, self.second, self.which, self.cards]
 
     def view(self, session: Session, compared: Compared | None) -> list[Any]:
@@ -374,6 +400,7 @@ class DifferPanel:
             [self.which, self.cards],
             **_LOOK,
         )
+        _opens_look(shell, self.cards)
 
 
 class LearnedPanel:
@@ -399,7 +426,7 @@ class LearnedPanel:
                         visible=False,
                         elem_id="map-picture",
                     )
-                    self.card = gr.HTML(padding=False, elem_id="map-card")
+                    self.card = _cards("map-card")
         self.outputs: list[Any] = [self.method, self.words, self.plot, self.number, self.card]
 
     def view(self, session: Session, compared: Compared | None) -> list[Any]:
@@ -477,6 +504,7 @@ class LearnedPanel:
             move, [shell.key, self.number], self.card, trigger_mode="always_last", **_LOOK
         )
         self.clicks.click(click, shell.key, [self.number, self.card], **_LOOK)
+        _opens_look(shell, self.card)
 
 
 class ForgetPanel:
@@ -659,7 +687,7 @@ class TrustPanel:
         sentence = say.trust(found.ece, value, found.confidence, found.accuracy)
         return [
             cp.sentences([sentence]),
-            _drawn(charts.reliability_figure(found, result.title)),
+            _drawn(charts.reliability_figure(found, result.title, result.method)),
         ]
 
     def wire(self, shell: Shell) -> None:

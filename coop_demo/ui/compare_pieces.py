@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from coop_demo.charts import methods_table
-from coop_demo.classifiers import LEARNED_METHODS
+from coop_demo.classifiers import LEARNED_METHODS, METHODS
 from coop_demo.errors import UserError
-from coop_demo.evaluation import Comparison
+from coop_demo.evaluation import Comparison, MethodResult
 from coop_demo.ui import compare_text as say
 from coop_demo.ui import pieces
 from coop_demo.ui.session import Session
+from coop_demo.ui.verdict import LUCK
 
 MAX_CARDS = 12  # pictures shown at once
 _CARD_SIDE = 176  # pixels of a card's picture
@@ -64,6 +65,62 @@ def method_rows(comparison: Comparison) -> str:
         say.TABLE_LABEL,
         f'<table class="cs-methods"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>",
+    )
+
+
+def short_title(result: MethodResult) -> str:
+    """Without the wording of a hand-crafted prompt, where there is one of them only."""
+    return METHODS[result.method].title if result.method in METHODS else result.title
+
+
+def scoreboard(comparison: Comparison) -> str:
+    """Who won and whether it is luck, in one glance: a headline and equally large figures.
+
+    The learned prompt against the hand-crafted one, with the best other method beside them;
+    before there is a learned one, the best other method against the hand-crafted prompt.
+    """
+    keys = [result.method for result in comparison.results]
+    if "hand-crafted" not in keys:
+        return ""
+    words = comparison.result("hand-crafted")
+    learned = next((comparison.result(key) for key in LEARNED_METHODS if key in keys), None)
+    others = [r for r in comparison.results if r is not words and r.method not in LEARNED_METHODS]
+    rival = max(others, key=lambda r: r.score.correct, default=None)
+    subject = learned or rival
+    tiles = [_tile(result) for result in (learned, words, rival) if result is not None]
+    if subject is None:
+        return f'<div class="cs-result"><div class="cs-scores cs-duel">{"".join(tiles)}</div></div>'
+    test = comparison.paired(subject.method)
+    ahead = test.only_first - test.only_second
+    sure = test.p_value < LUCK
+    winner = "nobody" if not (sure and ahead) else kind(subject.method) if ahead > 0 else "words"
+    name = short_title(subject)
+    if subject is learned:
+        name = f"The {name[:1].lower()}{name[1:]}"
+    headline = say.headline(name, ahead, sure)
+    if learned is not None and rival is not None:
+        test = comparison.paired(learned.method, rival.method)
+        headline += " " + say.against_rival(
+            short_title(rival), test.only_first - test.only_second, test.p_value < LUCK
+        )
+    detail = comparison.verdict()
+    return (
+        f'<div class="cs-result cs-won-by-{winner}"><p class="cs-headline">{escape(headline)}</p>'
+        f'<div class="cs-scores cs-duel">{"".join(tiles)}</div>'
+        + (f'<p class="cs-ending">{escape(detail)}</p>' if detail else "")
+        + "</div>"
+    )
+
+
+def _tile(result: MethodResult) -> str:
+    score = result.score
+    assert score.accuracy is not None  # a comparison has held-out pictures
+    assert score.low is not None
+    assert score.high is not None
+    return (
+        f'<div class="cs-score cs-{kind(result.method)}"><span>{escape(short_title(result))}</span>'
+        f"<strong>{100 * score.accuracy:.1f}<small>%</small></strong>"
+        f"<span>{escape(say.right_of(score.correct, score.n, score.low, score.high))}</span></div>"
     )
 
 
@@ -125,12 +182,16 @@ def cards(
         item = comparison.pictures[number]
         name = escape(item.picture.name)
         try:
-            picture = f'<img src="{_data_uri(session, item.picture)}" alt="{name}">'
+            picture = (
+                f'<button type="button" class="cs-look-at" data-picture="{number}" '
+                f'title="{say.LOOK_AT}" aria-label="{say.LOOK_AT}: {name}">'
+                f'<img src="{_data_uri(session, item.picture)}" alt=""></button>'
+            )
         except (UserError, OSError) as error:
             picture = pieces.hint(str(error))
         bars = "".join(
             pieces.bars(
-                result.title,
+                short_title(result),
                 kind(result.method),
                 names,
                 torch.softmax(result.logits[number], dim=-1),

@@ -1,6 +1,7 @@
 """Every sentence of the Compare tab that is not an error of the core."""
 
 from coop_demo.ui.text import counted, left
+from coop_demo.ui.verdict import LUCK
 
 # --- what to compare ------------------------------------------------------------------------------
 SET_TITLE = "Choose"
@@ -28,7 +29,11 @@ MAX_SEEDS = 5
 
 # --- running --------------------------------------------------------------------------------------
 RESULT_TITLE = "Side by side"
-RESULT_LEAD = "Best first. The line through each bar is the 95 % interval of its accuracy."
+RESULT_LEAD = "Who won, and whether it is luck."
+TABLE_LEAD = (
+    "Best first. The line through each bar is the 95 % interval of its accuracy. “+5 −2” means: "
+    "right on 5 pictures the words get wrong, wrong on 2 they get right."
+)
 NOTHING_YET = "Choose pictures and press Compare. Then you will see:"
 PROMISES = (
     "which method is right most often, how sure that is, and whether the difference is luck",
@@ -93,8 +98,41 @@ THE_LINE = "the one to beat"
 
 
 def paired(better: int, worse: int, p_value: float) -> str:
+    if better == worse:
+        return f"+{better} −{worse}: a draw"
     chance = f"p = {p_value:.2g}" if p_value >= 0.001 else "p < 0.001"
-    return f"+{better} −{worse}, {chance}"
+    luck = "not luck" if p_value < LUCK else "may be luck"
+    return f"+{better} −{worse}: {luck} ({chance})"
+
+
+def headline(title: str, ahead: int, sure: bool) -> str:
+    """A method against the hand-crafted prompt. `ahead`: pictures more that it is right on."""
+    if ahead == 0:
+        return f"A draw: {title} and the hand-crafted prompt are right equally often."
+    if ahead > 0:
+        return (
+            f"{title} beats the hand-crafted prompt, and that is hardly luck."
+            if sure
+            else f"{title} is ahead of the hand-crafted prompt, but that may be luck."
+        )
+    return (
+        f"{title} loses to the hand-crafted prompt, and that is hardly luck."
+        if sure
+        else f"{title} is behind the hand-crafted prompt, but that may be luck."
+    )
+
+
+def against_rival(rival: str, ahead: int, sure: bool) -> str:
+    """The same method against the best of the others."""
+    if ahead == 0:
+        return f"{rival} does equally well."
+    if ahead > 0:
+        return f"It beats {rival}." if sure else f"It is ahead of {rival}, maybe by luck."
+    return f"{rival} beats it." if sure else f"{rival} is ahead of it, maybe by luck."
+
+
+def right_of(right: int, n: int, low: float, high: float) -> str:
+    return f"{right} of {n}, likely {100 * low:.0f} to {100 * high:.0f} %"
 
 
 # --- panels ---------------------------------------------------------------------------------------
@@ -123,11 +161,13 @@ def curve_stopped(n: int) -> str:
 
 
 MISTAKES_TAB = "Mistakes"
-MISTAKES_LEAD = "Rows are the true class, columns the answer. Click a cell to see its pictures."
+MISTAKES_LEAD = (
+    "Rows are the true class, columns the answer. Click a cell, or choose both, to see its "
+    "pictures; click a picture to see where the model looked."
+)
 METHOD_LABEL = "Method"
 TRUE_LABEL = "True class"
 ANSWER_LABEL = "Answer"
-NO_MISTAKES = "No held-out picture is in the wrong cell."
 
 
 def cell(n: int, true: str, answer: str) -> str:
@@ -139,7 +179,10 @@ def cell(n: int, true: str, answer: str) -> str:
 
 
 DIFFER_TAB = "Disagreements"
-DIFFER_LEAD = "Pictures on which two methods part, the surest answers first."
+DIFFER_LEAD = (
+    "Pictures on which two methods part, the surest answers first. Click one to see where the "
+    "model looked."
+)
 FIRST_LABEL = "One method"
 SECOND_LABEL = "The other"
 WHICH_LABEL = "Show"
@@ -155,7 +198,7 @@ def neither(n: int) -> str:
 
 
 NONE_OF_THESE = "There is no such picture."
-PAGE_LABEL = "Page"
+LOOK_AT = "Where did it look? Open in the tab Look"
 
 
 def more_pictures(shown: int, n: int) -> str:
@@ -237,10 +280,6 @@ NO_SECOND = "Choose a second set or open a zip with the same class names."
 CHOOSE_SECOND = "Choose a set"
 
 
-def zip_ready(name: str, n: int) -> str:
-    return f"“{name}”: {counted(n, 'picture')}."
-
-
 def shift_verdict(words_fall: float, learned_fall: float) -> str:
     gap = learned_fall - words_fall
     both = (
@@ -288,7 +327,6 @@ WITH_PICTURES = "With small copies of the pictures the methods disagree on"
 WRITE = "Write the report"
 GET_HTML = "Report (HTML)"
 GET_CSV = "All tables (zip of CSV)"
-WRITING = "Writing…"
 
 
 def written(n_tables: int) -> str:

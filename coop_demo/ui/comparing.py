@@ -41,7 +41,7 @@ from coop_demo.protocol import (
 from coop_demo.report import Report
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui import compare_text as say
-from coop_demo.ui import samples, text
+from coop_demo.ui import looking, samples, text
 from coop_demo.ui.session import Session
 from coop_demo.ui.teaching import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
 
@@ -443,6 +443,24 @@ def _comparison_events(
 
 
 # --- looking closer -------------------------------------------------------------------------------
+
+
+def look_at(session: Session, number: int) -> None:
+    """Make a held-out picture the one the tab Look shows, with the two prompts that were compared.
+
+    Raises:
+        UserError: nothing was compared, there is no such picture, or it is no longer there.
+    """
+    compared = need_compared(session)
+    comparison = compared.comparison
+    at = whole(number, say.PICTURE_LABEL, 0, len(comparison.labels) - 1)
+    item = comparison.pictures[at]
+    session.thumbnail(item.picture)  # a picture that can no longer be read is said here
+    learned = compared.best_learned()
+    prompt = comparison.result(learned).classifier.prompt if learned else None
+    prompts = looking.Prompts(session.backbone, compared.settings.templates[0], prompt)
+    own = comparison.class_names[item.label]
+    looking.choose(session, looking.Subject(item.picture, comparison.class_names, own, prompts))
 
 
 def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterator[Progress]:
