@@ -1,5 +1,6 @@
 """Tab "Look": where did it look, and can the picture be believed?"""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,7 +77,8 @@ class Question:
             buttons=[],
             elem_id="look-picture",
         )
-        # gradio would decode the upload first: without bounds, and with an error of its own
+        # gradio would decode the upload first: without bounds, and with an error of its own. No
+        # event may have this as its output: gradio would then make it anew, without the change.
         self.picture.preprocess = _path_of  # type: ignore[method-assign]
         self.wanted = gr.Dropdown(
             [],
@@ -110,8 +112,14 @@ class Question:
     def choices(subject: Subject | None) -> Any:
         if subject is None:
             return gr.update(choices=[], value=None)
-        names = list(subject.class_names)
-        return gr.update(choices=names, value=subject.own or (names[0] if names else None))
+        return gr.update(
+            choices=list(subject.class_names), value=Question.first_of(subject) or None
+        )
+
+    @staticmethod
+    def first_of(subject: Subject) -> str:
+        """What is looked for until a person says otherwise; "" where nothing is known."""
+        return subject.own or next(iter(subject.class_names), "")
 
 
 class Maps:
@@ -322,8 +330,12 @@ def _wire(
         ]
 
     def run(session: Session, wanted: Any, method: Any, opacity: Any, cells: Any) -> Iterator:
+        """Updates for the status and the results: first the maps, then their check."""
         looking.taken_up(session)
         looking_ranked.forget(session)
+        if not str(wanted or "").strip():
+            yield [pieces.notes([], [say.NOTHING_WANTED]), *shown(session, opacity, cells)]
+            return
         yield [pieces.progress(say.LOOKING), *columns_view(session), *nothing()[2:]]
         try:
             for looked in looking.look(session, wanted, method):
@@ -337,57 +349,64 @@ def _wire(
         except Exception as error:
             yield [pieces.notes([sentence_for(error)]), *nothing()]
 
+    def look_at(session: Session, subject: Subject, *how: Any) -> Iterator[list[Any]]:
+        """`run` for a picture that was chosen just now; its class names come first.
+
+        One event and not two, so that what is asked for never depends on what the page has heard
+        of in the meantime.
+        """
+        wanted = question.first_of(subject)
+        maps_gone = shown(session, look_pieces.OPACITY, False)
+        yield [question.choices(subject), "", *maps_gone]
+        for update in run(session, wanted, *how):
+            yield [gr.skip(), *update]
+
     @forgiving
     def go(key: str, wanted: Any, method: Any, opacity: Any, cells: Any) -> Iterator[list[Any]]:
         yield from run(store.get(key), wanted, method, opacity, cells)
-
-    @forgiving
-    def go_if_fresh(
-        key: str, wanted: Any, method: Any, opacity: Any, cells: Any
-    ) -> Iterator[list[Any]]:
-        """Look at what was chosen a moment ago, unless there is nothing to look for yet."""
-        session = store.get(key)
-        if not looking.taken_up(session):
-            yield [gr.skip(), *nothing()]  # a generator without a yield would empty its outputs
-            return
-        if not str(wanted or "").strip():
-            yield [pieces.notes([], [say.NOTHING_WANTED]), *nothing()]
-            return
-        yield from run(session, wanted, method, opacity, cells)
 
     @forgiving
     def choose_source(key: str, source: str) -> list[Any]:
         return question.offer(store.get(key), source)
 
     @forgiving
-    def choose(key: str, event: gr.SelectData) -> list[Any]:
+    def choose(
+        key: str, method: Any, opacity: Any, cells: Any, event: gr.SelectData
+    ) -> Iterator[list[Any]]:
         session = store.get(key)
         subject = looking.offered(session, event.index)
         looking.choose(session, subject)
         looking_ranked.forget(session)
-        return [question.choices(subject), None, *shown(session, look_pieces.OPACITY, False)]
+        yield from look_at(session, subject, method, opacity, cells)
 
     @forgiving
-    def drop(key: str, path: str | None) -> list[Any]:
+    def drop(
+        key: str, path: str | None, method: Any, opacity: Any, cells: Any
+    ) -> Iterator[list[Any]]:
         session = store.get(key)
         if not path:
-            return [gr.skip()] * (2 + len(results))
+            yield [gr.skip(), gr.skip(), *nothing()]
+            return
         try:
             subject = looking.dropped(session, path)
         except UserError as error:
-            return [gr.skip(), pieces.notes([str(error)]), *nothing()]
+            yield [gr.skip(), pieces.notes([str(error)]), *nothing()]
+            return
         looking.choose(session, subject)
         looking_ranked.forget(session)
-        return [question.choices(subject), "", *shown(session, look_pieces.OPACITY, False)]
+        yield from look_at(session, subject, method, opacity, cells)
 
     @forgiving
-    def choose_class(key: str, event: gr.SelectData) -> Any:
+    def choose_class(
+        key: str, method: Any, opacity: Any, cells: Any, event: gr.SelectData
+    ) -> Iterator[list[Any]]:
         session = store.get(key)
         looked = looking.looked_at(session)
         if looked is None or not isinstance(event.index, int):
-            return gr.skip()
-        looking.look_again(session)
-        return gr.update(value=looked.texts[event.index])
+            raise UserError(say.UNKNOWN_PICTURE)
+        wanted = looked.texts[min(max(event.index, 0), len(looked.texts) - 1)]
+        for update in run(session, wanted, method, opacity, cells):
+            yield [gr.update(value=wanted), *update]
 
     @forgiving
     def redraw(key: str, opacity: Any, cells: Any) -> list[Any]:
@@ -449,23 +468,31 @@ def _wire(
         return [methods, "", gr.update(visible=False), *shown(session, look_pieces.OPACITY, False)]
 
     @forgiving
-    def arrive(key: str, source: str) -> list[Any]:
+    def arrive(key: str, source: str, method: Any, opacity: Any, cells: Any) -> Iterator[list[Any]]:
         """The tab opens: the methods of the model in use, and what other tabs brought along."""
         session = store.get(key)
         methods = gr.update(choices=looking.fitting_methods(session.backbone))
         offered = [gr.skip(), gr.skip()]
-        if source == say.MINE and session.rows:
-            offered = question.offer(session, source)
+        if source == say.MINE:
+            with contextlib.suppress(UserError):  # none left: what is shown may stay
+                offered = question.offer(session, source)
+        here = [methods, *offered]
+        same = [gr.skip(), gr.skip()]
+        of_order = [gr.skip() for _ in (*ranked.choices, *ranked.outputs)]
         if looking_ranked.is_fresh(session):
-            of_order = [*columns_view(session), *nothing()[2:], *ranked.choices_view(session)]
-            return [methods, *offered, gr.skip(), gr.skip(), *of_order]
-        same = [gr.skip() for _ in ranked.choices]
-        if not looking.is_fresh(session):
-            return [methods, *offered, gr.skip(), gr.skip(), *nothing(), *same]
+            yield [*here, *same, *columns_view(session), *nothing()[2:], *of_order]
+            for update in ranked.run(session, look_pieces.OPACITY, False):
+                choices = ranked.choices_view(session)
+                yield [gr.skip() for _ in here] + [*same, *nothing(), *choices, *update]
+            return
+        subject = looking.chosen(session)
+        if subject is None or not looking.is_fresh(session):
+            yield [*here, *same, *nothing(), *of_order]
+            return
         looking_ranked.forget(session)
-        choices = question.choices(looking.chosen(session))
-        maps_view = shown(session, look_pieces.OPACITY, False)
-        return [methods, *offered, choices, None, *maps_view, *same]
+        yield [*here, *same, *nothing(), *of_order]
+        for update in look_at(session, subject, method, opacity, cells):
+            yield [*(gr.skip() for _ in here), *update, *of_order]
 
     @forgiving
     def back(key: str) -> list[Any]:
@@ -480,32 +507,29 @@ def _wire(
         "show_progress_on": [question.status],
         "api_visibility": "private",
     }
-    looks = {"fn": go_if_fresh, "inputs": asking, "outputs": [question.status, *results], **heavy}
-    question.go.click(go, asking, [question.status, *results], **heavy)
-    question.gallery.select(
-        choose, shell.key, [question.wanted, question.picture, *results], **_QUIET
-    ).then(**looks)
+    how = [question.method, maps.opacity, maps.cells]
+    answer = [question.status, *results]
+    question.go.click(go, asking, answer, **heavy)
+    question.gallery.select(choose, [shell.key, *how], [question.wanted, *answer], **heavy)
     question.picture.input(
-        drop,
-        [shell.key, question.picture],
-        [question.wanted, question.status, *results],
-        **_QUIET,
-    ).then(**looks)
-    maps.strip.select(choose_class, shell.key, question.wanted, **_QUIET).then(**looks)
+        drop, [shell.key, question.picture, *how], [question.wanted, *answer], **heavy
+    )
+    maps.strip.select(choose_class, [shell.key, *how], [question.wanted, *answer], **heavy)
     tab.select(
         arrive,
-        [shell.key, question.source],
+        [shell.key, question.source, *how],
         [
             question.method,
             question.gallery,
             question.offered,
             question.wanted,
-            question.picture,
-            *results,
+            *answer,
             *ranked.choices,
+            *ranked.outputs,
         ],
-        **_QUIET,
-    ).then(**looks).then(**ranked.wire(shell, heavy, _SAVE_FILE))
+        **heavy,
+    )
+    ranked.wire(shell, heavy, _SAVE_FILE)
     ranked.back.click(back, shell.key, list(columns), **_QUIET)
     question.source.input(
         choose_source,
@@ -514,7 +538,8 @@ def _wire(
         **_QUIET,
     )
     drawing = [shell.key, maps.opacity, maps.cells]
-    maps.opacity.release(redraw, drawing, maps.pictures, **_QUIET)
+    # `input` and not `release`, which a keyboard never sends; what came too fast is skipped
+    maps.opacity.input(redraw, drawing, maps.pictures, trigger_mode="always_last", **_QUIET)
     maps.cells.input(redraw, drawing, maps.pictures, **_QUIET)
     maps.save.click(
         save, drawing, maps.zip, concurrency_id=_LOOKING, api_visibility="private"

@@ -100,33 +100,26 @@ class Ranked:
             *self.drawings_view(looked, opacity, cells),
         ]
 
-    def wire(self, shell: Shell, heavy: dict[str, Any], save_file: str) -> dict[str, Any]:
-        """Wire the panel; returns the event's arguments that look at what was chosen.
+    def run(self, session: Session, opacity: Any, cells: Any) -> Iterator[list[Any]]:
+        """Updates for `outputs`: the maps of what was chosen."""
+        nothing = [gr.skip() for _ in self.outputs]
+        looking_ranked.taken_up(session)
+        yield [pieces.progress(say.LOOKING), *nothing[1:]]
+        try:
+            looked = looking_ranked.look(session)
+        except Exception as error:
+            yield [pieces.notes([sentence_for(error)]), gr.update(visible=False), *nothing[2:]]
+            return
+        yield self.view(looked, opacity, cells)
+
+    def wire(self, shell: Shell, heavy: dict[str, Any], save_file: str) -> None:
+        """Wire the panel.
 
         `heavy` holds what events that compute share; `save_file` is the script that clicks the
         hidden download button, with its id left open.
         """
         store = shell.store
         heavy = {**heavy, "show_progress_on": [self.status]}
-        nothing = [gr.skip() for _ in self.outputs]
-
-        def run(session: Session, opacity: Any, cells: Any) -> Iterator[list[Any]]:
-            looking_ranked.taken_up(session)
-            yield [pieces.progress(say.LOOKING), *nothing[1:]]
-            try:
-                looked = looking_ranked.look(session)
-            except Exception as error:
-                yield [pieces.notes([sentence_for(error)]), gr.update(visible=False), *nothing[2:]]
-                return
-            yield self.view(looked, opacity, cells)
-
-        @forgiving
-        def go_if_fresh(key: str, opacity: Any, cells: Any) -> Iterator[list[Any]]:
-            session = store.get(key)
-            if looking_ranked.is_fresh(session):
-                yield from run(session, opacity, cells)
-            else:  # a generator without a yield would empty its outputs
-                yield nothing
 
         @forgiving
         def choose(key: str, first: Any, other: Any, opacity: Any, cells: Any) -> Iterator:
@@ -140,7 +133,7 @@ class Ranked:
                 raise RankingError(say.NOTHING_RANKED)
             pictures = [order[at] for at in wanted]
             looking_ranked.choose(session, pictures, subject.instruction)
-            yield from run(session, opacity, cells)
+            yield from self.run(session, opacity, cells)
 
         @forgiving
         def redraw(key: str, opacity: Any, cells: Any) -> list[Any]:
@@ -174,7 +167,8 @@ class Ranked:
             self.outputs,
             **heavy,
         )
-        self.opacity.release(redraw, drawing, self.drawings, **_QUIET)
+        # `input` and not `release`, which a keyboard never sends; what came too fast is skipped
+        self.opacity.input(redraw, drawing, self.drawings, trigger_mode="always_last", **_QUIET)
         self.cells.input(redraw, drawing, self.drawings, **_QUIET)
         self.save.click(
             save,
@@ -184,7 +178,6 @@ class Ranked:
             api_visibility="private",
         ).success(None, None, None, js=save_file % "look-ranked-zip")
         shell.on_open.append(Refresh(refresh, [*self.choices, *self.outputs]))
-        return {"fn": go_if_fresh, "inputs": drawing, "outputs": self.outputs, **heavy}
 
 
 def _gallery(elem_id: str, kind: str) -> gr.Gallery:

@@ -168,12 +168,6 @@ def choose(session: Session, subject: Subject) -> None:
         session.by_tab.setdefault(_TAB, {}).update(subject=subject, looked=None, fresh=True)
 
 
-def look_again(session: Session) -> None:
-    """The same picture is to be looked at anew, for something else."""
-    with session.lock:
-        session.by_tab.setdefault(_TAB, {})["fresh"] = True
-
-
 def is_fresh(session: Session) -> bool:
     """Whether a picture was chosen that was not looked at yet."""
     return bool(session.by_tab.get(_TAB, {}).get("fresh"))
