@@ -49,6 +49,8 @@ class Backbone:
         logit_scale: the factor between cosine and logit; the model's own when None.
         mean_pooled: a picture's feature is the mean of its spatial tokens on a square grid, so
             that views can be taken from one pass; see `features.window_feature`.
+        text_ends_at_eot: its text tower learned from texts cut after the end-of-text token, so
+            that what it gives behind it means nothing; see `text_tokens`.
         device: where it lives. fp32 on CPU, mixed precision on CUDA.
 
     Raises:
@@ -66,6 +68,7 @@ class Backbone:
         weight_files: Sequence[Path] = (),
         logit_scale: float | None = None,
         mean_pooled: bool = False,
+        text_ends_at_eot: bool = False,
         device: str | torch.device = "cpu",
     ) -> None:
         self.name = name
@@ -79,6 +82,7 @@ class Backbone:
             float(self.model.logit_scale.exp()) if logit_scale is None else float(logit_scale)
         )
         self.mean_pooled = mean_pooled
+        self.text_ends_at_eot = text_ends_at_eot
         self._weight_files = tuple(weight_files)
         self._transform: Any = image_transform_v2(preprocess, is_train=False)
 
@@ -192,9 +196,12 @@ class Backbone:
         """All text tower outputs, at the joint width. Shape: N texts -> (N, T, d), fp32.
 
         As the ranking-aware adapter reads them: after the final norm, before the projection
-        where the tower's width is d already, else projected to d.
+        where the tower's width is d already, else projected to d. T is the context length, or,
+        for a tower that learned nothing behind the end-of-text token, the longest text's end.
         """
         tokens = self.tokenize(texts)
+        if self.text_ends_at_eot:
+            tokens = tokens[:, : int(self.text_tower.eot_positions(tokens).max()) + 1]
         with self.autocast():
             hidden = self.text_tower.hidden_states(tokens)  # (N, T, W)
             if hidden.shape[-1] != self.embed_dim:

@@ -292,6 +292,7 @@ def _load_mini(device: str) -> Backbone:
         # the image network comes from a package of one fixed version; its own files tell the rest
         weight_files=mini_weight_files(),
         mean_pooled=True,
+        text_ends_at_eot=True,
         device=device,
     )
 

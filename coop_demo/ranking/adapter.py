@@ -92,9 +92,18 @@ class AdapterConfig:
 
     @classmethod
     def mini(cls, token_dim: int = 512) -> Self:
-        """The built-in model's setting: one layer of width 256 and a narrower MLP, so that 30 s
-        on two cores hold enough steps and the fp32 weights stay below 10 MB."""
-        return cls(dim=256, layers=1, mlp_ratio=2.0, dropout=0.0, token_dim=token_dim)
+        """The built-in model's setting: one layer of width 128, a narrower MLP and few learnable
+        prompts of full width, so that 30 s on two cores hold enough steps. More prompts than words
+        would drown the words."""
+        return cls(
+            dim=128,
+            layers=1,
+            mlp_ratio=2.0,
+            dropout=0.0,
+            token_dim=token_dim,
+            n_learnable_tokens=4,
+            prompt_width=128,
+        )
 
     @property
     def input_dim(self) -> int:

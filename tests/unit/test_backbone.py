@@ -130,6 +130,14 @@ def test_tokens_of_a_mean_pooled_tower_bring_the_pooled_features_with_them():
     assert torch.allclose(after.features, alone.features, atol=1e-5)
 
 
+def test_a_tower_that_learned_cut_texts_gives_tokens_up_to_the_end_of_the_text():
+    whole, cut = tiny_backbone(), tiny_backbone()
+    cut.text_ends_at_eot = True
+    tokens = cut.text_tokens(["red", "two red squares"])
+    assert tokens.shape == (2, 5, 24)  # start, three words, end
+    assert torch.allclose(tokens, whole.text_tokens(["red", "two red squares"])[:, :5], atol=1e-5)
+
+
 def test_a_broken_picture_costs_itself_only(backbone):
     pictures = [PICTURES[0], MadePicture((0, 0, 0), broken=True), PICTURES[3]]
     result = encode_all(backbone, pictures, cache=FeatureCache())

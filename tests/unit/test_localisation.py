@@ -8,8 +8,8 @@ from PIL import Image
 from tiny import tiny_backbone
 
 from coop_demo.errors import HeatmapError
-from coop_demo.recipes.localisation import Pointing, measure_localisation, scene_of, vocabulary
 from coop_demo.recipes.cutouts import Cutout
+from coop_demo.recipes.localisation import Pointing, measure_localisation, scene_of, vocabulary
 
 COLOURS = {
     "red": (255, 0, 0),

@@ -173,17 +173,43 @@ def test_an_aligned_start_puts_words_and_pictures_into_one_space():
     backbone = tiny_backbone()
     tokens = collection(backbone).tokens
     config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=backbone.embed_dim, mlp_ratio=1.0)
-    ranker = recipe.aligned_start(backbone, tokens, config, seed=1)
+    wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon", "pear", "fish")]
+    ranker = recipe.aligned_start(backbone, tokens, wordings, config, seed=1)
     pictures, words = (ranker.state[f"{kind}_projection.weight"] for kind in ("image", "text"))
-    # the tiny tower's words arrive in the joint space: both maps look the same way in it
+    # the tiny tower's words arrive in the joint space: both maps look the same way in it,
+    # but for the axes along which the five instructions differ
+    pictures, words = pictures[:12], words[:12]
     directions = torch.randn(50, backbone.embed_dim, generator=torch.Generator().manual_seed(1))
     cosine = torch.cosine_similarity(directions @ pictures.T, directions @ words.T)
     assert cosine.min() > 0.999
-    mapped = tokens.float() @ pictures.T + ranker.state["image_projection.bias"]
+    mapped = tokens.float() @ ranker.state["image_projection.weight"].T
+    mapped = mapped + ranker.state["image_projection.bias"]
     assert mapped.std() == pytest.approx(1.0, abs=0.05)
     assert abs(mapped.mean()) < 0.05
     scores = recipe.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
     assert scores.unique().numel() == 1
+
+
+def test_an_aligned_start_tells_instructions_apart():
+    backbone = tiny_backbone()
+    tokens = collection(backbone).tokens
+    config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=backbone.embed_dim, mlp_ratio=1.0)
+    wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon", "pear", "fish")]
+    state = recipe.aligned_start(backbone, tokens, wordings, config, seed=1).state
+    ends = torch.stack([backbone.text_tokens([wording])[0, -1] for wording in wordings])
+    before = torch.nn.functional.normalize(ends, dim=-1)
+    after = ends @ state["text_projection.weight"].T + state["text_projection.bias"]
+    after = torch.nn.functional.normalize(after[:, 12:], dim=-1)
+    assert (before @ before.T).min() > 0.7
+    assert (after @ after.T - torch.eye(5)).max() < 0.5
+
+
+def test_coarse_tokens_are_means_of_blocks():
+    tokens = torch.randn(3, 81, 5)
+    coarse = recipe.coarse_tokens(tokens)
+    assert coarse.shape == (3, 9, 5)
+    block = tokens.view(3, 9, 9, 5)[:, 3:6, 6:9].mean(dim=(1, 2))
+    assert torch.allclose(coarse[:, 5], block, atol=1e-6)
 
 
 @pytest.mark.parametrize("setting", [recipe.SHIPPED, *recipe.ABLATIONS], ids=lambda s: s.name)
@@ -192,7 +218,15 @@ def test_every_setting_learns_a_plain_order(setting):
     held = collection(backbone)
     tasks = recipe.tasks_of(held, ("train", "val"))
     ranker = recipe.train_setting(
-        backbone, held, tasks, setting, steps=30, seed=1, learning_rate=5e-3, dim=16
+        backbone,
+        held,
+        tasks,
+        setting,
+        steps=20,
+        fine_steps=20,
+        seed=1,
+        learning_rate=5e-3,
+        config=AdapterConfig(dim=16, layers=1, mlp_ratio=2.0, token_dim=backbone.embed_dim),
     )
     table = recipe.measure(backbone, held, ranker, learned=("train", "val"))
     by_instruction = {row["instruction"]: row for row in table}
@@ -230,7 +264,7 @@ def test_the_card_says_the_measured_figures():
         "steps": 10,
         "learning_rate": 5e-4,
         "seed": 1,
-        "precision": "fp32",
+        "fine_steps": 4,
         "seconds_training": 12.0,
         "unseen_kinds": ["owls"],
     }
