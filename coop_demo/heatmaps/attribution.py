@@ -71,8 +71,7 @@ class Grid:
 
     For a ViT and for unpadded networks that is exact. EfficientNet's paddings put the middle of a
     border cell's field of view nearer to the border (3.5 of 260 pixels in the built-in model
-    instead of 14.4), but half of that field then lies outside the picture; on rendered scenes
-    even cells fitted the objects' masks better (correlation 0.47 against 0.45, 150 objects).
+    instead of 14.4), but half of that field then lies outside the picture, so even cells are kept.
     """
 
     shape: tuple[int, int]  # (h, w)

@@ -1,7 +1,8 @@
-"""Named endpoints, for programs: models, teach, predict. They share no state with the page."""
+"""Named endpoints for programs: models, teach, predict, explain. They share no page state."""
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import gradio as gr
 from coop_demo.backbones.catalog import list_models
 from coop_demo.datasets import Picture, check_trainable, read_zip, split_held_out
 from coop_demo.errors import DatasetError, UserError
-from coop_demo.ui import samples, text
+from coop_demo.ui import look_pieces, look_text, looking, samples, text
 from coop_demo.ui.handlers import sentence_for
 from coop_demo.ui.session import Session
 from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
@@ -36,6 +37,13 @@ def build(shell: Shell) -> None:
         rate = gr.Number(label="learning_rate", value=0)
         pull = gr.Number(label="kgcoop_weight", value=0)
         seed = gr.Number(label="seed", value=1)
+        wanted = gr.Textbox(label="wanted", value="")
+        class_names = gr.Textbox(label="class_names", value="")
+        method = gr.Textbox(label="method", value="auto")
+        opacity = gr.Number(label="opacity", value=0.7)
+        cells = gr.Checkbox(label="cells", value=False)
+        check = gr.Checkbox(label="check", value=True)
+        maps = gr.File(label="maps")
         answer = gr.JSON(label="answer")
         saved = gr.File(label="saved_prompt")
 
@@ -147,6 +155,44 @@ def build(shell: Shell) -> None:
             "words": dict(zip(tried.class_names, tried.words[0].tolist(), strict=True)),
         }
 
+    def explain(
+        picture=None,
+        wanted=None,
+        class_names=None,
+        prompt=None,
+        method="auto",
+        opacity=0.7,
+        cells=False,
+        check=True,
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Maps of what in a picture speaks for a class or a text, and whether to believe them.
+
+        `class_names`, separated by commas, are its rivals; a saved `prompt` brings its own. The
+        second output is a zip of PNGs: every class under the hand-crafted prompt and, with a
+        saved prompt, under the learned one, and their difference.
+        """
+        with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
+            try:
+                if not picture:
+                    raise UserError(look_text.NO_PICTURE)
+                session = new_session(folder)
+                if prompt:
+                    load(session, prompt)
+                given = [name.strip() for name in str(class_names or "").split(",")]
+                subject = looking.dropped(session, picture)
+                names = subject.class_names or tuple(dict.fromkeys(n for n in given if n))
+                looking.choose(session, replace(subject, class_names=names))
+                looks = looking.look(session, wanted, method or "auto")
+                looked = next(looks)
+                if check:
+                    looked = next(looks)
+                strength = look_pieces.held(opacity)
+                path = session.folder / "maps.zip"
+                path.write_bytes(looking.zip_of(looked, opacity=strength, cells=bool(cells)))
+                yield {"status": "done", **looking.as_numbers(looked)}, str(path)
+            except Exception as error:
+                yield {"status": "error", "message": sentence_for(error)}, None
+
     settings = [
         template,
         n_ctx,
@@ -176,4 +222,12 @@ def build(shell: Shell) -> None:
         concurrency_id="looking",
         concurrency_limit=LOOKING_LIMIT,
         api_name="predict",
+    )
+    trigger.click(
+        explain,
+        [picture, wanted, class_names, prompt, method, opacity, cells, check],
+        [answer, maps],
+        concurrency_id="looking",
+        concurrency_limit=LOOKING_LIMIT,
+        api_name="explain",
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -405,6 +405,43 @@ def saved_png(session: Session, kind: str, name: str, picture: Image.Image) -> P
     for old in newest_first[_FILES_KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def as_numbers(looked: Looked) -> dict[str, Any]:
+    """What was found, for programs: cosines and, once checked, areas and sentences."""
+    prompts = {say.WORDS: looked.words, say.LEARNED: looked.learned}
+    checks = dict(looked.checks)
+    found: dict[str, Any] = {}
+    for title, explanation in prompts.items():
+        if explanation is None:
+            continue
+        one: dict[str, Any] = {
+            "cosines": dict(zip(looked.texts, explanation.scores.tolist(), strict=True)),
+            "empty": bool(explanation.empty[looked.index]),
+        }
+        if title in checks:
+            check = checks[title]
+            one |= {
+                "quantity": check.quantity,
+                "deletion_area": check.deletion.area,
+                "insertion_area": check.insertion.area,
+                "random_deletion_area": check.random_deletion.area,
+                "random_insertion_area": check.random_insertion.area,
+                "meaningless_text_deletion_area": check.shuffled_deletion.area,
+                "meaningless_text_insertion_area": check.shuffled_insertion.area,
+                "verdict": check.verdict,
+                "sentence": check.sentence,
+                "warnings": list(check.warnings),
+            }
+        found["words" if title == say.WORDS else "learned"] = one
+    return {
+        "wanted": looked.wanted,
+        "method": looked.words.method,
+        "target": looked.words.target,
+        "grid": list(looked.words.grid.shape),
+        "seconds": looked.seconds,
+        "prompts": found,
+    }
 
 
 def curves(looked: Looked, kind: Literal["deletion", "insertion"]) -> list[tuple[str, Curve]]:

@@ -10,6 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
+SCENES = Path(__file__).resolve().parents[2] / "assets" / "samples" / "scenes" / "pictures"
 STEPS = 12  # enough to learn two colours, few enough to be quick
 
 
@@ -159,6 +160,38 @@ def test_two_people_at_once_get_what_each_gets_alone(app_address, tmp_path, colo
             zip(archives, pool.map(lambda name: taught(name, "together"), archives), strict=True)
         )
     assert together == alone
+
+
+def test_maps_come_with_their_check_as_numbers_and_as_files(app_address, tmp_path) -> None:
+    client = client_for(app_address, tmp_path)
+    scene = SCENES / "01.jpg"
+    answer, packed = client.predict(
+        picture=handle_file(str(scene)),
+        wanted="zebra",
+        class_names="zebra, guitar",
+        api_name="/explain",
+    )
+    assert answer["status"] == "done", answer
+    assert answer["grid"] == [9, 9]
+    words = answer["prompts"]["words"]
+    assert set(words["cosines"]) == {"zebra", "guitar"}
+    assert 0 <= words["deletion_area"] <= 1
+    assert words["sentence"].startswith("Removing the marked fifth")
+    with zipfile.ZipFile(packed) as archive:
+        assert len(archive.namelist()) == 2
+
+    for wrong, part in (
+        ({"wanted": ""}, "Say what to look for"),
+        ({"wanted": "zebra", "method": "legrad"}, "does not fit"),
+    ):
+        answer, packed = client.predict(
+            picture=handle_file(str(scene)), api_name="/explain", **wrong
+        )
+        assert answer["status"] == "error"
+        assert part in answer["message"]
+        assert packed is None
+    answer, _ = client.predict(wanted="zebra", api_name="/explain")
+    assert "Choose a picture" in answer["message"]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "http://127.0.0.1:1/picture.png"])
