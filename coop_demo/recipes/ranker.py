@@ -357,7 +357,7 @@ def train_setting(
         wordings = [w for task in tasks for w in (task.instruction, *task.paraphrases)]
         ranker = aligned_start(backbone, collection.tokens, wordings, config, seed)
     for tokens, number, rate, dropout in (
-        (coarse_tokens(collection.tokens), steps, learning_rate, 0.0),
+        (coarse_tokens(collection.tokens), steps, learning_rate, 0.1),
         (collection.tokens, fine_steps, learning_rate / 2, 0.1),
     ):
         if number == 0:
@@ -668,8 +668,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of labelled picture sets")
     parser.add_argument("--out", type=Path, default=CHECKPOINT_DIR / "ranker-mini.safetensors")
     parser.add_argument("--cache", type=Path, help="folder to keep encoded pictures in")
-    parser.add_argument("--steps", type=int, default=4500, help="on coarse tokens")
-    parser.add_argument("--fine-steps", type=int, default=400, help="on all tokens")
+    parser.add_argument("--steps", type=int, default=6000, help="on coarse tokens")
+    parser.add_argument("--fine-steps", type=int, default=2000, help="on all tokens")
     parser.add_argument(
         "--ablation-steps", type=int, default=0, help="coarse steps of each; 0: no ablations"
     )

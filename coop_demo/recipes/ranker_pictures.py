@@ -289,11 +289,11 @@ def counting_samples(
     Every scene also has the value 0 under kinds that are not in it, as many as are in it.
     """
     plan = (
-        ("counting", "train", 1040),
+        ("counting", "train", 2600),
         ("counting", "val", 60),
         ("counting", "test", 192),
         ("unseen", "test", 156),
-        ("flips", "train", 120),
+        ("flips", "train", 240),
         ("flips", "test", 40),
     )
     for family, part, number in plan:
@@ -462,7 +462,7 @@ LABELLED_SETS: Mapping[str, str] = {
 }
 
 
-def labelled_samples(folder: Path, *, views: int = 1) -> Iterator[Sample]:
+def labelled_samples(folder: Path, *, views: int = 2) -> Iterator[Sample]:
     """The pictures of the labelled sets below a folder, and `views` augmented ones of each that
     is learned from. Sets that are not there are passed over.
 
