@@ -128,4 +128,7 @@ def launch_options() -> dict:
         "strict_cors": True,
         "share": False,
         "state_session_capacity": 200,
+        # Nothing but a last look at the page, which ends the app when a busy computer needs more
+        # than three seconds for it.
+        "_frontend": False,
     }
