@@ -371,12 +371,12 @@ def _score_events(
     for words in (*instructions, *(side for pair in pairs for side in (pair.high, pair.low))):
         check_instruction(words, model)
     tokens = None
+    # where pooled features come with the tokens, the second pass finds all of them
+    parts = 2 if ranker is not None and not model.mean_pooled else 1
     if ranker is not None:
-        tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=2)
+        tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=parts)
         pictures = [pictures[i] for i in tokens.kept]
-    pooled = yield from _encoded(
-        model, pictures, tokens=False, part=int(ranker is not None), parts=1 + (ranker is not None)
-    )
+    pooled = yield from _encoded(model, pictures, tokens=False, part=parts - 1, parts=parts)
     first = pooled if tokens is None else tokens
     if len(first.kept) < 2:
         said = first.problems[0] if first.problems else text.ONE_PICTURE
