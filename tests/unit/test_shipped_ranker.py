@@ -1,0 +1,65 @@
+"""The ranker in checkpoints/ fits the built-in model and orders what it says it orders."""
+
+import numpy as np
+import pytest
+import torch
+
+from coop_demo.backbones.features import FeatureCache, encode_all
+from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
+from coop_demo.ranking.data import read_labels_csv
+from coop_demo.ranking.metrics import srcc
+from coop_demo.runtime import shared_backbone
+from coop_demo.settings import ASSETS_DIR
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return shared_backbone("mini", "cpu")
+
+
+@pytest.fixture(scope="module")
+def ranker(backbone):
+    path = shipped_ranker_path("mini")
+    assert path is not None
+    assert path.stat().st_size < 10e6
+    return load_ranker(path, backbone)
+
+
+@torch.no_grad()
+def found(backbone, ranker, sample: str, instruction: str) -> float:
+    """SRCC over a sample set's labelled pictures, none of which it learned from."""
+    table = read_labels_csv(ASSETS_DIR / "samples" / sample / "labels.csv")
+    table = table.select(prompt=instruction)
+    encoded = encode_all(
+        backbone, [row.picture for row in table.rows], tokens=True, cache=FeatureCache()
+    )
+    words = backbone.text_tokens([instruction])
+    scores = ranker.adapter().scores(encoded.features, words).numpy()
+    result = srcc(scores, np.array([table.rows[i].value for i in encoded.kept]))
+    assert result is not None
+    return result
+
+
+@pytest.mark.parametrize(
+    ("sample", "instruction", "least"),
+    [
+        ("counting", "Rank the numbers of apples.", 0.7),
+        ("counting", "Rank the numbers of oranges.", 0.7),
+        ("conditions", "Rank the brightness.", 0.4),
+        ("conditions", "Rank the sharpness.", 0.7),
+    ],
+)
+def test_the_shipped_ranker_orders_the_sample_sets(backbone, ranker, sample, instruction, least):
+    assert found(backbone, ranker, sample, instruction) > least
+
+
+def test_brightness_and_darkness_are_opposite_orders(backbone, ranker):
+    bright = found(backbone, ranker, "conditions", "Rank the brightness.")
+    table = read_labels_csv(ASSETS_DIR / "samples/conditions/labels.csv")
+    table = table.select(prompt="Rank the brightness.")
+    tokens = encode_all(backbone, [row.picture for row in table.rows], tokens=True).features
+    with torch.no_grad():
+        dark = ranker.adapter().scores(tokens, backbone.text_tokens(["Rank the darkness."]))
+    values = np.array([row.value for row in table.rows])
+    assert bright > 0.4
+    assert (srcc(dark.numpy(), values) or 0) < -0.4
