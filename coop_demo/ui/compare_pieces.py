@@ -187,8 +187,10 @@ def cards(
                 f'title="{say.LOOK_AT}" aria-label="{say.LOOK_AT}: {name}">'
                 f'<img src="{_data_uri(session, item.picture)}" alt=""></button>'
             )
-        except (UserError, OSError) as error:
+        except UserError as error:
             picture = pieces.hint(str(error))
+        except OSError:  # its own words would tell where files lie here
+            picture = pieces.hint(say.gone(item.picture.name))
         bars = "".join(
             pieces.bars(
                 short_title(result),

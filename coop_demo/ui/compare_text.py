@@ -201,6 +201,10 @@ NONE_OF_THESE = "There is no such picture."
 LOOK_AT = "Where did it look? Open in the tab Look"
 
 
+def gone(name: str) -> str:
+    return f"“{name}” is no longer there. Compare again."
+
+
 def more_pictures(shown: int, n: int) -> str:
     return f"The first {shown} of {n:,}; the report's tables name all of them."
 

@@ -455,7 +455,10 @@ def look_at(session: Session, number: int) -> None:
     comparison = compared.comparison
     at = whole(number, say.PICTURE_LABEL, 0, len(comparison.labels) - 1)
     item = comparison.pictures[at]
-    session.thumbnail(item.picture)  # a picture that can no longer be read is said here
+    try:
+        session.thumbnail(item.picture)
+    except OSError as error:
+        raise UserError(say.gone(item.picture.name)) from error
     learned = compared.best_learned()
     prompt = comparison.result(learned).classifier.prompt if learned else None
     prompts = looking.Prompts(session.backbone, compared.settings.templates[0], prompt)

@@ -11,8 +11,6 @@ from comparing import COLOURS, write_set
 from opening import open_page
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.unsettled
-
 STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 
 
@@ -37,13 +35,29 @@ def open_tab(page: Page, name: str) -> None:
     panels.locator(".overflow-dropdown button", has_text=name).click()
 
 
-def click_mark(page: Page, x: float, y: float) -> None:
-    """Click in a plot as a person does: go there, rest for a moment, press."""
-    page.mouse.move(x - 12, y - 3)
-    page.mouse.move(x, y, steps=4)
-    page.wait_for_timeout(400)
-    page.mouse.down()
-    page.mouse.up()
+def drawn(page: Page, plot: str) -> None:
+    """Wait until a plot has the size it keeps: it is drawn once more when its tab opens."""
+    page.wait_for_function(
+        """id => {
+          const graph = document.querySelector(`#${id} .js-plotly-plot`);
+          const layout = graph && graph._fullLayout;
+          return layout && graph.clientWidth > 0
+            && Math.abs(layout.width - graph.clientWidth) <= 1;
+        }""",
+        arg=plot,
+    )
+    page.locator(f"#{plot} .nsewdrag").first.scroll_into_view_if_needed()
+
+
+def click_cell(page: Page, column: int, row: int, n: int) -> None:
+    """Click a cell of the n × n confusion matrix; 0, 0 is its upper left corner."""
+    drawn(page, "confusion-plot")
+    area = page.locator("#confusion-plot .nsewdrag").first
+    box = area.bounding_box()
+    assert box is not None
+    area.click(
+        position={"x": box["width"] * (column + 0.5) / n, "y": box["height"] * (row + 0.5) / n}
+    )
 
 
 def choose(page: Page, box: str, option: str | re.Pattern) -> None:
@@ -109,16 +123,18 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
 
     # mistakes: a click on a cell, and the same by keyboard
     open_tab(page, "Mistakes")
-    plot = page.locator("#confusion-plot .js-plotly-plot")
-    expect(plot).to_be_visible()
-    page.locator("#confusion-plot .nsewdrag").first.scroll_into_view_if_needed()
-    area = page.locator("#confusion-plot .nsewdrag").first.bounding_box()
-    assert area is not None
-    click_mark(page, area["x"] + area["width"] * 0.375, area["y"] + area["height"] * 0.875)
-    # row 4 and column 2 of four, in the order of the class names
     names = sorted(COLOURS)
+    click_cell(page, column=1, row=3, n=4)
     expect(page.locator("#true-class input")).to_have_value(names[3])
     expect(page.locator("#answer-class input")).to_have_value(names[1])
+    expect(page.locator("#cell-pictures")).to_contain_text(
+        re.compile(f"“{names[3]}”.*“{names[1]}”")
+    )
+    # once more, on the plot of another method: it is a new one
+    choose(page, "mistakes-method", "Tip-Adapter")
+    click_cell(page, column=2, row=0, n=4)
+    expect(page.locator("#true-class input")).to_have_value(names[0])
+    expect(page.locator("#answer-class input")).to_have_value(names[2])
     choose(page, "true-class", names[0])
     choose(page, "answer-class", names[0])
     expect(page.locator("#cell-pictures")).to_contain_text(names[0])
@@ -139,11 +155,12 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
     for _ in range(5):
         slider.press("ArrowRight")
     expect(page.locator("#map-card figcaption")).not_to_have_text(before)
-    dot = page.locator("#map-plot .scatterlayer .trace").first.locator(".point").first
-    dot.scroll_into_view_if_needed()
-    box = dot.bounding_box()
+    drawn(page, "map-plot")
+    box = (
+        page.locator("#map-plot .scatterlayer .trace").first.locator(".point").first.bounding_box()
+    )
     assert box is not None
-    click_mark(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("#map-card figcaption b")).to_have_text(names[0])
 
     open_tab(page, "Forgetting")
@@ -187,9 +204,24 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
     expect(page.locator("#compare-table")).to_contain_text("Tip-Adapter")
 
 
+def test_a_picture_of_a_comparison_opens_in_look(shown: Page) -> None:
+    page = shown
+    compare(page, methods=("Learned prompt",))
+    open_tab(page, "What was learned")
+    picture = page.locator("#map-card .cs-look-at")
+    picture.focus()
+    picture.press("Enter")  # a click by keyboard
+    look = page.get_by_role("tab", name="Look", exact=True)
+    expect(look).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#look-wanted input")).to_have_value(sorted(COLOURS)[0])
+    expect(page.locator("#look-words img")).to_be_visible()
+    # nothing was learned in Teach: this is the prompt that was compared
+    expect(page.locator("#look-learned img")).to_be_visible()
+
+
 def test_the_curve_streams_stops_and_goes_on(shown: Page) -> None:
     page = shown
-    compare(page, methods=("Tip-Adapter",), steps=150)  # long enough to be stopped
+    compare(page, methods=("Tip-Adapter",), steps=40)
     page.get_by_role("button", name="Draw the curve", exact=True).click()
     expect(page.locator("#curve-status")).to_contain_text(re.compile(r"\d+ of \d+ points"))
     expect(page.locator("#shots-plot .js-plotly-plot")).to_be_visible()

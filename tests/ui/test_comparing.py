@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,15 @@ from comparing import made_set
 from tiny import tiny_backbone
 
 from coop_demo.errors import UserError
-from coop_demo.ui import comparing
+from coop_demo.ui import comparing, looking
 from coop_demo.ui.compare_panels import PANELS
-from coop_demo.ui.compare_pieces import cards, method_rows, table
+from coop_demo.ui.compare_pieces import cards, method_rows, scoreboard, table
 from coop_demo.ui.comparing import (
     Compared,
     CompareSettings,
     Progress,
     compared_of,
+    look_at,
     need_compared,
     run_comparison,
     run_curve,
@@ -28,12 +30,14 @@ from coop_demo.ui.session import Session, SessionStore
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     backbone = tiny_backbone()
     monkeypatch.setattr(comparing, "shared_backbone", lambda name: backbone)
-    session = SessionStore("mini").open(None)
+    store = SessionStore("mini")
+    session = store.open(None)
     session.show_set(made_set(tmp_path / "set", train=4, test=3), source="colours")
-    return session
+    yield session
+    del store  # and the pictures' folder with it
 
 
 def settings(methods=("class-mean", "learned"), **changes) -> CompareSettings:
@@ -233,3 +237,106 @@ def test_names_are_escaped(session: Session) -> None:
     import pandas as pd
 
     assert "<b>" not in table(pd.DataFrame({"<b>": ["<b>"]}), "<b>")
+
+
+def test_a_picture_leads_to_look_with_both_compared_prompts(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(run_comparison(session, settings(templates="a drawing of a {}.")))
+    comparison = need_compared(session).comparison
+    assert 'data-picture="7"' in cards(session, comparison, [7], ["learned"])
+    look_at(session, 7)
+    subject = looking.chosen(session)
+    assert subject is not None
+    assert subject.picture is comparison.pictures[7].picture
+    assert subject.class_names == comparison.class_names
+    assert subject.own == comparison.class_names[comparison.pictures[7].label]
+    given = {}
+
+    def remember(_subject, _wanted, _method, **options):
+        given.update(options)
+        raise UserError("drawn elsewhere")
+
+    monkeypatch.setattr(looking, "maps_of", remember)
+    assert session.current is None  # Look would have no learned prompt of its own
+    with pytest.raises(UserError, match="drawn elsewhere"):
+        run(looking.look(session, subject.own, "auto"))
+    assert given["template"] == "a drawing of a {}."
+    assert given["prompt"] is comparison.result("learned").classifier.prompt
+
+    session.backbone = "another"  # prompts of one model mean nothing to another
+    with pytest.raises(UserError, match="drawn elsewhere"):
+        run(looking.look(session, subject.own, "auto"))
+    assert given["prompt"] is None
+
+
+def test_a_picture_that_is_gone_costs_its_own_card_and_tells_no_paths(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(run_comparison(session, settings(methods=())))
+    comparison = need_compared(session).comparison
+    gone = comparison.pictures[2].picture
+    for file in (gone.source, session.thumbnail(gone)):
+        Path(file).unlink()
+    shown = cards(session, comparison, [1, 2], ["hand-crafted"])
+    assert shown.count("cs-card-bars") == 2
+    assert 'data-picture="2"' not in shown
+    assert str(gone.source) not in shown
+    assert str(session.folder) not in shown
+    assert 'data-picture="1"' in shown
+    with pytest.raises(UserError):
+        look_at(session, 2)
+
+    def full_disk(picture):
+        raise OSError(28, "No space left on device", str(session.folder))
+
+    monkeypatch.setattr(session, "thumbnail", full_disk)
+    assert str(session.folder) not in cards(session, comparison, [1], ["hand-crafted"])
+    with pytest.raises(UserError, match="no longer there"):
+        look_at(session, 1)
+
+
+@pytest.mark.parametrize("number", [-1, 12, 10**9])
+def test_a_picture_that_is_not_there_is_refused(session: Session, number: int) -> None:
+    run(run_comparison(session, settings(methods=())))
+    with pytest.raises(UserError, match="whole number from 0 to 11"):
+        look_at(session, number)
+
+
+def judged(session: Session, learned_right: int, words_right: int):
+    """The session's comparison with answers made so that each is right on its first pictures."""
+    from dataclasses import replace
+
+    import torch
+
+    from coop_demo.evaluation import score
+
+    comparison = need_compared(session).comparison
+    labels = comparison.labels
+    results = []
+    for result, right in zip(comparison.results, (words_right, learned_right), strict=True):
+        answers = labels.clone()
+        answers[right:] = (labels[right:] + 1) % 4
+        logits = torch.nn.functional.one_hot(answers, 4).float()
+        results.append(replace(result, logits=logits, score=score(answers, labels)))
+    return replace(comparison, results=tuple(results))
+
+
+@pytest.mark.parametrize(
+    ("learned", "words", "says", "winner"),
+    [
+        (12, 2, "beats the hand-crafted prompt, and that is hardly luck", "learned"),
+        (8, 7, "ahead of the hand-crafted prompt, but that may be luck", "nobody"),
+        (5, 5, "A draw", "nobody"),
+        (5, 6, "behind the hand-crafted prompt, but that may be luck", "nobody"),
+        (2, 12, "loses to the hand-crafted prompt, and that is hardly luck", "words"),
+    ],
+)
+def test_the_headline_says_who_won_whoever_it_is(
+    session: Session, learned: int, words: int, says: str, winner: str
+) -> None:
+    run(run_comparison(session, settings(methods=("learned",))))
+    shown = scoreboard(judged(session, learned, words))
+    assert says in shown
+    assert f"cs-won-by-{winner}" in shown
+    assert shown.count("<strong>") == 2  # the loser's figure is the same element as the winner's

@@ -87,6 +87,7 @@ def test_a_confusion_cell_leads_to_its_true_class_and_answer(comparison):
     result = comparison.result("class-mean")
     counts = confusion_matrix(result.predicted, comparison.labels, 4)
     heatmap = figure.data[0]
+    assert figure.layout.dragmode is False  # a hand that shakes still clicks
     assert (np.array(heatmap.text).astype(int) == counts).all()
     for true in range(4):
         for answer in range(4):
@@ -115,6 +116,15 @@ def test_map_points_lead_to_their_pictures(comparison):
     assert sorted(seen) == list(range(16))
     assert all(x == found.pictures[number, 0] for number, x in seen.items())
     assert all(set(trace.customdata) == {-1} for trace in figure.data[4:])
+
+
+def test_names_on_the_map_are_not_written_over_one_another(comparison):
+    found = picture_map(comparison)
+    together = replace(found, pictures=np.tile([[0.0, 0.0], [1.0, 1.0]], (8, 1)))
+    figure = charts.map_figure(together, comparison.class_names)
+    heights = sorted(note.y for note in figure.layout.annotations)
+    assert len(heights) == 4
+    assert min(np.diff(heights)) >= 0.05
 
 
 def test_the_reliability_figure_draws_bins_that_hold_pictures(comparison):
