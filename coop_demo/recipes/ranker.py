@@ -577,7 +577,8 @@ def card(report: dict) -> str:
         "",
         "Spearman's rank correlation (SRCC), the mean over a family's instructions. Ridge is one "
         "regression an instruction on the mean of the same tokens, fitted on the same pictures; "
-        "antonyms and cosine learn nothing.",
+        "antonyms and cosine learn nothing. For kinds it never met ridge has one instruction only, "
+        "that for all things together.",
         "",
         "| family | instructions | rows | **adapter** | ridge | antonym pair | cosine |",
         "|---|---|---|---|---|---|---|",
@@ -630,6 +631,7 @@ def card(report: dict) -> str:
         + (", and from:" if any(f in means for f in CREDITS) else "."),
         "",
         *(f"- {credit}" for family, credit in CREDITS.items() if family in means),
+        *(["- everyday photographs, [credits](ranker-mini-credits.csv)"] if "age" in means else []),
         "",
         "A photograph and all pictures made from it are in one part; aquarium is judged on its own "
         f"validation split. Kinds it never met: {', '.join(report['unseen_kinds'])}.",

@@ -1,5 +1,7 @@
 """The ranker in checkpoints/ fits the built-in model and orders what it says it orders."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
 from coop_demo.ranking.data import read_labels_csv
 from coop_demo.ranking.metrics import srcc
 from coop_demo.runtime import shared_backbone
-from coop_demo.settings import ASSETS_DIR
+from coop_demo.settings import ASSETS_DIR, CHECKPOINT_DIR
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,9 @@ def test_brightness_and_darkness_are_opposite_orders(backbone, ranker):
     values = np.array([row.value for row in table.rows])
     assert bright > 0.4
     assert (srcc(dark.numpy(), values) or 0) < -0.4
+
+def test_its_card_lists_what_it_learned_from():
+    card = (CHECKPOINT_DIR / "ranker-mini.md").read_text(encoding="utf-8")
+    for source in ("dice_detection", "Aquarium", "FairFace", "Open Images", "tuxpaint"):
+        assert source in card
+    assert re.search(r"python -m coop_demo\.recipes\.ranker", card)
