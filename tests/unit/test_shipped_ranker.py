@@ -66,6 +66,7 @@ def test_brightness_and_darkness_are_opposite_orders(backbone, ranker):
     assert bright > 0.4
     assert (srcc(dark.numpy(), values) or 0) < -0.4
 
+
 def test_its_card_lists_what_it_learned_from():
     card = (CHECKPOINT_DIR / "ranker-mini.md").read_text(encoding="utf-8")
     for source in ("dice_detection", "Aquarium", "FairFace", "Open Images", "tuxpaint"):
