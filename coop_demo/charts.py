@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -93,15 +94,15 @@ def _figure(height: int, **layout: Any) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        margin={"l": 10, "r": 24, "t": 30, "b": 10},  # room for half of "100%"
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": _TEXT, "size": 13},
         uirevision="kept",
         **layout,
     )
-    figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)
-    figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)
+    figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True, title_font_size=12)
+    figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True, title_font_size=12)
     return figure
 
 
@@ -185,7 +186,7 @@ def methods_figure(comparison: Comparison) -> go.Figure:
         insidetextanchor="start",
         hovertemplate="%{y}<br>%{x:.1f} %<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 100], title="held-out accuracy, % (line: 95 % interval)")
+    figure.update_xaxes(range=[0, 100], title="held-out accuracy, %<br>line: 95 % interval")
     return figure
 
 
@@ -316,7 +317,7 @@ def per_class_figure(
         )
     names = [_label(name, 30) for name in table["class"]]
     figure.update_yaxes(tickvals=list(range(len(table))), ticktext=names, autorange="reversed")
-    figure.update_xaxes(range=[0, 100], title="held-out accuracy of the class, %")
+    figure.update_xaxes(range=[0, 100], title="accuracy of the class, %")
     return figure
 
 
@@ -363,6 +364,8 @@ def calibration_table(calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
     )
 
 
+#: two sets or two groups of classes; not teal and ochre, which stand for who made a prompt
+_SIDE_COLOURS = ("#0072B2", "#7fb8dd")
 _NAMED_ON_MAP = 20  # classes; more names would hide the pictures
 
 
@@ -452,8 +455,8 @@ def map_figure(
                 bgcolor="rgba(128,128,128,0.12)",
                 captureevents=False,
             )
-    figure.update_xaxes(title=f"first direction ({percent[0]})", showticklabels=False)
-    figure.update_yaxes(title=f"second direction ({percent[1]})", showticklabels=False)
+    figure.update_xaxes(title=f"first direction: {percent[0]}", showticklabels=False)
+    figure.update_yaxes(title=f"second direction: {percent[1]}", showticklabels=False)
     return figure
 
 
@@ -518,11 +521,11 @@ def _paired_bars(
         barmode="group",
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
     )
-    for side, colour in ((0, LEARNED_COLOUR), (1, HAND_COLOUR)):
+    for side, colour in enumerate(_SIDE_COLOURS):
         own = [pair[side] for _, pair in scores]
         figure.add_bar(
             x=[_percent(s.accuracy) for s in own],
-            y=[_label(title, 50) for title, _ in scores],
+            y=list(range(len(scores))),  # positions: two titles may look alike once shortened
             orientation="h",
             name=_label(names[side]),
             marker_color=colour,
@@ -535,8 +538,11 @@ def _paired_bars(
             },
             hovertemplate="%{x:.1f} %<extra>" + _label(names[side]) + "</extra>",
         )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(range=[0, 100], title="held-out accuracy, % (line: 95 % interval)")
+    titles = ["<br>".join(map(_label, wrap(title, 22)[:3])) for title, _ in scores]
+    figure.update_yaxes(
+        tickvals=list(range(len(scores))), ticktext=titles, autorange="reversed", showgrid=False
+    )
+    figure.update_xaxes(range=[0, 100], title="held-out accuracy, %<br>line: 95 % interval")
     return figure
 
 

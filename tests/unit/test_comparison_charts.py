@@ -156,6 +156,10 @@ def test_tables_of_forgetting_shift_and_words(report):
     assert len(charts.words_accuracy_table(report.words_accuracy)) == 4
     assert len(charts.forgetting_figure(report.forgetting).data) == 2
     assert len(charts.shift_figure(report.shift).data) == 2
+    row = report.shift.rows[0]
+    alike = [replace(row, title="x " * 80 + end) for end in "ab"]
+    bars = charts.shift_figure(replace(report.shift, rows=tuple(alike))).data[0]
+    assert len(set(bars.y)) == 2  # a bar each, though their titles are cut to the same
 
 
 def test_the_report_stands_alone_and_no_name_becomes_markup(report):
