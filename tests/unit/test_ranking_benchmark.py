@@ -70,10 +70,10 @@ def test_the_learning_curve_judges_on_pictures_it_did_not_learn_from(greys):
             judge,
             "Rank the brightness.",
             sizes=(10, 30, 90),
-            seeds=(1, 2),
+            seeds=(1,),
         )
     )
-    assert [(p.n_labelled, p.seed) for p in points] == [(10, 1), (10, 2), (30, 1), (30, 2)]
+    assert [(p.n_labelled, p.seed) for p in points] == [(10, 1), (30, 1)]
     assert len({p.before for p in points}) == 1
     assert all(p.ridge is not None and p.ridge > 0.8 for p in points)
     assert points[-1].taught is not None
