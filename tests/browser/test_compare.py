@@ -11,6 +11,8 @@ from comparing import COLOURS, write_set
 from opening import open_page
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.unsettled
+
 STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 
 
@@ -219,7 +221,6 @@ def test_a_picture_of_a_comparison_opens_in_look(shown: Page) -> None:
     expect(page.locator("#look-learned img")).to_be_visible()
 
 
-@pytest.mark.unsettled
 def test_the_curve_streams_stops_and_goes_on(shown: Page) -> None:
     page = shown
     compare(page, methods=("Tip-Adapter",), steps=40)
