@@ -409,7 +409,7 @@ class _Sampler:
         offset, spread = scale
         self.targets = (task.values.float() - offset) / spread
         self.zero = -offset / spread  # the target of a picture that has none of it
-        balanced = _balanced(task.values, config.balance)
+        balanced = balanced_weights(task.values, config.balance)
         self.weights = balanced if task.weights is None else task.weights.double()
         pool = task.negatives if task.negatives is not None else torch.empty(0)
         self.negatives = pool.long()
@@ -588,7 +588,7 @@ def _learned(
     return (*(one for one in old if _key(one.instruction) not in keys), *new)
 
 
-def _balanced(values: Tensor, power: float) -> Tensor:
+def balanced_weights(values: Tensor, power: float) -> Tensor:
     """Sampling weights (M,): a value counts less the more pictures have one like it."""
     v = values.double().numpy()
     kinds = np.unique(v)

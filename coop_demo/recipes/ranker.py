@@ -16,7 +16,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +33,13 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores, fit_ridge
 from coop_demo.ranking.checkpoint import load_ranker, save_ranker
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.metrics import pair_accuracy, srcc
-from coop_demo.ranking.training import Ranker, RankerTrainConfig, RankingTask, train_ranker
+from coop_demo.ranking.training import (
+    Ranker,
+    RankerTrainConfig,
+    RankingTask,
+    balanced_weights,
+    train_ranker,
+)
 from coop_demo.recipes.ranker_pictures import (
     ANYTHING,
     APPLES_AND_ORANGES,
@@ -58,13 +64,20 @@ PICTURES_A_FILE = 256  # of the token cache: what a stopped run loses at most
 FAMILY_SHARES: Mapping[str, float] = {
     "counting": 0.28,
     "flips": 0.03,
-    "dice": 0.06,
-    "aquarium": 0.20,
-    "age": 0.10,
-    "quality": 0.05,
-    "graded": 0.05,
-    "attributes": 0.23,
+    "dice": 0.05,
+    "aquarium": 0.22,
+    "age": 0.07,
+    "quality": 0.06,
+    "graded": 0.07,
+    "attributes": 0.22,
 }
+NEGATIVES_FROM: Mapping[str, Sequence[str]] = {
+    "counting": ("counting", "flips"),
+    "flips": ("counting", "flips"),
+    "aquarium": ("aquarium",),
+    "dice": ("counting",),
+}
+VALUE_BALANCE = 0.5  # how far a frequent value is held back
 MIN_TEST_PICTURES = 8  # an instruction with fewer has no order worth a figure
 SCORERS = ("adapter", "ridge", "antonyms", "cosine")
 
@@ -115,8 +128,8 @@ def all_samples(data: Path | None, *, share: float = 1.0) -> list[Sample]:
     else:
         samples += labelled_samples(data)
         bases = photographs(data)
-    samples += graded_samples(bases, number=max(12, round(240 * share)))
-    samples += attribute_samples(bases, number=max(12, round(420 * share)))
+    samples += graded_samples(bases, number=max(12, round(3000 * share)))
+    samples += attribute_samples(bases, number=max(12, round(3600 * share)))
     return samples
 
 
@@ -184,46 +197,52 @@ def image_tower_hash(backbone: Backbone) -> str:
 def tasks_of(collection: Collection, parts: Sequence[str]) -> list[RankingTask]:
     """One task an instruction, drawn as often as FAMILY_SHARES says.
 
-    Negatives are the family's other pictures: scenes without the kind, aquarium photographs
-    without the animal; for dice they are the scenes.
+    An instruction of several families (fish are in scenes and in aquarium photographs) learns
+    from all of them, from each in that family's share. Negatives are the family's other pictures:
+    scenes without the kind, aquarium photographs without the animal; for dice they are the scenes.
     """
-    tasks: dict[str, RankingTask] = {}
-    for family, share in FAMILY_SHARES.items():
-        instructions = [
-            p
-            for p in collection.instructions(family)
-            if len(collection.rows(p, parts, families=(family,))) >= 2
-        ]
-        for instruction in instructions:
-            rendered = family in ("counting", "flips")
-            families = ("counting", "flips") if rendered else (family,)
-            rows = collection.rows(instruction, parts, families=families)
-            values = collection.values(instruction, rows)
-            if instruction in tasks or (values == values[0]).all():
-                continue
-            tasks[instruction] = RankingTask(
+    known: dict[str, dict[str, list[int]]] = {}  # instruction -> family -> rows
+    for family in FAMILY_SHARES:
+        for instruction in collection.instructions(family):
+            rows = collection.rows(instruction, parts, families=(family,))
+            if rows:
+                known.setdefault(instruction, {})[family] = rows
+    n_instructions = {
+        family: sum(family in families for families in known.values()) for family in FAMILY_SHARES
+    }
+    tasks = []
+    for instruction, families in known.items():
+        rows = [row for own in families.values() for row in own]
+        values = collection.values(instruction, rows)
+        if len(rows) < 2 or (values == values[0]).all():
+            continue
+        shares = {family: FAMILY_SHARES[family] / n_instructions[family] for family in families}
+        draws = []
+        for family, own in families.items():
+            weights = balanced_weights(collection.values(instruction, own), VALUE_BALANCE)
+            draws.append(shares[family] * weights / weights.sum())
+        rendered = set(families) <= {"counting", "flips"}
+        tasks.append(
+            RankingTask(
                 instruction,
                 rows=torch.tensor(rows),
                 values=values,
-                negatives=_negatives(collection, instruction, parts, family),
+                weights=torch.cat(draws),
+                negatives=_negatives(collection, instruction, parts, families),
                 paraphrases=paraphrases(instruction),
-                weight=share / len(instructions) / len(rows) ** 0.5,
+                weight=sum(shares.values()) / len(rows) ** 0.5,
                 scale_of="counts" if rendered and instruction != count_prompt(ANYTHING) else "",
             )
-    return list(tasks.values())
+        )
+    return tasks
 
 
 def _negatives(
-    collection: Collection, instruction: str, parts: Sequence[str], family: str
+    collection: Collection, instruction: str, parts: Sequence[str], families: Iterable[str]
 ) -> Tensor | None:
-    where = {
-        "counting": ("counting", "flips"),
-        "flips": ("counting", "flips"),
-        "aquarium": ("aquarium",),
-        "dice": ("counting",),
-    }.get(family)
-    if where is None or instruction == count_prompt(ANYTHING):
+    if instruction == count_prompt(ANYTHING):
         return None
+    where = {other for family in families for other in NEGATIVES_FROM.get(family, ())}
     rows = [
         row
         for row, one in enumerate(collection.samples)
@@ -559,6 +578,8 @@ CREDITS: Mapping[str, str] = {
     "aquarium": "Aquarium, Roboflow, CC BY 4.0",
     "age": "FairFace, Kärkkäinen and Joo (WACV 2021), CC BY 4.0",
     "quality": "photographs of Open Images, CC BY 2.0",
+    "graded": "the training photographs of clothing-dataset-small, Alexey Grigorev, CC0 1.0, and "
+    "of GroceryStoreDataset, Marcus Klasson, MIT",
 }
 
 

@@ -289,7 +289,7 @@ def counting_samples(
     Every scene also has the value 0 under kinds that are not in it, as many as are in it.
     """
     plan = (
-        ("counting", "train", 2600),
+        ("counting", "train", 7800),
         ("counting", "val", 60),
         ("counting", "test", 192),
         ("unseen", "test", 156),
@@ -428,15 +428,15 @@ def graded_samples(
     """Pictures with one degradation each, of any level: quality 5 untouched, 1 at its worst."""
     kinds: list[Degradation] = [kind for kind in DEGRADATIONS if kind != "colourfulness"]
     for index in range(number):
-        name, part, base = bases[(7 * index) % len(bases)]
-        rng = np.random.default_rng(seed_of("graded", name, index))
+        base_name, part, base = bases[(7 * index) % len(bases)]
+        rng = np.random.default_rng(seed_of("graded", base_name, index))
         level = max(0.0, float(rng.uniform(-0.15, 1)))
         kind = kinds[int(rng.integers(len(kinds)))]
         yield Sample(
             "graded",
             part,
             _Degraded(base, kind, level, index),
-            {WORDINGS["graded"][0]: 5 - 4 * level},
+            {WORDINGS[name][0]: 5 - 4 * level for name in ("graded", "quality")},
         )
 
 
@@ -462,9 +462,15 @@ LABELLED_SETS: Mapping[str, str] = {
 }
 
 
-def labelled_samples(folder: Path, *, views: int = 2) -> Iterator[Sample]:
-    """The pictures of the labelled sets below a folder, and `views` augmented ones of each that
-    is learned from. Sets that are not there are passed over.
+# sets with classes, whose training photographs serve to be changed; their labels play no part
+CLASS_SETS = ("clothing10", "grocery20")
+# family -> augmented views of each picture that is learned from
+AUGMENTED_VIEWS: Mapping[str, int] = {"dice": 3, "aquarium": 6, "age": 2, "quality": 1}
+
+
+def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample]:
+    """The pictures of the labelled sets below a folder, and augmented views of those that are
+    learned from. Sets that are not there are passed over.
 
     Aquarium keeps its own split: `valid` judges. Quality is parted by reference photograph.
     """
@@ -485,25 +491,28 @@ def labelled_samples(folder: Path, *, views: int = 2) -> Iterator[Sample]:
             values = {row.prompt: row.value for row in rows}
             draw = _File(folder / name / picture)
             yield Sample(family, part, draw, values)
-            if part != "test":
-                for view in range(views):
-                    seed = seed_of("view", picture, view)
-                    # quality must not be touched by another resampling
-                    augmented = _View(draw, seed, mirrored_only=family == "quality")
-                    if view == 0 or family != "quality":
-                        yield Sample(family, part, augmented, values, plain=False)
+            for view in range(AUGMENTED_VIEWS[family] if augmented and part != "test" else 0):
+                seed = seed_of("view", picture, view)
+                # quality must not be touched by another resampling
+                changed = _View(draw, seed, mirrored_only=family == "quality")
+                yield Sample(family, part, changed, values, plain=False)
 
 
 def photographs(folder: Path) -> list[tuple[str, str, Callable[[], Image.Image]]]:
     """Undegraded photographs to change, as (name, part, how to get it): those of the labelled
-    sets and of a folder `gallery`; a photograph that has a part keeps it."""
+    sets, of a folder `gallery`, and of the training parts of sets with classes; a photograph that
+    has a part keeps it."""
     found: list[tuple[str, str, Callable[[], Image.Image]]] = []
-    for sample in labelled_samples(folder, views=0):
+    for sample in labelled_samples(folder, augmented=False):
         untouched = sample.values.get(WORDINGS["quality"][0], 5) == 5
         if sample.family != "dice" and untouched and isinstance(sample.draw, _File):
             found.append((sample.draw.path.name, sample.part, sample.draw))
     for path in sorted((folder / "gallery" / "images").glob("*.jpg")):
         found.append((path.name, part_of("gallery", path.name), _File(path)))
+    for name in CLASS_SETS:
+        for path in sorted((folder / name / "train").glob("*/*.jpg")):
+            label = f"{name}/{path.parent.name}/{path.name}"
+            found.append((label, part_of(label), _File(path)))
     order = np.random.default_rng(11).permutation(len(found))
     return [found[i] for i in order.tolist()]
 

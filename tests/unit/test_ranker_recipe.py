@@ -169,6 +169,26 @@ def test_the_judging_part_is_never_learned_nor_augmented():
     assert all(held.samples[r].part == "test" and held.samples[r].plain for r in rows)
 
 
+def test_an_instruction_of_two_families_learns_from_the_pictures_of_both():
+    fish, sharks = count_prompt("fish"), "Rank the numbers of sharks."
+    samples = [
+        Sample(family, "train", Image.Image, {instruction: float(i)})
+        for family, instruction in (("counting", fish), ("aquarium", fish), ("aquarium", sharks))
+        for i in range(10)
+    ]
+    held = recipe.Collection(samples, torch.zeros(30, 4, 8))
+    tasks = {task.instruction: task for task in recipe.tasks_of(held, ("train",))}
+    assert set(tasks) == {fish, sharks}
+    assert tasks[fish].rows.tolist() == list(range(20))
+    scenes, photographs = tasks[fish].weights.split(10)
+    wanted = recipe.FAMILY_SHARES["counting"], recipe.FAMILY_SHARES["aquarium"] / 2
+    assert scenes.sum() / photographs.sum() == pytest.approx(wanted[0] / wanted[1])
+    assert tasks[fish].negatives.tolist() == list(range(20, 30))  # photographs of sharks
+    assert tasks[sharks].negatives.tolist() == list(range(10, 20))
+    drawn = [task.weight * len(task.rows) ** 0.5 for task in (tasks[fish], tasks[sharks])]
+    assert drawn == pytest.approx([wanted[0] + wanted[1], wanted[1]])
+
+
 def test_an_aligned_start_puts_words_and_pictures_into_one_space():
     backbone = tiny_backbone()
     tokens = collection(backbone).tokens

@@ -238,13 +238,13 @@ def test_negatives_are_a_fifth_of_the_batch_with_value_zero(backbone, monkeypatc
 
 
 def test_rare_values_are_drawn_more_often_when_balanced():
-    from coop_demo.ranking.training import _balanced
+    from coop_demo.ranking.training import balanced_weights
 
     values = torch.tensor([1.0] * 90 + [2.0] * 10)
-    assert torch.allclose(_balanced(values, 0.0), torch.ones(100, dtype=torch.float64))
-    weights = _balanced(values, 1.0)
+    assert torch.allclose(balanced_weights(values, 0.0), torch.ones(100, dtype=torch.float64))
+    weights = balanced_weights(values, 1.0)
     assert weights[:90].sum().item() == pytest.approx(weights[90:].sum().item())
-    many = _balanced(torch.linspace(0, 1, 1000) ** 3, 1.0)  # more values than bins
+    many = balanced_weights(torch.linspace(0, 1, 1000) ** 3, 1.0)  # more values than bins
     assert many[-1] > 3 * many[0]
 
 
