@@ -14,7 +14,7 @@ The score is the text's probability among its rivals where there are any, else i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -158,6 +158,24 @@ class Faithfulness:
                 "the wrong one; crop the picture to one thing and look again."
             )
         return tuple(found)
+
+    def as_numbers(self) -> dict[str, Any]:
+        """What was found, for programs: areas, drops, and the sentences made of them."""
+        return {
+            "quantity": self.quantity,
+            "deletion_area": self.deletion.area,
+            "insertion_area": self.insertion.area,
+            "random_deletion_area": self.random_deletion.area,
+            "random_insertion_area": self.random_insertion.area,
+            "meaningless_text_deletion_area": self.shuffled_deletion.area,
+            "meaningless_text_insertion_area": self.shuffled_insertion.area,
+            "marked_drop": self.marked_drop,
+            "random_drop": self.random_drop,
+            "text_correlation": self.text_correlation,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "warnings": list(self.warnings),
+        }
 
 
 def assess(

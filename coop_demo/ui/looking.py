@@ -420,19 +420,7 @@ def as_numbers(looked: Looked) -> dict[str, Any]:
             "empty": bool(explanation.empty[looked.index]),
         }
         if title in checks:
-            check = checks[title]
-            one |= {
-                "quantity": check.quantity,
-                "deletion_area": check.deletion.area,
-                "insertion_area": check.insertion.area,
-                "random_deletion_area": check.random_deletion.area,
-                "random_insertion_area": check.random_insertion.area,
-                "meaningless_text_deletion_area": check.shuffled_deletion.area,
-                "meaningless_text_insertion_area": check.shuffled_insertion.area,
-                "verdict": check.verdict,
-                "sentence": check.sentence,
-                "warnings": list(check.warnings),
-            }
+            one |= checks[title].as_numbers()
         found["words" if title == say.WORDS else "learned"] = one
     return {
         "wanted": looked.wanted,
