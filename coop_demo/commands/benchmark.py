@@ -44,6 +44,7 @@ from coop_demo.protocol import (
 from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
 from coop_demo.ranking.checkpoint import load_ranker
 from coop_demo.ranking.data import read_labels_csv
+from coop_demo.ranking.metrics import mean_of_known, two_digits
 from coop_demo.ranking.training import Ranker
 
 HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
@@ -265,17 +266,17 @@ def _labels(args: argparse.Namespace) -> None:
     ):
         points.append(point)
         say(
-            f"{point.n_labelled} labelled, seed {point.seed}: taught {_figure(point.taught)}, "
-            f"ridge {_figure(point.ridge)}, {point.seconds:.1f} s"
+            f"{point.n_labelled} labelled, seed {point.seed}: taught {two_digits(point.taught)}, "
+            f"ridge {two_digits(point.ridge)}, {point.seconds:.1f} s"
         )
     lines = ["| labelled | ranker, untaught | taught | a new adapter | ridge |", "|---" * 5 + "|"]
     for n in dict.fromkeys(point.n_labelled for point in points):
         own = [point for point in points if point.n_labelled == n]
         means = (
-            _mean([getattr(point, name) for point in own])
+            mean_of_known(getattr(point, name) for point in own)
             for name in ("before", "taught", "from_nothing", "ridge")
         )
-        lines.append(f"| {n} | " + " | ".join(_figure(mean) for mean in means) + " |")
+        lines.append(f"| {n} | " + " | ".join(two_digits(mean) for mean in means) + " |")
     said = {
         "backbone": backbone.identity,
         "instruction": args.instruction or prompt,
@@ -295,15 +296,6 @@ def _named(images: str | None) -> str:
     if not images:
         raise UserError("Name the pictures with --images: a folder, or for labels a labels.csv.")
     return images
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _localisation(args: argparse.Namespace) -> None:

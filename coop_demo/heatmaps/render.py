@@ -75,6 +75,16 @@ def overlay(
     return Image.fromarray((np.clip(drawn, 0, 255) + 0.5).astype(np.uint8))
 
 
+def shrunken(image: Image.Image, box: Box, side: int) -> tuple[Image.Image, Box]:
+    """The picture and the place of its map, the longer side at most `side` pixels."""
+    factor = side / max(image.size)
+    if factor >= 1:
+        return image, box
+    size = round(image.width * factor), round(image.height * factor)
+    left, top, right, bottom = box
+    return image.resize(size), (left * factor, top * factor, right * factor, bottom * factor)
+
+
 def draw(
     image: Image.Image,
     grid: Grid,

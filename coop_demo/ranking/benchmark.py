@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,7 +32,13 @@ from coop_demo.ranking.baselines import fit_ridge
 from coop_demo.ranking.data import RankingTable
 from coop_demo.ranking.losses import pair_loss
 from coop_demo.ranking.metrics import srcc
-from coop_demo.ranking.training import Ranker, RankerTrainConfig, RankingTask, train_ranker
+from coop_demo.ranking.training import (
+    Ranker,
+    RankerTrainConfig,
+    RankingTask,
+    task_metrics,
+    train_ranker,
+)
 
 LITERAL_PAIRS_A_CHUNK = 1024
 
@@ -277,15 +282,12 @@ def learning_curve(
     known = encode_all(backbone, [row.picture for row in learn.rows], tokens=True)
     asked = encode_all(backbone, [row.picture for row in judge.rows], tokens=True)
     values = torch.tensor([learn.rows[i].value for i in known.kept])
-    truth = np.array([judge.rows[i].value for i in asked.kept])
-    words = backbone.text_tokens([instruction])
+    truth = torch.tensor([judge.rows[i].value for i in asked.kept])
+    judged = RankingTask(instruction, rows=torch.arange(len(truth)), values=truth)
+    asked_tokens = asked.features.to(backbone.device)
 
     def figure(ranker: Ranker) -> float | None:
-        with torch.no_grad():
-            scores = ranker.adapter(backbone.device).scores(
-                asked.features.to(backbone.device), words
-            )
-        return srcc(scores.float().cpu().numpy(), truth)
+        return task_metrics(ranker.adapter(backbone.device), backbone, asked_tokens, judged).srcc
 
     before = figure(start)
     pooled, asked_pooled = (tokens.features.mean(dim=1) for tokens in (known, asked))
@@ -303,13 +305,14 @@ def learning_curve(
             )
             seconds = time.perf_counter() - began
             fresh = RankerTrainConfig.teach_afresh(seed=seed)
+            ridge = fit_ridge(pooled[rows], values[rows])
             yield LabelsPoint(
                 n,
                 seed,
                 before,
                 figure(taught),
                 figure(_taught(backbone, known.features, task, None, fresh)),
-                srcc(fit_ridge(pooled[rows], values[rows]).scores(asked_pooled).numpy(), truth),
+                srcc(ridge.scores(asked_pooled).numpy(), truth.numpy()),
                 seconds,
             )
 

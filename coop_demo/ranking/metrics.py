@@ -7,13 +7,24 @@ number that is not finite. None is a fact to show ("not defined"), never an erro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+
+def mean_of_known(figures: Iterable[float | None]) -> float | None:
+    """The mean of the figures that are defined; None when none is."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) / len(known) if known else None
+
+
+def two_digits(figure: float | None) -> str:
+    """A correlation or an accuracy to show; a dash where it is not defined."""
+    return "–" if figure is None else f"{figure:.2f}"
 
 
 @dataclass(frozen=True)

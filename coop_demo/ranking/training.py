@@ -31,7 +31,7 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.data import RankingTable
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.losses import LossConfig, ranking_loss
-from coop_demo.ranking.metrics import RankingMetrics, ranking_metrics
+from coop_demo.ranking.metrics import RankingMetrics, mean_of_known, ranking_metrics
 
 VALUE_BINS = 10  # values are balanced over at most this many bins of equal width
 # How far a start ranker's spread of scores may set an instruction's scale, in standard deviations.
@@ -481,14 +481,12 @@ class _Kept:
 
 def mean_srcc(figures: Mapping[str, RankingMetrics]) -> float | None:
     """Mean SRCC over the instructions where it is defined."""
-    known = [one.srcc for one in figures.values() if one.srcc is not None]
-    return sum(known) / len(known) if known else None
+    return mean_of_known(one.srcc for one in figures.values())
 
 
 def mean_pair_accuracy(figures: Mapping[str, RankingMetrics]) -> float | None:
     """Mean pair accuracy over the instructions where it is defined."""
-    known = [one.pair_accuracy for one in figures.values() if one.pair_accuracy is not None]
-    return sum(known) / len(known) if known else None
+    return mean_of_known(one.pair_accuracy for one in figures.values())
 
 
 def _check(views: Tensor, tasks: Sequence[RankingTask], config: AdapterConfig) -> None:

@@ -32,7 +32,7 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores, fit_ridge
 from coop_demo.ranking.checkpoint import load_ranker, save_ranker
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.metrics import pair_accuracy, srcc
+from coop_demo.ranking.metrics import mean_of_known, pair_accuracy, srcc, two_digits
 from coop_demo.ranking.training import (
     Ranker,
     RankerTrainConfig,
@@ -525,8 +525,7 @@ def family_means(table: Sequence[dict]) -> dict[str, dict]:
         own = [row for row in table if row["family"] == family]
         figures: dict = {"instructions": len(own), "pictures": sum(row["n"] for row in own)}
         for name in SCORERS:
-            known = [row["srcc"][name] for row in own if row["srcc"].get(name) is not None]
-            figures[name] = sum(known) / len(known) if known else None
+            figures[name] = mean_of_known(row["srcc"].get(name) for row in own)
         means[family] = figures
     return means
 
@@ -607,7 +606,7 @@ def card(report: dict) -> str:
     for family, title in FAMILY_TITLES.items():
         if family in means:
             row = means[family]
-            figures = [_figure(row[name]) for name in SCORERS]
+            figures = [two_digits(row[name]) for name in SCORERS]
             lines.append(
                 f"| {title} | {row['instructions']} | {row['pictures']} | "
                 f"**{figures[0]}** | {' | '.join(figures[1:])} |"
@@ -631,7 +630,7 @@ def card(report: dict) -> str:
             "|---" * (len(shown) + 1) + "|",
         ]
         for one in report["ablations"]:
-            figures = [_figure(one["families"][family]["adapter"]) for family in shown]
+            figures = [two_digits(one["families"][family]["adapter"]) for family in shown]
             lines.append(f"| {one['name']} | " + " | ".join(figures) + " |")
     lines += [
         "",
@@ -666,10 +665,6 @@ def card(report: dict) -> str:
         "- Ages are impressions of faces; nothing may be decided about a person by them.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _percent(value: float | None) -> str:
@@ -748,7 +743,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ablations.append({"name": setting.name, "steps": args.ablation_steps, "families": figures})
         say(
             f"{setting.name}: "
-            + ", ".join(f"{f} {_figure(m['adapter'])}" for f, m in figures.items())
+            + ", ".join(f"{f} {two_digits(m['adapter'])}" for f, m in figures.items())
         )
     given = list(arguments) if arguments is not None else sys.argv[1:]
     shown = [

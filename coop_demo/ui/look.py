@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
-from coop_demo.ui import look_pieces, looking, looking_ranked, pieces
+from coop_demo.ui import components, look_pieces, looking, looking_ranked, pieces
 from coop_demo.ui import look_text as say
 from coop_demo.ui.handlers import forgiving, sentence_for
 from coop_demo.ui.look_ranked import Ranked
@@ -56,15 +56,9 @@ class Question:
             label=say.SOURCE_LABEL,
             elem_id="look-source",
         )
-        self.gallery = gr.Gallery(
-            label=say.SOURCE_LABEL,
-            show_label=False,
-            interactive=False,
-            allow_preview=False,
+        self.gallery = components.pictures_to_click(
+            say.SOURCE_LABEL,
             columns=4,
-            object_fit="cover",
-            height="auto",
-            buttons=[],
             elem_id="look-gallery",
             elem_classes="cs-gallery",
         )
@@ -77,9 +71,8 @@ class Question:
             buttons=[],
             elem_id="look-picture",
         )
-        # gradio would decode the upload first: without bounds, and with an error of its own. No
-        # event may have this as its output: gradio would then make it anew, without the change.
-        self.picture.preprocess = _path_of  # type: ignore[method-assign]
+        # No event may have this as its output: gradio would then make it anew, without the change.
+        components.leave_to_our_loader(self.picture)
         self.wanted = gr.Dropdown(
             [],
             value=None,
@@ -159,16 +152,10 @@ class Maps:
                     )
                 with gr.Column(min_width=240) as self.strip_column:
                     self.strip_hint = gr.HTML(padding=False)
-                    self.strip = gr.Gallery(
-                        label=say.STRIP_LABEL,
-                        show_label=False,
-                        interactive=False,
-                        allow_preview=False,
+                    self.strip = components.pictures_to_click(
+                        say.STRIP_LABEL,
                         columns=3,
-                        object_fit="cover",
-                        height="auto",
                         format="jpeg",
-                        buttons=[],
                         elem_id="look-strip",
                         elem_classes=["cs-look-strip", "cs-look-many"],
                     )
@@ -355,6 +342,7 @@ def _wire(
         One event and not two, so that what is asked for never depends on what the page has heard
         of in the meantime.
         """
+        looking_ranked.forget(session)
         wanted = question.first_of(subject)
         maps_gone = shown(session, look_pieces.OPACITY, False)
         yield [question.choices(subject), "", *maps_gone]
@@ -376,7 +364,6 @@ def _wire(
         session = store.get(key)
         subject = looking.offered(session, event.index)
         looking.choose(session, subject)
-        looking_ranked.forget(session)
         yield from look_at(session, subject, method, opacity, cells)
 
     @forgiving
@@ -393,7 +380,6 @@ def _wire(
             yield [gr.skip(), pieces.notes([str(error)]), *nothing()]
             return
         looking.choose(session, subject)
-        looking_ranked.forget(session)
         yield from look_at(session, subject, method, opacity, cells)
 
     @forgiving
@@ -489,7 +475,6 @@ def _wire(
         if subject is None or not looking.is_fresh(session):
             yield [*here, *same, *nothing(), *of_order]
             return
-        looking_ranked.forget(session)
         yield [*here, *same, *nothing(), *of_order]
         for update in look_at(session, subject, method, opacity, cells):
             yield [*(gr.skip() for _ in here), *update, *of_order]
@@ -577,7 +562,3 @@ def _map(title: str, elem_id: str) -> tuple[gr.Column, gr.Image]:
             elem_id=elem_id,
         )
     return column, image
-
-
-def _path_of(payload: Any) -> str | None:
-    return payload.path if payload else None

@@ -27,7 +27,7 @@ from coop_demo.heatmaps.attribution import (
     view_box,
 )
 from coop_demo.heatmaps.faithfulness import Claim, Curve, Faithfulness, assess_together
-from coop_demo.heatmaps.render import draw, png_bytes, safe_stem, zip_bytes
+from coop_demo.heatmaps.render import draw, png_bytes, safe_stem, shrunken, zip_bytes
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -356,11 +356,7 @@ def strip(
     maps = looked.learned or looked.words
     if len(looked.texts) < 2:
         return []
-    image = looked.image.copy()
-    image.thumbnail((STRIP_SIDE, STRIP_SIDE))
-    shrunk = image.width / looked.image.width
-    left, top, right, bottom = looked.box
-    box = (left * shrunk, top * shrunk, right * shrunk, bottom * shrunk)
+    image, box = shrunken(looked.image, looked.box, STRIP_SIDE)
     shown = list(zip(looked.texts, maps.maps, maps.scores, strict=True))[:MOST_IN_STRIP]
     return [
         (

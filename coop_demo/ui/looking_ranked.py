@@ -23,7 +23,7 @@ from coop_demo.heatmaps.ranking_maps import (
     token_grid,
     word_maps,
 )
-from coop_demo.heatmaps.render import draw, zip_bytes
+from coop_demo.heatmaps.render import draw, shrunken, zip_bytes
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.training import Ranker
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -258,12 +258,7 @@ def _drawn(
     *,
     side: int = SHOWN_SIDE,
 ) -> Image.Image:
-    image, box = looked.images[at], looked.boxes[at]
-    shrunk = min(1.0, side / max(image.size))
-    if shrunk < 1:
-        image = image.resize((round(image.width * shrunk), round(image.height * shrunk)))
-        left, top, right, bottom = box
-        box = (left * shrunk, top * shrunk, right * shrunk, bottom * shrunk)
+    image, box = shrunken(looked.images[at], looked.boxes[at], side)
     return draw(
         image,
         looked.grid,

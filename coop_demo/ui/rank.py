@@ -20,7 +20,7 @@ from coop_demo.errors import RankingError, UserError
 from coop_demo.images import list_pictures
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS, check_instruction
 from coop_demo.ranking.metrics import contradictions
-from coop_demo.ui import looking_ranked, pieces, samples
+from coop_demo.ui import components, looking_ranked, pieces, samples
 from coop_demo.ui import orders as views
 from coop_demo.ui import rank_text as text
 from coop_demo.ui import text as page_text
@@ -280,16 +280,10 @@ class OrderColumn:
             pieces.hint(text.NOTHING_RANKED), padding=False, elem_id="rank-status", min_height=30
         )
         self.figures = gr.HTML(padding=False, elem_id="rank-figures")
-        self.gallery = gr.Gallery(
-            label=text.GALLERY,
-            show_label=False,
-            interactive=False,
-            allow_preview=False,
+        self.gallery = components.pictures_to_click(
+            text.GALLERY,
             columns=6,
-            object_fit="cover",
-            height="auto",
             visible=False,
-            buttons=[],
             elem_id="rank-gallery",
             elem_classes="cs-ordered",
         )
@@ -556,15 +550,10 @@ class TeachOrder:
         with gr.Row(equal_height=False, elem_classes="cs-rank-plots"):
             with gr.Column(min_width=320, scale=5):
                 gr.HTML(pieces.hint(text.CLICK_HINT), padding=False)
-                self.clickable = gr.Gallery(
-                    label=text.CLICK_LABEL,
-                    show_label=False,
-                    interactive=False,
-                    allow_preview=False,
+                self.clickable = components.pictures_to_click(
+                    text.CLICK_LABEL,
                     columns=8,
-                    object_fit="cover",
                     height=290,
-                    buttons=[],
                     visible=False,
                     elem_id="rank-clickable",
                     elem_classes="cs-ordered",

@@ -23,7 +23,7 @@ from coop_demo.images import is_picture_name
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.settings import LIMITS
-from coop_demo.ui import pieces, samples, text
+from coop_demo.ui import components, pieces, samples, text
 from coop_demo.ui.handlers import forgiving, sentence_for, warn
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Refresh, Shell
@@ -557,7 +557,7 @@ class TryColumn:
             buttons=[],
             elem_id="try-picture",
         )
-        _leave_to_our_loader(self.picture)
+        components.leave_to_our_loader(self.picture)
         self.bars = gr.HTML(_no_bars(), padding=False, elem_id="bars")
         with gr.Accordion(text.MANY_TITLE, open=False, elem_id="many"):
             self.files = gr.File(
@@ -823,18 +823,6 @@ def _bars(tried: Tried) -> str:
         pieces.bars(text.LEARNED, "learned", names, learned, empty=text.TRAIN_FIRST),
         pieces.bars(text.WORDS, "words", names, tried.words[0], empty=""),
     )
-
-
-def _leave_to_our_loader(image: gr.Image) -> None:
-    """Hand over the uploaded file as it is.
-
-    gradio would decode it first: without bounds, and with an error of its own when it cannot.
-    """
-
-    def path_of(payload: Any) -> str | None:
-        return payload.path if payload else None
-
-    image.preprocess = path_of  # type: ignore[method-assign]
 
 
 def _no_bars() -> str:
