@@ -461,7 +461,8 @@ def map_figure(
 
 
 def forgetting_table(found: Forgetting) -> pd.DataFrame:
-    """One row a method: accuracy on learned and on new class names, and their harmonic mean, %."""
+    """One row a method, in %: learned and new classes each among their own names, the harmonic
+    mean of both, and the pictures of both among all names."""
     return pd.DataFrame(
         [
             {
@@ -469,6 +470,7 @@ def forgetting_table(found: Forgetting) -> pd.DataFrame:
                 "learned classes %": _percent(row.base.accuracy),
                 "new classes %": _percent(row.new.accuracy),
                 "harmonic mean %": _percent(row.harmonic_mean),
+                "among all names %": _percent(row.together.accuracy),
                 "pictures of learned": row.base.n,
                 "pictures of new": row.new.n,
             }
@@ -478,13 +480,16 @@ def forgetting_table(found: Forgetting) -> pd.DataFrame:
 
 
 def forgetting_figure(found: Forgetting) -> go.Figure:
-    """Accuracy on learned and on new classes, with 95 % intervals."""
-    names = (
-        f"{len(found.base_names)} learned classes",
-        f"{len(found.new_names)} new classes",
-    )
+    """Accuracy on learned and on new classes, with 95 % intervals.
+
+    Without pictures of new classes, the learned ones among their own names and among all.
+    """
+    n_base, n_new = len(found.base_names), len(found.new_names)
+    if found.n_without_pictures == n_new:
+        scores = [(row.title, (row.base, row.together)) for row in found.rows]
+        return _paired_bars(scores, (f"{n_base} learned names", f"with {n_new} more names"))
     scores = [(row.title, (row.base, row.new)) for row in found.rows]
-    return _paired_bars(scores, names)
+    return _paired_bars(scores, (f"{n_base} learned classes", f"{n_new} new classes"))
 
 
 def shift_table(found: Shift) -> pd.DataFrame:

@@ -10,7 +10,7 @@ logits (K, C).
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -615,12 +615,17 @@ def _check_same_classes(
 
 @dataclass(frozen=True)
 class ForgettingRow:
-    """One method on the classes it learned from and on classes it never saw."""
+    """One method on the classes it learned from and on classes it never saw.
+
+    `base` and `new` judge each group among its own names, `together` the pictures of both among
+    all names.
+    """
 
     method: str
     title: str
     base: Score
     new: Score
+    together: Score
 
     @property
     def harmonic_mean(self) -> float | None:
@@ -637,8 +642,9 @@ class Forgetting:
 
     rows: tuple[ForgettingRow, ...]
     base_names: tuple[str, ...]
-    new_names: tuple[str, ...]
+    new_names: tuple[str, ...]  # held-out classes first, then names without pictures
     kgcoop_weight: float
+    n_without_pictures: int = 0  # of the new names
 
 
 def forgetting(
@@ -656,15 +662,17 @@ def forgetting(
 ) -> Iterator[EncodeEvent | MethodStarted | TrainEvent | ForgettingRow | Forgetting]:
     """Learn a unified prompt on some classes and apply it to the names of the others.
 
-    Each group of classes is judged among itself, as in CoCoOp. Rows: hand-crafted, learned, and
-    learned with KgCoOp's pull.
+    Each group of classes is judged among itself, as in CoCoOp, and all pictures among all names.
+    Rows: hand-crafted, learned, and learned with KgCoOp's pull.
 
     Args:
-        new_classes: names of the classes that are held out; the second half when None.
+        new_classes: class names the prompt must not see; the second half of the classes when
+            None. Classes of the set are held out. Any other name has no pictures: it is one more
+            wrong answer for the pictures there are.
 
     Raises:
-        UserError: fewer than two classes on either side, unknown names, a class-specific
-            context, or no held-out pictures of one side.
+        UserError: fewer than two classes to learn, a single new class with nothing to tell it
+            from, an unusable name, a class-specific context, or no held-out pictures of one side.
     """
     prompt_config = prompt_config or PromptConfig()
     if prompt_config.class_specific:
@@ -672,9 +680,10 @@ def forgetting(
             "A prompt with one context per class cannot be applied to other class names. Choose "
             "a unified context to see what it forgets."
         )
-    base, new = _base_and_new(dataset, new_classes)
+    base, new, without_pictures = _base_and_new(dataset, new_classes)
     dataset, _ = split_held_out(dataset, seed=seed)
-    base_set, new_set = select_classes(dataset, base), select_classes(dataset, new)
+    base_set = select_classes(dataset, base)
+    new_names = (*(clean_class_name(dataset.class_names[i]) for i in new), *without_pictures)
     overrides["template"] = template
     views = train_config_for(preset, shots, 1, seed=seed, **overrides).view_numbers
     prepared = None
@@ -684,24 +693,37 @@ def forgetting(
         else:
             yield event
     assert prepared is not None
-    new_features, new_labels = yield from _encoded(backbone, new_set.test)
-    for side, n in (("learned", len(prepared.test_labels)), ("new", len(new_labels))):
-        if n == 0:
+    new_features = prepared.test_features[:0]
+    new_labels = prepared.test_labels[:0]
+    if new:
+        new_test = select_classes(dataset, new).test
+        new_features, new_labels = yield from _encoded(backbone, new_test)
+    for side, n, wanted in (
+        ("learned", len(prepared.test_labels), True),
+        ("new", len(new_labels), bool(new)),
+    ):
+        if n == 0 and wanted:
             raise UserError(
                 f"There are no held-out pictures of the {side} classes. Add test pictures."
             )
+    n_base = len(base)
 
     def row(key: str, on_base: Classifier, on_new: Classifier) -> ForgettingRow:
+        among_all = replace(on_base, weights=torch.cat([on_base.weights, on_new.weights]))
+        of_base, of_new = prepared.test_features, new_features
+        both = torch.cat([of_base, of_new.to(of_base)])
+        labels = torch.cat([prepared.test_labels, new_labels + n_base])
         return ForgettingRow(
             method=key,
             title=METHODS[key].title,
-            base=score(on_base.logits(prepared.test_features).argmax(-1), prepared.test_labels),
-            new=score(on_new.logits(new_features).argmax(-1), new_labels),
+            base=score(on_base.logits(of_base).argmax(-1), prepared.test_labels),
+            new=score(on_new.logits(of_new).argmax(-1), new_labels),
+            together=score(among_all.logits(both).argmax(-1), labels),
         )
 
     yield MethodStarted("hand-crafted", METHODS["hand-crafted"].title)
     on_base = hand_crafted(backbone, base_set.class_names, [template])[0]
-    on_new = hand_crafted(backbone, new_set.class_names, [template])[0]
+    on_new = hand_crafted(backbone, new_names, [template])[0]
     rows = [row("hand-crafted", on_base, on_new)]
     yield rows[0]
     for key in ("learned", "kgcoop"):
@@ -719,12 +741,14 @@ def forgetting(
         ):
             if isinstance(event, Classifier):
                 assert event.prompt is not None
-                unseen, _ = apply_to_names(backbone, event.prompt, new_set.class_names, template)
+                unseen, _ = apply_to_names(backbone, event.prompt, new_names, template)
                 rows.append(row(key, event, unseen))
                 yield rows[-1]
             else:
                 yield event
-    yield Forgetting(tuple(rows), base_set.class_names, new_set.class_names, kgcoop_weight)
+    yield Forgetting(
+        tuple(rows), base_set.class_names, new_names, kgcoop_weight, len(without_pictures)
+    )
 
 
 def apply_to_names(
@@ -753,29 +777,33 @@ def apply_to_names(
 
 def _base_and_new(
     dataset: Dataset, new_classes: Sequence[str] | None
-) -> tuple[list[int], list[int]]:
+) -> tuple[list[int], list[int], tuple[str, ...]]:
+    """Numbers of the classes to learn and of those to hold out, and names without pictures."""
     names = dataset.class_names
+    without_pictures: list[str] = []
     if new_classes is None:
         n_base = (len(names) + 1) // 2
         base, new = list(range(n_base)), list(range(n_base, len(names)))
     else:
         number_of = _numbers_of(names)
         new = []
-        for name in new_classes:
+        for name in dict.fromkeys(clean_class_name(name) for name in new_classes):
             number = number_of.get(_key(name))
-            if number is None:
-                raise UserError(
-                    f'This set has no class "{name}". Choose from {_listed(names, 20)}.'
-                )
-            if number not in new:
+            if number is not None:
                 new.append(number)
+            elif not name:
+                raise UserError("A new class name is empty. Type a name, or leave it out.")
+            elif _key(name) not in map(_key, without_pictures):
+                without_pictures.append(name)
+        new = list(dict.fromkeys(new))
         base = [number for number in range(len(names)) if number not in new]
-    if len(base) < 2 or len(new) < 2:
+    n_new = len(new) + len(without_pictures)
+    if len(base) < 2 or n_new < 1 or (new and n_new < 2):
         raise UserError(
-            f"Of {_counted(len(names), 'class')}, {len(base)} would be learned and {len(new)} "
+            f"Of {_counted(len(names), 'class')}, {len(base)} would be learned and {n_new} "
             "would be new; 2 or more are needed on either side. Use a set of 4 or more classes."
         )
-    return base, new
+    return base, new, tuple(without_pictures)
 
 
 # ---- train here, test there

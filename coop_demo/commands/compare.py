@@ -78,7 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--forget",
         nargs="*",
         metavar="CLASS",
-        help="learn without these classes (the second half) and apply the prompt to their names",
+        help="learn without these classes (the second half) and apply the prompt to their names; "
+        "names that are no classes of the set are more wrong answers to choose from",
     )
     parser.add_argument(
         "--kgcoop", type=float, default=KGCOOP_WEIGHT, metavar="LAMBDA", help="pull, for --forget"
@@ -227,7 +228,8 @@ def run(args: argparse.Namespace) -> None:
             "rows": charts.forgetting_table(forgotten).to_dict("records"),
         }
         lines += [
-            f"  {row.title}: learned classes {row.base}, new classes {row.new}"
+            f"  {row.title}: learned classes {row.base}, new classes {row.new}, "
+            f"among all names {row.together}"
             for row in forgotten.rows
         ]
 

@@ -517,6 +517,7 @@ class ForgetPanel:
                 self.held = gr.Dropdown(
                     [],
                     multiselect=True,
+                    allow_custom_value=True,
                     label=say.HELD_LABEL,
                     info=say.HELD_INFO,
                     elem_id="forget-classes",
@@ -547,6 +548,12 @@ class ForgetPanel:
         values = [score.accuracy for score in scores]
         if all(value is not None for value in values):
             lines.append(say.forgetting_verdict(*values))  # type: ignore[arg-type]
+        if found.n_without_pictures:
+            lines.append(say.without_pictures(found.new_names[-found.n_without_pictures :]))
+        scores = (learned.base, learned.together, hand.base, hand.together)
+        values = [score.accuracy for score in scores]
+        if found.n_without_pictures == len(found.new_names) and None not in values:
+            lines.append(say.more_names_verdict(*values))  # type: ignore[arg-type]
         if pulled and pulled.new.accuracy is not None and learned.new.accuracy is not None:
             lines.append(say.pull_verdict(learned.new.accuracy, pulled.new.accuracy))
         return [

@@ -1,5 +1,7 @@
 """Every sentence of the Compare tab that is not an error of the core."""
 
+from collections.abc import Sequence
+
 from coop_demo.ui.text import counted, left
 from coop_demo.ui.verdict import LUCK
 
@@ -248,8 +250,11 @@ FORGET_LEAD = (
     "The prompt is learned on some classes only and then applied to the names of the others, whose "
     "pictures it never saw. KgCoOp's pull towards the words is meant to keep those."
 )
-HELD_LABEL = "Classes it must not see"
-HELD_INFO = "The second half of the classes when empty."
+HELD_LABEL = "Class names it must not see"
+HELD_INFO = (
+    "Choose classes to hold out, or type any other names: having no pictures, they are more "
+    "wrong answers to choose from. When empty: the second half of the classes."
+)
 PULL_LABEL = "Pull of KgCoOp"
 FORGET_RUN = "Hold out and learn"
 
@@ -261,15 +266,28 @@ def forgetting_verdict(base: float, new: float, hand_base: float, hand_new: floa
     )
 
 
+def without_pictures(names: Sequence[str]) -> str:
+    listed = ", ".join(f"“{name}”" for name in names)
+    return f"There are no pictures of {listed}: only more names to choose from."
+
+
+def more_names_verdict(alone: float, together: float, hand: float, hand_together: float) -> str:
+    return (
+        f"With the new names to choose from as well, the learned prompt "
+        f"{_moved(together - alone)}, the words {_moved(hand_together - hand, plural=True)}."
+    )
+
+
 def pull_verdict(new: float, pulled: float) -> str:
     return f"With the pull it {_moved(pulled - new)} on the new classes against the one without."
 
 
-def _moved(difference: float) -> str:
+def _moved(difference: float, *, plural: bool = False) -> str:
     points = abs(100 * difference)
     if points < 0.05:
-        return "stays where it is"
-    return f"{'gains' if difference > 0 else 'loses'} {points:.1f} points"
+        return "stay where they are" if plural else "stays where it is"
+    verb = "gain" if difference > 0 else "lose"
+    return f"{verb if plural else verb + 's'} {points:.1f} points"
 
 
 SHIFT_TAB = "Another set"

@@ -14,6 +14,7 @@ from comparing import made_set, write_picture
 from sklearn.decomposition import PCA
 from tiny import tiny_backbone
 
+from coop_demo.backbones.features import encode_all
 from coop_demo.classifiers import Classifier
 from coop_demo.datasets import Dataset, read_folder
 from coop_demo.errors import PromptError, UserError
@@ -313,14 +314,44 @@ def test_chosen_classes_can_be_the_new_ones(backbone, dataset):
     names = dataset.class_names
     found = last(forgetting(backbone, dataset, new_classes=[names[0].upper(), names[2]], **FAST))
     assert found.new_names == (names[0], names[2])
-    with pytest.raises(UserError, match='no class "purple"'):
-        last(forgetting(backbone, dataset, new_classes=["purple", names[0]], **FAST))
+
+
+def test_names_without_pictures_are_more_wrong_answers(backbone, dataset):
+    found = last(forgetting(backbone, dataset, new_classes=["purple", "sky_blue"], **FAST))
+    assert found.base_names == dataset.class_names
+    assert found.new_names == ("purple", "sky blue")
+    assert found.n_without_pictures == 2
+    for row in found.rows:
+        assert row.new.n == 0
+        assert row.harmonic_mean is None
+        assert row.base.n == row.together.n == 16
+        assert row.together.correct <= row.base.correct
+
+
+def test_all_names_together_judge_the_pictures_of_both_sides(backbone, dataset):
+    names = dataset.class_names
+    found = last(forgetting(backbone, dataset, new_classes=[names[0], "purple"], **FAST))
+    assert found.new_names == (names[0], "purple")
+    row = found.rows[0]
+    assert row.together.n == row.base.n + row.new.n
+    assert row.together.correct <= row.base.correct + row.new.correct
+    # the hand-crafted row is the same as plain zero-shot with all those names
+    words = class_weights(backbone, [*names[1:], names[0], "purple"], [DEFAULT_TEMPLATE])
+    pictures = [item.picture for item in dataset.test]
+    features = F.normalize(encode_all(backbone, pictures).features, dim=-1)
+    renumbered = torch.tensor([(item.label - 1) % len(names) for item in dataset.test])
+    right = ((features @ words.T).argmax(-1) == renumbered).sum()
+    assert row.together.correct == int(right)
 
 
 def test_too_few_classes_and_class_specific_contexts_are_refused(backbone, tmp_path, dataset):
     three = made_set(tmp_path, names=("red", "green", "blue"))
     with pytest.raises(UserError, match="2 or more are needed on either side"):
         last(forgetting(backbone, three, **FAST))
+    with pytest.raises(UserError, match="2 or more are needed on either side"):
+        last(forgetting(backbone, dataset, new_classes=dataset.class_names[:1], **FAST))
+    with pytest.raises(UserError, match="empty"):
+        last(forgetting(backbone, dataset, new_classes=["red", " "], **FAST))
     with pytest.raises(PromptError, match="unified"):
         last(forgetting(backbone, dataset, prompt_config=PromptConfig(class_specific=True)))
 
