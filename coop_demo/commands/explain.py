@@ -9,12 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.commands import explain_order
 from coop_demo.commands.common import add_backbone_options, add_json_option, backbone_for, give, say
 from coop_demo.commands.evaluate import backbone_name
 from coop_demo.errors import HeatmapError, UserError
 from coop_demo.heatmaps.attribution import METHODS, Explanation, difference, explain, view_box
 from coop_demo.heatmaps.faithfulness import Claim, Faithfulness, assess_together
-from coop_demo.heatmaps.render import draw, png_bytes
+from coop_demo.heatmaps.render import draw, write_png
 from coop_demo.images import load_picture
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.templates import class_weights
@@ -35,15 +36,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --text: a text to tell it from; may be given several times",
     )
     parser.add_argument("--prompt", metavar="FILE", help="instead of --text: saved by train")
+    parser.add_argument(
+        "--instruction", metavar="TEXT", help="instead of --text: what the ranker ranked it by"
+    )
+    parser.add_argument(
+        "--versus", metavar="FILE", help="with --instruction: why is --image ahead of this picture"
+    )
+    parser.add_argument(
+        "--ranker", metavar="FILE", help="with --instruction: saved by train-ranker"
+    )
+    parser.add_argument(
+        "--word", metavar="WORD", help="with --instruction: draw where this word is read"
+    )
     parser.add_argument("--class", dest="class_name", metavar="NAME", help="with --prompt: of it")
     parser.add_argument(
         "--template", help="with --prompt: hand-crafted prompt (default: its training's rival)"
     )
     parser.add_argument(
         "--show",
-        choices=(LEARNED, HAND_CRAFTED, DIFFERENCE),
-        default=LEARNED,
-        help="with --prompt: which map to draw (default: %(default)s)",
+        choices=(LEARNED, HAND_CRAFTED, DIFFERENCE, *explain_order.SHOWN),
+        help="which map to draw; with --prompt: learned (the default), hand-crafted, difference; "
+        "with --instruction: score, and with --versus pull (the default then) or attention",
     )
     parser.add_argument(
         "--method",
@@ -64,6 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     _check(args)
+    if args.instruction:
+        explain_order.run(args)
+        return
     image = load_picture(args.image)
     if args.prompt:
         backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
@@ -125,11 +141,19 @@ def run(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     """Raises UserError when the options do not go together."""
-    if bool(args.text and args.text.strip()) == bool(args.prompt):
-        raise UserError("Give either --text or --prompt with --class, and not both.")
+    asked = (args.text and args.text.strip(), args.prompt, args.instruction)
+    if sum(map(bool, asked)) != 1:
+        raise UserError("Give one of --text, --prompt with --class, and --instruction.")
+    if not args.instruction:
+        if args.versus or args.ranker or args.word:
+            raise UserError("--versus, --ranker and --word belong to --instruction.")
+        if args.show in explain_order.SHOWN:
+            raise UserError(f"--show {args.show} belongs to --instruction; leave it out.")
+    elif args.class_name or args.template or args.against:
+        raise UserError("--class, --template and --against do not go with --instruction.")
     if args.prompt and not args.class_name:
         raise UserError("Give --class as well: which class of the prompt to look for.")
-    if args.text and (args.class_name or args.template or args.show != LEARNED):
+    if args.text and (args.class_name or args.template or args.show):
         raise UserError("--class, --template and --show belong to --prompt; leave them out.")
     if args.prompt and args.against:
         raise UserError("--against belongs to --text; a prompt's rivals are its other classes.")
@@ -164,11 +188,12 @@ def _write(
     image: Image.Image,
     maps: dict[str, Explanation],
 ) -> None:
-    two_sided = args.prompt is not None and args.show == DIFFERENCE
+    show = args.show or LEARNED
+    two_sided = args.prompt is not None and show == DIFFERENCE
     if two_sided:
         shown, grid = difference(maps[LEARNED], maps[HAND_CRAFTED])[0], maps[LEARNED].grid
     else:
-        chosen = maps[args.show] if args.prompt else maps[TEXT]
+        chosen = maps[show] if args.prompt else maps[TEXT]
         shown, grid = chosen.maps[0], chosen.grid
     picture = draw(
         image,
@@ -179,12 +204,7 @@ def _write(
         two_sided=two_sided,
         smooth=not args.cells,
     )
-    try:
-        Path(args.out).write_bytes(png_bytes(picture))
-    except OSError as error:
-        raise UserError(
-            f'The map cannot be written to "{args.out}": {error.strerror}. Choose another place.'
-        ) from error
+    write_png(picture, args.out)
 
 
 def _peak(maps: Explanation, box: tuple[float, float, float, float]) -> tuple[int, int]:

@@ -77,15 +77,12 @@ def run(args: argparse.Namespace) -> None:
     chosen = choose_pictures(args.images, args.labels, args.split, args.instruction)
     instruction = check_instruction(chosen.instruction)
 
-    ranker_file = None
+    ranker, ranker_file = None, None
     if args.method == "adapter":
-        ranker_file = Path(args.ranker) if args.ranker else shipped_ranker(args.backbone)
-    name = args.backbone
-    if name is None and args.ranker and ranker_file is not None:
-        name = ranker_backbone(ranker_file).rpartition("@")[0]
-    backbone = backbone_for(name, args.device)
+        ranker, backbone, ranker_file = ranker_for(args.ranker, args.backbone, args.device)
+    else:
+        backbone = backbone_for(args.backbone, args.device)
     instruction = check_instruction(instruction, backbone)
-    ranker = load_ranker(ranker_file, backbone) if ranker_file is not None else None
     pair = None
     if args.method == "antonyms":
         pair = AntonymPair(*args.antonyms) if args.antonyms else propose_antonyms(instruction)
@@ -260,6 +257,22 @@ def _labelled(
 
 def _resolved(picture: Picture) -> Path:
     return Path(picture.source).resolve()  # type: ignore[arg-type]
+
+
+def ranker_for(
+    file: str | None, backbone_name: str | None, device: str = ""
+) -> tuple[Ranker, Backbone, Path]:
+    """A saved ranker, or the one that ships, with its model and its file.
+
+    Raises:
+        RankingError: it cannot be used, was made for another model, or none ships.
+        UserError: the model cannot be had.
+    """
+    path = Path(file) if file else shipped_ranker(backbone_name)
+    if backbone_name is None and file:
+        backbone_name = ranker_backbone(path).rpartition("@")[0]
+    backbone = backbone_for(backbone_name, device)
+    return load_ranker(path, backbone), backbone, path
 
 
 def shipped_ranker(backbone_name: str | None) -> Path:

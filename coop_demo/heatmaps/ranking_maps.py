@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import HeatmapError
-from coop_demo.heatmaps.attribution import Grid
+from coop_demo.heatmaps.attribution import Grid, model_pixels
 from coop_demo.ranking.adapter import RankingAdapter
 
 
@@ -79,6 +80,87 @@ class ScoreMap:
 
     score: float
     map: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One kind of map for each picture, (h, w) each: what there is to draw.
+
+    `scale` is the value drawn strongest in all of them, so that they can be compared by eye;
+    None: each map's own largest.
+    """
+
+    maps: tuple[Tensor, ...]
+    two_sided: bool
+    scale: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class OrderMaps:
+    """What the ranker looked at in one picture of an order, or in two.
+
+    `words` and `scores` hold one entry a picture. `pair` says why the first stands where it does
+    against the second; None for one picture.
+    """
+
+    grid: Grid
+    words: tuple[WordMaps, ...]
+    scores: tuple[ScoreMap, ...]
+    pair: PairMaps | None
+
+    def attention(self) -> Layer | None:
+        """The pair's attention, where it is above an even spread; None for one picture."""
+        return None if self.pair is None else _layer(tuple(above_average(self.pair.attention)))
+
+    def pull(self) -> Layer | None:
+        """What pushed the first picture ahead or held it back; None for one picture."""
+        return None if self.pair is None else _layer(tuple(self.pair.pull), two_sided=True)
+
+    def score(self) -> Layer:
+        """What raises and what lowers each picture's score."""
+        return _layer(tuple(one.map for one in self.scores), two_sided=True)
+
+    def word(self, index: int) -> Layer:
+        """Where a word of the instruction is read more than on average."""
+        return Layer(tuple(above_average(one.maps[index]) for one in self.words), False, None)
+
+
+def _layer(maps: tuple[Tensor, ...], *, two_sided: bool = False) -> Layer:
+    return Layer(maps, two_sided, max(float(one.abs().max()) for one in maps))
+
+
+def above_average(values: Tensor) -> Tensor:
+    """What exceeds the mean of all values; the rest is 0.
+
+    Attention is nowhere 0, so a drawing of all of it would mark everything.
+    """
+    return (values - values.mean()).clamp_min(0)
+
+
+def order_maps(
+    adapter: RankingAdapter,
+    backbone: Backbone,
+    images: Sequence[Image.Image | Tensor],
+    instruction: str,
+) -> OrderMaps:
+    """All maps of one picture, or of two that are compared.
+
+    Raises:
+        HeatmapError: the instruction has no words, or the model's tokens fill no square.
+        RankingError: the ranker was made for another model.
+    """
+    if len(images) not in (1, 2):
+        raise ValueError(f"the maps are for one or two pictures, not {len(images)}")
+    with torch.no_grad():
+        pixels = [model_pixels(backbone, image) for image in images]
+        tokens = [backbone.image_tokens(one[None])[0] for one in pixels]
+        text = backbone.text_tokens([instruction])
+    return OrderMaps(
+        token_grid(backbone, len(tokens[0])),
+        tuple(word_maps(adapter, backbone, one, instruction) for one in tokens),
+        tuple(score_map(adapter, one, text) for one in tokens),
+        pair_maps(adapter, tokens[0], tokens[1], text) if len(tokens) == 2 else None,
+    )
 
 
 def word_maps(

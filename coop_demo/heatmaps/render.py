@@ -8,14 +8,15 @@ where the first prompt marks more and blue where the second does.
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from coop_demo.errors import HeatmapError
+from coop_demo.errors import HeatmapError, UserError
 from coop_demo.heatmaps.attribution import Explanation, Grid
 
 Box = tuple[float, float, float, float]
@@ -125,6 +126,34 @@ def colour_bar(*, two_sided: bool = False, size: tuple[int, int] = (200, 12)) ->
     white = np.full((*amount.shape, 3), 255, np.float32)
     drawn = white + np.abs(amount)[..., None] * (_colours(amount, two_sided=two_sided) - white)
     return Image.fromarray((drawn + 0.5).astype(np.uint8))
+
+
+def side_by_side(pictures: Sequence[Image.Image], *, gap: int = 8) -> Image.Image:
+    """Pictures in a row on white, all as tall as the smallest of them."""
+    height = min(picture.height for picture in pictures)
+    scaled = [
+        picture
+        if picture.height == height
+        else picture.resize((max(1, round(picture.width * height / picture.height)), height))
+        for picture in pictures
+    ]
+    width = sum(picture.width for picture in scaled) + gap * (len(scaled) - 1)
+    row = Image.new("RGB", (width, height), "white")
+    left = 0
+    for picture in scaled:
+        row.paste(picture, (left, 0))
+        left += picture.width + gap
+    return row
+
+
+def write_png(picture: Image.Image, path: str | Path) -> None:
+    """UserError when it cannot be written there."""
+    try:
+        Path(path).write_bytes(png_bytes(picture))
+    except OSError as error:
+        raise UserError(
+            f'The map cannot be written to "{path}": {error.strerror}. Choose another place.'
+        ) from error
 
 
 def png_bytes(picture: Image.Image) -> bytes:

@@ -80,7 +80,7 @@ class Ranked:
         """Updates for `drawings`."""
         how = {"opacity": look_pieces.held(opacity), "cells": bool(cells)}
         return [
-            gr.update(visible=looked.pair is not None),
+            gr.update(visible=looked.maps.pair is not None),
             looking_ranked.pair_pictures(looked, **how),
             looking_ranked.score_pictures(looked, **how),
             looking_ranked.word_pictures(looked, **how),
@@ -90,8 +90,8 @@ class Ranked:
         """Updates for `outputs`."""
         if looked is None:
             return ["", gr.update(visible=False), "", "", *(gr.skip() for _ in self.drawings)]
-        asked = say.ranked_by(looked.instruction, looked.grid.shape, looked.seconds)
-        elsewhere = sum(one.elsewhere for one in looked.words) / len(looked.words)
+        asked = say.ranked_by(looked.instruction, looked.maps.grid.shape, looked.seconds)
+        elsewhere = sum(one.elsewhere for one in looked.maps.words) / len(looked.maps.words)
         return [
             pieces.hint(asked),
             gr.update(visible=True),

@@ -7,22 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from coop_demo.datasets import Picture
 from coop_demo.errors import RankingError
-from coop_demo.heatmaps.attribution import Grid, model_pixels, view_box
-from coop_demo.heatmaps.ranking_maps import (
-    PairMaps,
-    ScoreMap,
-    WordMaps,
-    pair_maps,
-    score_map,
-    token_grid,
-    word_maps,
-)
+from coop_demo.heatmaps.attribution import view_box
+from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
 from coop_demo.heatmaps.render import draw, shrunken, zip_bytes
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.training import Ranker
@@ -49,29 +39,24 @@ class RankedSubject:
 
 @dataclass(frozen=True, eq=False)
 class RankedLook:
-    """The ranker's maps of one or two pictures; tuples hold one entry a picture.
-
-    `pair` says why the first stands where it does against the second; None for one picture.
-    """
+    """The ranker's maps of one or two pictures; tuples hold one entry a picture."""
 
     instruction: str
     names: tuple[str, ...]
     images: tuple[Image.Image, ...] = field(repr=False)
     boxes: tuple[tuple[float, float, float, float], ...]
-    grid: Grid
-    words: tuple[WordMaps, ...]
-    scores: tuple[ScoreMap, ...]
-    pair: PairMaps | None
+    maps: OrderMaps
     seconds: float
 
     @property
     def answer(self) -> str:
         """Why this one is ahead, or what its score is, as sentences."""
-        if self.pair is None:
-            return say.score_is(self.names[0], self.scores[0].score)
-        first, other = (one.score for one in self.scores)
-        ahead = self.pair.sentence(f"“{self.names[0]}”", f"“{self.names[1]}”")
-        agrees = (first > other) == (self.pair.probability > 0.5)
+        pair, scores = self.maps.pair, [one.score for one in self.maps.scores]
+        if pair is None:
+            return say.score_is(self.names[0], scores[0])
+        first, other = scores
+        ahead = pair.sentence(f"“{self.names[0]}”", f"“{self.names[1]}”")
+        agrees = (first > other) == (pair.probability > 0.5)
         return f"{ahead} {say.scores_are(first, other, agrees)}"
 
 
@@ -151,25 +136,16 @@ def _maps_of(subject: RankedSubject, model: str, ranker: Ranker) -> RankedLook:
     backbone = shared_backbone(model)
     ranker.check_backbone(backbone)
     instruction = check_instruction(subject.instruction, backbone)
-    adapter = ranker.adapter(backbone.device)
-    images, tokens = [], []
-    for picture in subject.pictures:
-        image = picture.load()
-        with torch.no_grad():
-            tokens.append(backbone.image_tokens(model_pixels(backbone, image)[None])[0])
+    images = [picture.load() for picture in subject.pictures]
+    maps = order_maps(ranker.adapter(backbone.device), backbone, images, instruction)
+    for image in images:
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-        images.append(image)
-    with torch.no_grad():
-        text = backbone.text_tokens([instruction])
     return RankedLook(
         instruction,
         tuple(picture.name.rsplit("/", 1)[-1] for picture in subject.pictures),
         tuple(images),
         tuple(view_box(backbone, image.size) for image in images),
-        token_grid(backbone, len(tokens[0])),
-        tuple(word_maps(adapter, backbone, one, instruction) for one in tokens),
-        tuple(score_map(adapter, one, text) for one in tokens),
-        pair_maps(adapter, tokens[0], tokens[1], text) if len(tokens) == 2 else None,
+        maps,
         time.perf_counter() - started,
     )
 
@@ -178,48 +154,42 @@ def _maps_of(subject: RankedSubject, model: str, ranker: Ranker) -> RankedLook:
 
 
 def pair_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Captioned]:
-    """Rank-aware attention on both pictures, then what pushed the first ahead; [] for one.
-
-    The attention is drawn where it is above an even spread, and both pictures share one scale.
-    """
-    pair = looked.pair
-    if pair is None:
-        return []
-    above = above_average(pair.attention)
-    found = []
-    for maps, two_sided, caption in (
-        (above, False, say.attention_on),
-        (pair.pull, True, say.pull_on),
+    """Rank-aware attention on both pictures, then what pushed the first ahead; [] for one."""
+    pair, found = looked.maps.pair, []
+    for layer, caption in (
+        (looked.maps.attention(), say.attention_on),
+        (looked.maps.pull(), say.pull_on),
     ):
-        scale = float(maps.abs().max())
-        for at, name in enumerate(looked.names):
-            picture = _drawn(looked, at, maps[at], opacity, cells, two_sided, scale)
-            share = float(pair.attention[at].sum())
-            found.append((picture, caption(name, share)))
+        if pair is None or layer is None:
+            return []
+        pictures = _drawn(looked, layer, opacity, cells)
+        for at, picture in enumerate(pictures):
+            found.append((picture, caption(looked.names[at], float(pair.attention[at].sum()))))
     return found
 
 
 def score_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Captioned]:
     """What raises and what lowers each picture's score, all to one scale."""
-    scale = max(float(one.map.abs().max()) for one in looked.scores)
+    pictures = _drawn(looked, looked.maps.score(), opacity, cells)
     return [
-        (
-            _drawn(looked, at, one.map, opacity, cells, True, scale),
-            say.scored_as(looked.names[at], one.score),
-        )
-        for at, one in enumerate(looked.scores)
+        (picture, say.scored_as(name, one.score))
+        for picture, name, one in zip(pictures, looked.names, looked.maps.scores, strict=True)
     ]
 
 
 def word_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Captioned]:
     """Where each word of the instruction is read more than on average, picture by picture."""
+    words = looked.maps.words[0].words
+    drawn = [
+        _drawn(looked, looked.maps.word(index), opacity, cells, side=STRIP_SIDE)
+        for index in range(len(words))
+    ]
     found = []
-    for at, words in enumerate(looked.words):
-        for word, values in zip(words.words, words.maps, strict=True):
-            above = above_average(values)
-            picture = _drawn(looked, at, above, opacity, cells, False, None, side=STRIP_SIDE)
-            name = looked.names[at] if len(looked.names) > 1 else ""
-            found.append((picture, say.word_read(word, float(values.mean()), name)))
+    for at, own in enumerate(looked.maps.words):
+        name = looked.names[at] if len(looked.names) > 1 else ""
+        for index, word in enumerate(words):
+            share = float(own.maps[index].mean())
+            found.append((drawn[index][at], say.word_read(word, share, name)))
     return found
 
 
@@ -239,33 +209,23 @@ def zip_of(looked: RankedLook, *, opacity: float, cells: bool) -> bytes:
     )
 
 
-def above_average(values: Tensor) -> Tensor:
-    """What exceeds the mean of all values; the rest is 0.
-
-    Attention is nowhere 0, so a drawing of all of it would mark everything.
-    """
-    return (values - values.mean()).clamp_min(0)
-
-
 def _drawn(
-    looked: RankedLook,
-    at: int,
-    values: Tensor,
-    opacity: float,
-    cells: bool,
-    two_sided: bool,
-    scale: float | None,
-    *,
-    side: int = SHOWN_SIDE,
-) -> Image.Image:
-    image, box = shrunken(looked.images[at], looked.boxes[at], side)
-    return draw(
-        image,
-        looked.grid,
-        values,
-        box=box,
-        opacity=opacity,
-        two_sided=two_sided,
-        scale=scale,
-        smooth=not cells,
-    )
+    looked: RankedLook, layer: Layer, opacity: float, cells: bool, *, side: int = SHOWN_SIDE
+) -> list[Image.Image]:
+    """One layer over each picture."""
+    found = []
+    for whole, place, values in zip(looked.images, looked.boxes, layer.maps, strict=True):
+        image, box = shrunken(whole, place, side)
+        found.append(
+            draw(
+                image,
+                looked.maps.grid,
+                values,
+                box=box,
+                opacity=opacity,
+                two_sided=layer.two_sided,
+                scale=layer.scale,
+                smooth=not cells,
+            )
+        )
+    return found

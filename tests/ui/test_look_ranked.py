@@ -14,6 +14,7 @@ from PIL import Image
 from tiny import tiny_backbone
 
 from coop_demo.errors import RankingError
+from coop_demo.heatmaps.ranking_maps import above_average
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.training import Ranker
 from coop_demo.ui import look_text as say
@@ -60,9 +61,9 @@ def test_a_pairs_maps_and_answer_are_those_of_the_matrix(session, order) -> None
     looking_ranked.choose(session, [order.pictures[first], order.pictures[other]], BRIGHT)
     looked = looking_ranked.look(session)
     logit = float(order.pair_logits[0, 3])
-    assert looked.pair.probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+    assert looked.maps.pair.probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
     scores = order.scores["ranker"]
-    for at, one in zip((first, other), looked.scores, strict=True):
+    for at, one in zip((first, other), looked.maps.scores, strict=True):
         assert one.score == pytest.approx(scores[at], abs=1e-4)
     ahead = looked.names[0] if logit > 0 else looked.names[1]
     assert looked.answer.startswith(f"“{ahead}” is put ahead of")
@@ -77,16 +78,16 @@ def test_a_pair_has_four_pictures_and_one_picture_has_none(session, order) -> No
     pair = looking_ranked.look(session)
     drawn = looking_ranked.pair_pictures(pair, opacity=0.7, cells=False)
     assert [picture.size for picture, _ in drawn] == [(60, 40)] * 4
-    shares = [float(pair.pair.attention[at].sum()) for at in (0, 1)]
+    shares = [float(pair.maps.pair.attention[at].sum()) for at in (0, 1)]
     assert sum(shares) == pytest.approx(1, abs=1e-5)
     assert f"{shares[0]:.0%} of the attention" in drawn[0][1]
     assert len(looking_ranked.word_pictures(pair, opacity=0.7, cells=False)) == 2 * 3
 
     looking_ranked.choose(session, two[:1], BRIGHT)
     alone = looking_ranked.look(session)
-    assert alone.pair is None
+    assert alone.maps.pair is None
     assert looking_ranked.pair_pictures(alone, opacity=0.7, cells=False) == []
-    assert alone.answer == say.score_is(alone.names[0], alone.scores[0].score)
+    assert alone.answer == say.score_is(alone.names[0], alone.maps.scores[0].score)
     words = looking_ranked.word_pictures(alone, opacity=0.7, cells=False)
     assert [caption.split(" · ")[0] for _, caption in words] == BRIGHT.split()
     assert len(looking_ranked.score_pictures(alone, opacity=0.7, cells=False)) == 1
@@ -95,9 +96,9 @@ def test_a_pair_has_four_pictures_and_one_picture_has_none(session, order) -> No
 def test_both_pictures_attention_is_drawn_to_one_scale() -> None:
     """The picture that was looked at less looks paler, and an even spread marks nothing."""
     attention = torch.full((2, 4, 4), 1 / 32)
-    assert float(looking_ranked.above_average(attention).max()) < 1e-6
+    assert float(above_average(attention).max()) < 1e-6
     attention[0, 1, 1] += 0.2
-    marked = looking_ranked.above_average(attention)
+    marked = above_average(attention)
     assert float(marked[0, 1, 1]) > 0.19
     assert float(marked[1].max()) == 0
 

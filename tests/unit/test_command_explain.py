@@ -140,8 +140,8 @@ def test_without_json_it_says_one_line_with_the_sentence_and_the_areas(capsys, p
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "Give either --text or --prompt with --class, and not both."),
-        (("--text", " "), "Give either --text or --prompt with --class, and not both."),
+        ((), "Give one of --text, --prompt with --class, and --instruction."),
+        (("--text", " "), "Give one of --text, --prompt with --class, and --instruction."),
         (("--prompt", "p.safetensors"), "Give --class as well"),
         (("--text", "a", "--class", "sea"), "belong to --prompt"),
         (("--text", "a", "--show", "difference"), "belong to --prompt"),

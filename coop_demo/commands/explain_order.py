@@ -1,0 +1,129 @@
+"""python -m coop_demo explain --instruction: what the ranker looked at in one picture or in two."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from coop_demo.commands.common import give
+from coop_demo.commands.rank import ranker_for
+from coop_demo.errors import UserError
+from coop_demo.heatmaps.attribution import view_box
+from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
+from coop_demo.heatmaps.render import draw, side_by_side, write_png
+from coop_demo.images import load_picture
+from coop_demo.ranking.instructions import check_instruction
+
+SCORE, ATTENTION, PULL, WORD = "score", "attention", "pull", "word"
+SHOWN = (SCORE, ATTENTION, PULL, WORD)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Draw one kind of map and print all figures.
+
+    Raises:
+        UserError: options that do not go together, a picture, an instruction or a ranker that
+            cannot be used, or a file that cannot be written.
+    """
+    show = args.show or (PULL if args.versus else SCORE)
+    if args.word and args.show in (None, WORD):
+        show = WORD
+    _check(args, show)
+    paths = [args.image, *([args.versus] if args.versus else [])]
+    images = [load_picture(path) for path in paths]
+    instruction = check_instruction(args.instruction)
+    ranker, backbone, ranker_file = ranker_for(args.ranker, args.backbone, args.device)
+    instruction = check_instruction(instruction, backbone)
+    began = time.perf_counter()
+    maps = order_maps(ranker.adapter(backbone.device), backbone, images, instruction)
+    seconds = time.perf_counter() - began
+    words = maps.words[0].words
+    layer = _layer(maps, show, _number_of(args.word, words) if show == WORD else 0)
+    if args.out:
+        drawn = [
+            draw(
+                image,
+                maps.grid,
+                values,
+                box=view_box(backbone, image.size),
+                opacity=args.opacity,
+                two_sided=layer.two_sided,
+                scale=layer.scale,
+                smooth=not args.cells,
+            )
+            for image, values in zip(images, layer.maps, strict=True)
+        ]
+        write_png(side_by_side(drawn), args.out)
+    result: dict[str, Any] = {
+        "instruction": instruction,
+        "backbone": backbone.name,
+        "ranker": str(ranker_file),
+        "learned_instruction": ranker.learned(instruction) is not None,
+        "grid": list(maps.grid.shape),
+        "shown": f"{WORD} {args.word}" if show == WORD else show,
+        "out": args.out,
+        "pictures": [
+            {
+                "image": path,
+                "size": list(image.size),
+                "score": score.score,
+                "words": [
+                    {"word": word, "read": float(own.maps[at].mean())}
+                    for at, word in enumerate(words)
+                ],
+                "read_elsewhere": own.elsewhere,
+            }
+            for path, image, score, own in zip(paths, images, maps.scores, maps.words, strict=True)
+        ],
+        "pair": None,
+        "seconds": seconds,
+    }
+    lines = [f"{one['image']}: score {one['score']:.3f}" for one in result["pictures"]]
+    if maps.pair is not None:
+        names = [f"“{Path(path).name}”" for path in paths]
+        result["pair"] = {
+            "first_ahead_probability": maps.pair.probability,
+            "attention_share": [float(one.sum()) for one in maps.pair.attention],
+            "sentence": maps.pair.sentence(*names),
+        }
+        lines.append(result["pair"]["sentence"])
+    lines.append(
+        "Read: "
+        + ", ".join(
+            f"{word} {' / '.join(f'{float(own.maps[at].mean()):.1%}' for own in maps.words)}"
+            for at, word in enumerate(words)
+        )
+    )
+    give(result, args.json, "\n".join(lines))
+
+
+def _check(args: argparse.Namespace, show: str) -> None:
+    if show not in SHOWN:
+        raise UserError(f"--show {show} belongs to --prompt; here it is one of {', '.join(SHOWN)}.")
+    if show in (ATTENTION, PULL) and not args.versus:
+        raise UserError(f"--show {show} compares two pictures: name the other with --versus.")
+    if (show == WORD) != bool(args.word):
+        raise UserError("--show word needs --word, and --word goes with no other --show.")
+    if args.method != "auto":
+        raise UserError("--method belongs to --text and --prompt; leave it out.")
+
+
+def _number_of(wanted: str, words: tuple[str, ...]) -> int:
+    plain = [word.strip(".,;:!?").casefold() for word in words]
+    try:
+        return plain.index(wanted.strip(" .,;:!?").casefold())
+    except ValueError as error:
+        raise UserError(
+            f'The instruction has no word "{wanted}". Choose one of {", ".join(words)}.'
+        ) from error
+
+
+def _layer(maps: OrderMaps, show: str, word: int) -> Layer:
+    layer = {
+        SCORE: maps.score,
+        ATTENTION: maps.attention,
+        PULL: maps.pull,
+        WORD: lambda: maps.word(word),
+    }[show]()
+    assert layer is not None, "checked: the pair's maps are asked for with two pictures only"
+    return layer
