@@ -223,14 +223,16 @@ def test_a_picture_of_a_comparison_opens_in_look(shown: Page) -> None:
 
 def test_the_curve_streams_stops_and_goes_on(shown: Page) -> None:
     page = shown
-    compare(page, methods=("Tip-Adapter",), steps=40)
+    # long enough not to be over before the page has drawn the first point
+    compare(page, methods=("Tip-Adapter",), steps=300)
     page.get_by_role("button", name="Draw the curve", exact=True).click()
-    expect(page.locator("#curve-status")).to_contain_text(re.compile(r"\d+ of \d+ points"))
+    page.locator("#curve-stop").click()  # waits until there is something to stop
+    status = page.locator("#curve-status")
+    expect(status).to_contain_text("Stopped after")
+    page.get_by_role("button", name="Draw the curve", exact=True).click()
+    expect(status).to_contain_text(re.compile(r"\d+ of \d+ points"))
     expect(page.locator("#shots-plot .js-plotly-plot")).to_be_visible()
-    page.locator("#curve-stop").click()
-    expect(page.locator("#curve-status")).to_contain_text("Stopped after")
-    page.get_by_role("button", name="Draw the curve", exact=True).click()
-    expect(page.locator("#curve-status")).to_contain_text(re.compile("All [0-9]+ points"))
+    expect(status).to_contain_text(re.compile("All [0-9]+ points"), timeout=180_000)
     expect(page.locator("#curve-notes")).to_contain_text("left out")  # 4, 8 and 16 shots
 
 
