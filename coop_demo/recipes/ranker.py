@@ -687,7 +687,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=CHECKPOINT_DIR / "ranker-mini.safetensors")
     parser.add_argument("--cache", type=Path, help="folder to keep encoded pictures in")
     parser.add_argument("--steps", type=int, default=6000, help="on coarse tokens")
-    parser.add_argument("--fine-steps", type=int, default=2000, help="on all tokens")
+    parser.add_argument("--fine-steps", type=int, default=12000, help="on all tokens")
     parser.add_argument(
         "--ablation-steps", type=int, default=0, help="coarse steps of each; 0: no ablations"
     )

@@ -24,7 +24,14 @@ from coop_demo.images import load_picture
 from coop_demo.ranking.data import RankingRow, read_labels_csv
 from coop_demo.ranking.instructions import COUNT_TEMPLATE
 from coop_demo.recipes.cutouts import Cutout, by_noun, load_emoji, load_stamps
-from coop_demo.recipes.scenes import DEGRADATIONS, Degradation, counting_scene, degrade
+from coop_demo.recipes.scenes import (
+    DEGRADATIONS,
+    GRADES,
+    Degradation,
+    counting_scene,
+    degrade,
+    grade,
+)
 
 PARTS = ("train", "val", "test")
 TEST_PERCENT, VAL_PERCENT = 22, 8  # of the photographs of a set; the rest is learned from
@@ -426,17 +433,17 @@ def graded_samples(
     bases: Sequence[tuple[str, str, Callable[[], Image.Image]]], *, number: int = 240
 ) -> Iterator[Sample]:
     """Pictures with one degradation each, of any level: quality 5 untouched, 1 at its worst."""
-    kinds: list[Degradation] = [kind for kind in DEGRADATIONS if kind != "colourfulness"]
+    kinds: list[Degradation] = [kind for kind in DEGRADATIONS if kind in GRADES]
     for index in range(number):
         base_name, part, base = bases[(7 * index) % len(bases)]
         rng = np.random.default_rng(seed_of("graded", base_name, index))
-        level = max(0.0, float(rng.uniform(-0.15, 1)))
+        level = max(0.0, float(rng.uniform(-0.5, 4)))
         kind = kinds[int(rng.integers(len(kinds)))]
         yield Sample(
             "graded",
             part,
             _Degraded(base, kind, level, index),
-            {WORDINGS[name][0]: 5 - 4 * level for name in ("graded", "quality")},
+            {WORDINGS[name][0]: 5 - level for name in ("graded", "quality")},
         )
 
 
@@ -448,7 +455,7 @@ class _Degraded:
     seed: int
 
     def __call__(self) -> Image.Image:
-        return degrade(self.base(), self.kind, self.level, seed=self.seed)
+        return grade(self.base(), self.kind, self.level, seed=self.seed)
 
 
 # --- picture sets with labels -----------------------------------------------------------------

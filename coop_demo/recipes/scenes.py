@@ -505,6 +505,51 @@ def counting_scene(
 # --- graded degradations ----------------------------------------------------------------------
 
 
+#: Strength of each degradation at level 0 (not to be seen) and at the levels 1 to 4 of the labelled
+#: set `quality_synth`, read off its pictures beside their references: standard deviation of a blur
+#: in pixels where the shorter side has 224, JPEG quality, standard deviation of the noise of 255,
+#: and gain and exponent that take light away.
+GRADES: Mapping[str, Sequence[Sequence[float]]] = {
+    "blur": ((0.2, 0.8, 1.6, 3.0, 5.5),),
+    "jpeg": ((90, 28, 14, 7, 3),),
+    "noise": ((2, 9, 17, 30, 48),),
+    "darkness": ((1.0, 0.85, 0.65, 0.45, 0.30), (1.0, 1.5, 2.2, 3.2, 4.5)),
+}
+
+
+def grade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 0) -> Image.Image:
+    """The picture degraded to a level from 0 (as it was) to 4, any number between two levels too.
+
+    The levels are those of `GRADES`, between which strengths grow by equal factors.
+
+    Raises:
+        ValueError: a level outside 0…4, or a kind without grades.
+    """
+    if not 0.0 <= level <= 4.0:
+        raise ValueError(f"level must lie from 0 to 4, got {level}")
+    if kind not in GRADES:
+        raise ValueError(f'"{kind}" has no grades; choose one of {", ".join(GRADES)}')
+    image = image.convert("RGB")
+    if level == 0.0:
+        return image
+    strength, *others = (
+        float(np.exp(np.interp(level, range(5), np.log(steps)))) for steps in GRADES[kind]
+    )
+    if kind == "blur":
+        return image.filter(ImageFilter.GaussianBlur(strength * min(image.size) / 224))
+    if kind == "jpeg":
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=round(strength))
+        return Image.open(buffer).convert("RGB")
+    pixels = np.asarray(image, np.float32)
+    if kind == "noise":
+        rng = np.random.default_rng(seed)
+        pixels = pixels + strength * rng.standard_normal(pixels.shape, dtype=np.float32)
+    else:
+        pixels = 255 * strength * (pixels / 255) ** others[0]
+    return Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
+
+
 def degrade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 0) -> Image.Image:
     """The picture changed by `level`, from 0 (as it was) to 1 (as far as it goes).
 

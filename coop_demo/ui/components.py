@@ -5,7 +5,9 @@ from typing import Any
 import gradio as gr
 
 
-def pictures_to_click(label: str, *, columns: int, **more: Any) -> gr.Gallery:
+def pictures_to_click(
+    label: str, *, columns: int, height: int | str = "auto", **more: Any
+) -> gr.Gallery:
     """A gallery whose pictures are chosen by a click; nothing opens over the page, nothing can be
     added. `more` goes to gradio."""
     return gr.Gallery(
@@ -14,9 +16,10 @@ def pictures_to_click(label: str, *, columns: int, **more: Any) -> gr.Gallery:
         interactive=False,
         allow_preview=False,
         columns=columns,
+        height=height,
         object_fit="cover",
         buttons=[],
-        **({"height": "auto"} | more),
+        **more,
     )
 
 

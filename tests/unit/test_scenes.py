@@ -22,6 +22,7 @@ from coop_demo.recipes.scenes import (
     compose,
     counting_scene,
     degrade,
+    grade,
     portrait,
 )
 
@@ -259,3 +260,19 @@ def test_biscuit_grades_look_as_they_are_described():
     assert seen["E"][1] < 0.93 * seen["A"][1]  # two discs leave more of their box free
     with pytest.raises(KeyError):
         biscuit("F", seed=0)
+
+
+@pytest.mark.parametrize("kind", ["blur", "jpeg", "noise", "darkness"])
+def test_a_grade_moves_the_picture_further_with_every_level(picture, kind):
+    original = np.asarray(picture.convert("RGB"), np.float32)
+    graded = [grade(picture, kind, level, seed=1) for level in (0, 1, 1.5, 2, 3, 4)]
+    far = [np.abs(np.asarray(one, np.float32) - original).mean() for one in graded]
+    assert far[0] == 0
+    assert all(a < b for a, b in zip(far, far[1:], strict=False))
+
+
+def test_grades_outside_the_scale_are_refused(picture):
+    with pytest.raises(ValueError, match="from 0 to 4"):
+        grade(picture, "blur", 4.5)
+    with pytest.raises(ValueError, match="has no grades"):
+        grade(picture, "colourfulness", 1)
