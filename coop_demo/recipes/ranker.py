@@ -577,9 +577,13 @@ CREDITS: Mapping[str, str] = {
     "aquarium": "Aquarium, Roboflow, CC BY 4.0",
     "age": "FairFace, Kärkkäinen and Joo (WACV 2021), CC BY 4.0",
     "quality": "photographs of Open Images, CC BY 2.0",
-    "graded": "the training photographs of clothing-dataset-small, Alexey Grigorev, CC0 1.0, and "
-    "of GroceryStoreDataset, Marcus Klasson, MIT",
 }
+# of photographs that are only changed; they come with the labelled sets
+CREDITS_OF_CHANGED = (
+    "training photographs of clothing-dataset-small, Alexey Grigorev, CC0 1.0",
+    "training photographs of GroceryStoreDataset, Marcus Klasson, MIT",
+    "everyday photographs, [credits](ranker-mini-credits.csv)",
+)
 
 
 def card(report: dict) -> str:
@@ -651,7 +655,7 @@ def card(report: dict) -> str:
         + (", and from:" if any(f in means for f in CREDITS) else "."),
         "",
         *(f"- {credit}" for family, credit in CREDITS.items() if family in means),
-        *(["- everyday photographs, [credits](ranker-mini-credits.csv)"] if "age" in means else []),
+        *(f"- {credit}" for credit in CREDITS_OF_CHANGED if "age" in means),
         "",
         "A photograph and all pictures made from it are in one part; aquarium is judged on its own "
         f"validation split. Kinds it never met: {', '.join(report['unseen_kinds'])}.",

@@ -1,5 +1,7 @@
 """Composed scenes say exactly what they hold."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -268,7 +270,7 @@ def test_a_grade_moves_the_picture_further_with_every_level(picture, kind):
     graded = [grade(picture, kind, level, seed=1) for level in (0, 1, 1.5, 2, 3, 4)]
     far = [np.abs(np.asarray(one, np.float32) - original).mean() for one in graded]
     assert far[0] == 0
-    assert all(a < b for a, b in zip(far, far[1:], strict=False))
+    assert all(a < b for a, b in pairwise(far))
 
 
 def test_grades_outside_the_scale_are_refused(picture):
