@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from coop_demo.backbones.backbone import Backbone, random_backbone
+from coop_demo.backbones.backbone import random_backbone
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.classifiers import METHODS
 from coop_demo.commands.common import (
@@ -24,7 +24,7 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
-from coop_demo.commands.rank import shipped_ranker
+from coop_demo.commands.rank import ranker_for
 from coop_demo.errors import UserError
 from coop_demo.prompts.benchmark import time_text_tower
 from coop_demo.prompts.learner import PromptConfig
@@ -42,10 +42,8 @@ from coop_demo.protocol import (
     summary,
 )
 from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
-from coop_demo.ranking.checkpoint import load_ranker
 from coop_demo.ranking.data import read_labels_csv
 from coop_demo.ranking.metrics import mean_of_known, two_digits
-from coop_demo.ranking.training import Ranker
 
 HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
 
@@ -234,7 +232,7 @@ def _pairs(args: argparse.Namespace) -> None:
 
 
 def _piles(args: argparse.Namespace) -> None:
-    backbone, ranker = _ranker(args)
+    ranker, backbone, _ = ranker_for(args.ranker, args.backbone, args.device)
     rows = []
     lines = ["| pictures | encoding | again, cached | scoring | memory, peak |", "|---" * 5 + "|"]
     for found in benchmark_piles(
@@ -250,7 +248,7 @@ def _piles(args: argparse.Namespace) -> None:
 
 
 def _labels(args: argparse.Namespace) -> None:
-    backbone, ranker = _ranker(args)
+    ranker, backbone, _ = ranker_for(args.ranker, args.backbone, args.device)
     table = read_labels_csv(_named(args.images), check=False)
     prompt = args.prompt or table.prompts[0]
     learn, judge = (table.select(split=split, prompt=prompt) for split in args.split)
@@ -284,12 +282,6 @@ def _labels(args: argparse.Namespace) -> None:
         "points": [point.to_mapping() for point in points],
     }
     give(said, args.json, "\n".join(lines))
-
-
-def _ranker(args: argparse.Namespace) -> tuple[Backbone, Ranker]:
-    path = Path(args.ranker) if args.ranker else shipped_ranker(args.backbone)
-    backbone = backbone_for(args.backbone, args.device)
-    return backbone, load_ranker(path, backbone)
 
 
 def _named(images: str | None) -> str:
