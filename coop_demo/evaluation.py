@@ -42,10 +42,11 @@ from coop_demo.datasets import (
     split_held_out,
 )
 from coop_demo.errors import PromptError, UserError
-from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.teaching import Prepared, prepare, train_config_for
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt, Preset, TrainEvent
+from coop_demo.settings import LIMITS
 
 # ---- accuracy
 
@@ -468,15 +469,25 @@ def compare(
         dataset: a set, or features that were prepared before (then nothing is encoded).
         methods: keys of METHODS; `hand-crafted` is always among them, as the line to beat.
         templates: hand-crafted prompts; the first is the one to beat.
-        prompts: prompts that are learned already. They stand for the methods they are, so that
-            those are not trained again. Their classes must be those of the set.
+        prompts: prompts that are learned already, one of a kind. They stand for the methods they
+            are, which are compared and not trained again. Their classes must be those of the set,
+            and their seed is `seed` where pictures are held out, or they had seen them.
         overrides: fields of TrainConfig.
 
     Raises:
         UserError: unknown methods, unusable settings, a set that cannot be compared on, or no
             held-out pictures.
     """
-    chosen = find_methods(["hand-crafted", *methods])
+    ready: dict[str, Classifier] = {}
+    for prompt in prompts:
+        classifier = learned(prompt, backbone.logit_scale)
+        if classifier.method in ready:
+            raise PromptError(
+                f'Two prompts are of the kind "{classifier.title}"; one of a kind can be compared. '
+                "Leave one out."
+            )
+        ready[classifier.method] = classifier
+    chosen = find_methods(["hand-crafted", *methods, *ready])
     templates = tuple(templates) or (DEFAULT_TEMPLATE,)
     overrides["template"] = templates[0]
     views = train_config_for(preset, shots, 1, seed=seed, **overrides).view_numbers
@@ -502,11 +513,14 @@ def compare(
         results.append(result)
         return result
 
-    ready = {}
     for prompt in prompts:
         _check_same_classes(prompt, names, backbone)
-        classifier = learned(prompt, scale)
-        ready[classifier.method] = classifier
+        if prepared.n_held_out and prompt.train_config.seed != seed:
+            raise PromptError(
+                f"The prompt was trained with seed {prompt.train_config.seed}, which held out "
+                f"other pictures than seed {seed}: it may have learned from those it is judged on. "
+                f"Compare with seed {prompt.train_config.seed}, or add test pictures."
+            )
 
     zero_shot: Tensor | None = None
     for method in chosen:
@@ -612,6 +626,9 @@ def _check_same_classes(
 
 # ---- does it forget?
 
+#: Names without pictures that are taken at once: every one is a text to encode.
+MAX_TYPED_NAMES = 100
+
 
 @dataclass(frozen=True)
 class ForgettingRow:
@@ -645,6 +662,19 @@ class Forgetting:
     new_names: tuple[str, ...]  # held-out classes first, then names without pictures
     kgcoop_weight: float
     n_without_pictures: int = 0  # of the new names
+
+    @property
+    def without_pictures(self) -> tuple[str, ...]:
+        """The new names of which there are no pictures: only more names to choose from."""
+        return self.new_names[len(self.new_names) - self.n_without_pictures :]
+
+    @property
+    def remark(self) -> str:
+        """What the figures were measured with, as a sentence; "" where every name has pictures."""
+        if not self.n_without_pictures:
+            return ""
+        names = _listed(self.without_pictures)
+        return f"There are no pictures of {names}: only more names to choose from."
 
 
 def forgetting(
@@ -680,12 +710,17 @@ def forgetting(
             "A prompt with one context per class cannot be applied to other class names. Choose "
             "a unified context to see what it forgets."
         )
+    if not 0 < kgcoop_weight < math.inf:
+        raise PromptError(f"KgCoOp's pull must be a number above 0; it is {kgcoop_weight:g}.")
     base, new, without_pictures = _base_and_new(dataset, new_classes)
     dataset, _ = split_held_out(dataset, seed=seed)
     base_set = select_classes(dataset, base)
     new_names = (*(clean_class_name(dataset.class_names[i]) for i in new), *without_pictures)
     overrides["template"] = template
     views = train_config_for(preset, shots, 1, seed=seed, **overrides).view_numbers
+    # refuses a name that is too long for the context, before anything is learned
+    every_name = [*(clean_class_name(name) for name in base_set.class_names), *new_names]
+    PromptLearner(backbone.text_tower, backbone.tokenizer, every_name, prompt_config)
     prepared = None
     for event in prepare(backbone, base_set, shots=shots, seed=seed, views=views):
         if isinstance(event, Prepared):
@@ -798,10 +833,31 @@ def _base_and_new(
         new = list(dict.fromkeys(new))
         base = [number for number in range(len(names)) if number not in new]
     n_new = len(new) + len(without_pictures)
+    if len(without_pictures) > MAX_TYPED_NAMES:
+        raise UserError(
+            f"{len(without_pictures)} typed names are too many; at most {MAX_TYPED_NAMES} are "
+            "taken. Leave some out."
+        )
+    for name in without_pictures:
+        if len(name) > LIMITS.max_class_name:
+            raise UserError(
+                f'The name "{name[:40]}…" has {len(name)} characters; at most '
+                f"{LIMITS.max_class_name} are taken. Shorten it."
+            )
+    if new_classes is not None and len(new) == n_new == 1 and len(base) >= 3:
+        raise UserError(
+            f'"{names[new[0]]}" alone has nothing to be told from, so every answer would be right. '
+            "Hold out one more class, or type one more name."
+        )
     if len(base) < 2 or n_new < 1 or (new and n_new < 2):
         raise UserError(
             f"Of {_counted(len(names), 'class')}, {len(base)} would be learned and {n_new} "
-            "would be new; 2 or more are needed on either side. Use a set of 4 or more classes."
+            "would be new; 2 or more are needed on either side. "
+            + (
+                "Hold out fewer classes."
+                if len(names) >= 4
+                else "Use a set of 4 or more classes, or type new names only."
+            )
         )
     return base, new, tuple(without_pictures)
 

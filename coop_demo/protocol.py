@@ -8,6 +8,7 @@ Pictures are encoded once: the test part once a set, the shots of a seed once fo
 and features are kept on disk beside the results for the next start.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -46,6 +47,7 @@ from coop_demo.coop_layout import COOP_DATASETS, read_coop
 from coop_demo.datasets import (
     Dataset,
     LabelledPicture,
+    Picture,
     check_pictures,
     check_trainable,
     few_shot,
@@ -341,7 +343,8 @@ def _grid(
     settings_hash = _hash(settings, dataset)
     template = settings.template_for(dataset.name)
     fixed_test = bool(dataset.test)  # else every seed holds out its own pictures
-    shots, problem = _usable_shots(dataset, shots)
+    counted = dataset if fixed_test else split_held_out(dataset, seed=seeds[0])[0]
+    shots, problem = _usable_shots(counted, shots)
     if problem:
         yield GridProblem(problem)
     flat = [m for m in methods if not m.needs_pictures]
@@ -920,6 +923,15 @@ def _settings(
     )
 
 
+def _size(picture: Picture) -> int:
+    """Bytes of a picture's file, to notice another one of the same name; 0 where unknown."""
+    source = picture.source
+    if isinstance(source, Path):
+        with contextlib.suppress(OSError):
+            return source.stat().st_size
+    return 0
+
+
 def _hash(settings: Settings, dataset: Dataset) -> str:
     """Twelve digits that change with the settings, the classes or the pictures of a set."""
     digest = hashlib.blake2b(digest_size=6)
@@ -932,5 +944,5 @@ def _hash(settings: Settings, dataset: Dataset) -> str:
     for part in (dataset.train, dataset.test):
         digest.update(b"part")
         for item in part:
-            digest.update(f"{item.label}:{item.picture.name}\n".encode())
+            digest.update(f"{item.label}:{item.picture.name}:{_size(item.picture)}\n".encode())
     return digest.hexdigest()

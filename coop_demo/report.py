@@ -149,6 +149,9 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
         page.table(charts.words_accuracy_table(report.words_accuracy))
     if report.forgetting:
         page.section("Does it forget?", charts.forgetting_figure(report.forgetting))
+        learned, new = report.forgetting.base_names, report.forgetting.new_names
+        names = f"Learned: {', '.join(learned)}. New: {', '.join(new)}."
+        page.sentences([names, *filter(None, [report.forgetting.remark])])
         page.table(charts.forgetting_table(report.forgetting))
     if report.shift:
         page.section("Train here, test there", charts.shift_figure(report.shift))

@@ -5,6 +5,8 @@ Weights come through huggingface_hub into its own cache, so models fetched by ot
 found, and an interrupted download goes on where it stopped.
 """
 
+import contextlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -320,6 +322,13 @@ def _load_catalog_model(entry: CatalogEntry, weights: Path, device: str) -> Back
 
 
 def _load_folder(name: str, folder: Path, files: list[Path], device: str) -> Backbone:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+        if config.get("model_cfg", {}).get("text_cfg", {}).get("hf_tokenizer_name"):
+            raise BackboneError(
+                f"The model {name} reads text with a tokenizer of its own, which this app cannot "
+                "use. Choose a model with CLIP's tokenizer."
+            )
     model = open_clip.create_model(f"local-dir:{folder}")
     return Backbone(
         model,

@@ -62,7 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt", nargs="+", default=[], metavar="FILE", help="saved prompts, not trained again"
     )
     parser.add_argument("--shots", type=int, default=16, help="training pictures a class (16)")
-    parser.add_argument("--seed", type=int, default=1, help="draws shots and held-out pictures (1)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="draws shots and held-out pictures (1, or the seed of a prompt given with --prompt)",
+    )
     parser.add_argument("--preset", choices=("fast", "paper"), default="fast", help="as for train")
     parser.add_argument("--context-length", type=int, default=16, help="vectors, 1 to 32 (16)")
     parser.add_argument("--steps", type=int, help="instead of the preset's")
@@ -103,6 +107,9 @@ def run(args: argparse.Namespace) -> None:
     backbone = backbone_for(args.backbone, args.device)
     dataset = read_data(args.data)
     prompts = [load_prompt(path, backbone) for path in args.prompt]
+    # with the seed of its training a prompt is never judged on pictures it learned from
+    seed = prompts[0].train_config.seed if prompts else 1
+    seed = seed if args.seed is None else args.seed
     training: dict[str, Any] = {
         "preset": args.preset,
         "prompt_config": PromptConfig(n_ctx=args.context_length),
@@ -116,7 +123,7 @@ def run(args: argparse.Namespace) -> None:
             templates=args.template,
             prompts=prompts,
             shots=args.shots,
-            seed=args.seed,
+            seed=seed,
             **training,
         )
     )
@@ -194,7 +201,7 @@ def run(args: argparse.Namespace) -> None:
                 seeds=args.seeds,
                 methods=["hand-crafted", *args.methods],
                 template=args.template[0],
-                held_out_seed=args.seed,
+                held_out_seed=seed,
                 **training,
             )
         )
@@ -217,14 +224,17 @@ def run(args: argparse.Namespace) -> None:
                 template=args.template[0],
                 kgcoop_weight=args.kgcoop,
                 shots=args.shots,
-                seed=args.seed,
+                seed=seed,
                 **training,
             )
         )
         assert forgotten is not None
+        if forgotten.remark:
+            say(forgotten.remark)
         result["forgetting"] = {
             "learned_classes": list(forgotten.base_names),
             "new_classes": list(forgotten.new_names),
+            "names_without_pictures": list(forgotten.without_pictures),
             "rows": charts.forgetting_table(forgotten).to_dict("records"),
         }
         lines += [

@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> None:
     }
     lines = [f"{one['image']}: score {one['score']:.3f}" for one in result["pictures"]]
     if maps.pair is not None:
-        names = [f"“{Path(path).name}”" for path in paths]
+        names = [Path(path).name for path in paths]
+        names = [f"“{name}”" for name in (names if len(set(names)) == 2 else paths)]
         result["pair"] = {
             "first_ahead_probability": maps.pair.probability,
             "attention_share": [float(one.sum()) for one in maps.pair.attention],

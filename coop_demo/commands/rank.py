@@ -286,7 +286,7 @@ def shipped_ranker(backbone_name: str | None) -> Path:
     if path is None:
         raise RankingError(
             f"No ranker ships for the model {name[:80]}. Train one with train-ranker and name it "
-            "with --ranker, or choose --method antonyms."
+            "with --ranker."
         )
     return path
 

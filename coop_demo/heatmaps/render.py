@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from coop_demo.errors import HeatmapError, UserError
-from coop_demo.heatmaps.attribution import Explanation, Grid
+from coop_demo.heatmaps.attribution import Grid
 
 Box = tuple[float, float, float, float]
 
@@ -81,7 +81,7 @@ def shrunken(image: Image.Image, box: Box, side: int) -> tuple[Image.Image, Box]
     factor = side / max(image.size)
     if factor >= 1:
         return image, box
-    size = round(image.width * factor), round(image.height * factor)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     left, top, right, bottom = box
     return image.resize(size), (left * factor, top * factor, right * factor, bottom * factor)
 
@@ -100,32 +100,6 @@ def draw(
     """`overlay` of a map (h, w) at its true resolution; `smooth=False` shows its cells."""
     values = grid.upsample(one_map[None].float(), smooth=smooth)[0]
     return overlay(image, values, box=box, opacity=opacity, two_sided=two_sided, scale=scale)
-
-
-def draw_all(
-    image: Image.Image,
-    explanation: Explanation,
-    *,
-    box: Box | None = None,
-    opacity: float = 0.7,
-    smooth: bool = True,
-    common_scale: bool = False,
-) -> list[Image.Image]:
-    """One overlay a text, in order. With `common_scale`, as strong as the strongest of all."""
-    scale = float(explanation.maps.max()) if common_scale else None
-    return [
-        draw(image, explanation.grid, one, box=box, opacity=opacity, smooth=smooth, scale=scale)
-        for one in explanation.maps
-    ]
-
-
-def colour_bar(*, two_sided: bool = False, size: tuple[int, int] = (200, 12)) -> Image.Image:
-    """The colours from weak (or strongly less) on the left to strong on the right."""
-    ramp = np.linspace(-1.0 if two_sided else 0.0, 1.0, size[0], dtype=np.float32)
-    amount = np.repeat(ramp[None], size[1], axis=0)
-    white = np.full((*amount.shape, 3), 255, np.float32)
-    drawn = white + np.abs(amount)[..., None] * (_colours(amount, two_sided=two_sided) - white)
-    return Image.fromarray((drawn + 0.5).astype(np.uint8))
 
 
 def side_by_side(pictures: Sequence[Image.Image], *, gap: int = 8) -> Image.Image:

@@ -22,7 +22,8 @@ from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 FORMAT = "coop-studio-prompt"
 VERSION = 1
 MAX_FILE_BYTES = 64 * 2**20  # a class-specific context for 1,000 classes is 32 MB
-MAX_CLASSES = 10_000
+MAX_CLASSES = 2_000  # all are encoded at once when the file is opened
+HISTORY_KEYS = {"step", "loss", "train_accuracy", "held_out_accuracy"}
 
 
 def prompt_to_bytes(prompt: LearnedPrompt) -> bytes:
@@ -91,6 +92,8 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
     try:
         prompt_config = PromptConfig(**metadata["prompt_config"])
         train_config = TrainConfig(**metadata["train_config"])
+        if type(prompt_config.n_ctx) is not int or not isinstance(train_config.template, str):
+            raise TypeError("a setting is of the wrong kind")
         with safe_open(str(path), "pt") as file:
             ctx = file.get_tensor("ctx")
     except (TypeError, KeyError, SafetensorError, OSError) as error:
@@ -162,6 +165,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and (shots is None or isinstance(shots, int))
         and isinstance(history, list)
         and all(isinstance(entry, dict) and _is_finite(entry) for entry in history)
+        and all(entry.keys() >= HISTORY_KEYS for entry in history)
     )
     if not whole:
         raise _damaged(path, "parts of its description are missing or of the wrong kind")

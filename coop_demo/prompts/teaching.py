@@ -5,7 +5,7 @@ train, and measure the learned prompt beside the hand-crafted one on pictures ne
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -101,13 +101,21 @@ def prepare(
     check_trainable(dataset)  # unreadable pictures may have left
     train = yield from _encode(backbone, dataset.train, views)
     test = yield from _encode(backbone, dataset.test, (0,))
+    # a set that was not checked when it was read may hold pictures that cannot be used
+    dataset = replace(
+        dataset,
+        train=tuple(dataset.train[i] for i in train.kept),
+        test=tuple(dataset.test[i] for i in test.kept),
+        problems=(*dataset.problems, *train.problems, *test.problems),
+    )
+    check_trainable(dataset)
     yield Prepared(
         dataset=dataset,
         n_held_out=n_held_out,
         train_features=train.features,
-        train_labels=_labels(dataset.train, train),
+        train_labels=_labels(dataset.train),
         test_features=test.features[0],
-        test_labels=_labels(dataset.test, test),
+        test_labels=_labels(dataset.test),
         seconds_encoding=train.seconds + test.seconds,
     )
 
@@ -187,5 +195,5 @@ def _encode(
     raise AssertionError("encode_pictures ends with its result")
 
 
-def _labels(pictures: tuple[LabelledPicture, ...], encoded: EncodedPictures) -> Tensor:
-    return torch.tensor([pictures[i].label for i in encoded.kept], dtype=torch.long)
+def _labels(pictures: tuple[LabelledPicture, ...]) -> Tensor:
+    return torch.tensor([item.label for item in pictures], dtype=torch.long)

@@ -208,7 +208,7 @@ def train_prompt(
     began = time.perf_counter()
     history: list[dict] = []
     best: LearnedPrompt | None = None
-    best_loss = math.inf
+    best_loss, n_best = math.inf, 0  # of the history, up to the measurement of the best prompt
     first_loss: float | None = None
 
     for step in range(1, config.steps + 1):
@@ -227,7 +227,7 @@ def train_prompt(
             first_loss = loss_value
         ran_away = loss_value > 10 * max(first_loss, math.log(len(class_names)))
         if not math.isfinite(loss_value) or ran_away:
-            yield _diverged(step, config, loss_value, best, history, began, flat_line)
+            yield _diverged(step, config, loss_value, best, history[:n_best], began, flat_line)
             return
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
@@ -241,7 +241,7 @@ def train_prompt(
             with torch.no_grad(), backbone.autocast():
                 weights = learner()
             if not torch.isfinite(weights).all():
-                yield _diverged(step, config, loss_value, best, history, began, flat_line)
+                yield _diverged(step, config, loss_value, best, history[:n_best], began, flat_line)
                 return
             logits = backbone.logit_scale * features[0] @ weights.T  # (N, C)
             train_accuracy = int((logits.argmax(-1) == device_labels).sum()) / len(labels)
@@ -259,7 +259,7 @@ def train_prompt(
             # best by the training loss: held-out pictures must not choose what they judge
             last = step == config.steps
             if train_loss < best_loss or last:
-                best_loss = train_loss
+                best_loss, n_best = train_loss, len(history)
                 best = LearnedPrompt(
                     ctx=learner.ctx.detach().cpu().clone(),
                     class_weights=weights.float().cpu(),
@@ -270,7 +270,7 @@ def train_prompt(
                     shots=shots,
                 )
             assert best is not None
-            prompt = replace(best, history=tuple(history))
+            prompt = replace(best, history=tuple(history[:n_best]))
 
         seconds = time.perf_counter() - began
         yield TrainEvent(

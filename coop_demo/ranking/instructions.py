@@ -47,11 +47,6 @@ class AntonymPair:
         return AntonymPair(high=self.low, low=self.high)
 
 
-def count_instruction(things: str) -> str:
-    """The paper's instruction for counts: "apples" -> "Rank the numbers of apples."."""
-    return check_instruction(COUNT_TEMPLATE.format(check_instruction(things)))
-
-
 def check_instruction(text: str, backbone: Backbone | None = None) -> str:
     """The instruction with its white space tidied.
 

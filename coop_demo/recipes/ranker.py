@@ -97,17 +97,22 @@ class Collection:
         return torch.cat([part.float().mean(dim=1) for part in self.tokens.split(256)])
 
     def rows(
-        self, instruction: str, parts: Sequence[str], *, families: Sequence[str] = ()
+        self,
+        instruction: str,
+        parts: Sequence[str],
+        *,
+        families: Sequence[str] = (),
+        plain: bool = False,
     ) -> list[int]:
-        """Pictures of these parts with a value under the instruction; the judging part without
-        augmented views."""
+        """Pictures of these parts with a value under the instruction; `plain` leaves augmented
+        views out, for judging."""
         return [
             row
             for row, one in enumerate(self.samples)
             if instruction in one.values
             and one.part in parts
             and (not families or one.family in families)
-            and (one.plain or parts != ("test",))
+            and (one.plain or not plain)
         ]
 
     def values(self, instruction: str, rows: Sequence[int]) -> Tensor:
@@ -471,7 +476,7 @@ def measured_instructions(
     """(family, instruction, rows) of every order of that part that has enough pictures."""
     for family in dict.fromkeys(one.family for one in collection.samples):
         for instruction in collection.instructions(family):
-            rows = collection.rows(instruction, (part,), families=(family,))
+            rows = collection.rows(instruction, (part,), families=(family,), plain=True)
             values = collection.values(instruction, rows)
             if len(rows) >= MIN_TEST_PICTURES and len(values.unique()) > 1:
                 yield family, instruction, rows
@@ -545,7 +550,7 @@ def flip_accuracy(scores: tuple[Tensor, Tensor], values: tuple[Tensor, Tensor]) 
 def measure_flips(backbone: Backbone, collection: Collection, ranker: Ranker) -> dict:
     """Flip accuracy of apples against oranges on scenes that hold nothing else."""
     prompts = [count_prompt(kind) for kind in APPLES_AND_ORANGES]
-    rows = collection.rows(prompts[0], ("test",), families=("flips",))
+    rows = collection.rows(prompts[0], ("test",), families=("flips",), plain=True)
     features = F.normalize(collection.features()[rows], dim=-1)
     values = tuple(collection.values(prompt, rows) for prompt in prompts)
     scorers = {

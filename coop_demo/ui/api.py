@@ -14,7 +14,7 @@ from coop_demo.errors import DatasetError, UserError
 from coop_demo.ui import look_pieces, look_text, looking, samples, text
 from coop_demo.ui.handlers import sentence_for
 from coop_demo.ui.session import Session
-from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.shell import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
 from coop_demo.ui.teaching import Progress, TeachSettings, learn, load, try_pictures
 
 
@@ -219,7 +219,7 @@ def build(shell: Shell) -> None:
         predict,
         [prompt, picture],
         answer,
-        concurrency_id="looking",
+        concurrency_id=LOOKING,
         concurrency_limit=LOOKING_LIMIT,
         api_name="predict",
     )
@@ -227,7 +227,7 @@ def build(shell: Shell) -> None:
         explain,
         [picture, wanted, class_names, prompt, method, opacity, cells, check],
         [answer, maps],
-        concurrency_id="looking",
+        concurrency_id=LOOKING,
         concurrency_limit=LOOKING_LIMIT,
         api_name="explain",
     )

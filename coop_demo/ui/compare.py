@@ -32,6 +32,7 @@ from coop_demo.ui.session import Session
 from coop_demo.ui.shell import TRAINING, TRAINING_LIMIT, Refresh, Shell
 from coop_demo.ui.teaching import MAX_SHOTS_PAGE
 
+_TAB = "compare-choice"
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _FIRST_METHODS = (*DEFAULT_METHODS, "learned-csc")
 
@@ -226,14 +227,15 @@ def _wire(
         return view(store.get(key))
 
     @forgiving
-    def selected(key: str) -> list[Any]:
+    def selected(key: str, source: Any, lines: Any) -> list[Any]:
         session = store.get(key)
         running = session.training
-        words = session.template if choice_follows_teach(session) else gr.skip()
+        words = gr.skip()
+        own = session.by_tab.setdefault(_TAB, {})
+        untouched = str(lines or "").strip() in ("", DEFAULT_TEMPLATE, own.get("words"))
+        if source == TAUGHT and session.template and untouched and compared_of(session) is None:
+            words = own["words"] = session.template  # the box follows Teach until it is written in
         return [gr.update(interactive=not running), gr.update(interactive=running), words]
-
-    def choice_follows_teach(session: Session) -> bool:
-        return compared_of(session) is None and bool(session.template)
 
     @forgiving
     def choose_source(key: str, source: str) -> str:
@@ -263,7 +265,12 @@ def _wire(
     choice.offer.input(
         add_template, [choice.templates, choice.offer], [choice.templates, choice.offer], **_QUIET
     )
-    tab.select(selected, shell.key, [*buttons, choice.templates], **_QUIET)
+    tab.select(
+        selected,
+        [shell.key, choice.source, choice.templates],
+        [*buttons, choice.templates],
+        **_QUIET,
+    )
     for panel in panels:
         panel.wire(shell)
     shell.on_open.append(Refresh(refresh, everything))

@@ -43,11 +43,11 @@ from coop_demo.ui.comparing import (
 )
 from coop_demo.ui.handlers import forgiving, sentence_for
 from coop_demo.ui.session import Session
-from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.shell import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _LOOK: dict[str, Any] = {
-    "concurrency_id": "looking",
+    "concurrency_id": LOOKING,
     "concurrency_limit": LOOKING_LIMIT,
     **_QUIET,
 }
@@ -549,7 +549,7 @@ class ForgetPanel:
         if all(value is not None for value in values):
             lines.append(say.forgetting_verdict(*values))  # type: ignore[arg-type]
         if found.n_without_pictures:
-            lines.append(say.without_pictures(found.new_names[-found.n_without_pictures :]))
+            lines.append(found.remark)
         scores = (learned.base, learned.together, hand.base, hand.together)
         values = [score.accuracy for score in scores]
         if found.n_without_pictures == len(found.new_names) and None not in values:
@@ -772,7 +772,7 @@ class TakePanel:
             write,
             [shell.key, self.pictures],
             self.outputs,
-            concurrency_id="looking",
+            concurrency_id=LOOKING,
             concurrency_limit=LOOKING_LIMIT,
             show_progress_on=[self.status],
             api_visibility="private",

@@ -1,7 +1,5 @@
 """Every sentence of the Compare tab that is not an error of the core."""
 
-from collections.abc import Sequence
-
 from coop_demo.ui.text import counted, left
 from coop_demo.ui.verdict import LUCK
 
@@ -264,11 +262,6 @@ def forgetting_verdict(base: float, new: float, hand_base: float, hand_new: floa
         f"On the classes it learned the prompt {_moved(base - hand_base)} against the words; on "
         f"the classes it never saw it {_moved(new - hand_new)}."
     )
-
-
-def without_pictures(names: Sequence[str]) -> str:
-    listed = ", ".join(f"“{name}”" for name in names)
-    return f"There are no pictures of {listed}: only more names to choose from."
 
 
 def more_names_verdict(alone: float, together: float, hand: float, hand_together: float) -> str:

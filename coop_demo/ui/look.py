@@ -13,10 +13,9 @@ from coop_demo.ui.handlers import forgiving, sentence_for
 from coop_demo.ui.look_ranked import Ranked
 from coop_demo.ui.looking import Looked, Subject
 from coop_demo.ui.session import Session
-from coop_demo.ui.shell import LOOKING_LIMIT, Refresh, Shell
+from coop_demo.ui.shell import LOOKING, LOOKING_LIMIT, Refresh, Shell
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_LOOKING = "looking"  # concurrency_id of everything that draws maps
 
 # A download button needs its file before it is clicked, and packing all maps at every look would
 # cost more than the maps: the button on the page packs, and then clicks the hidden one.
@@ -267,12 +266,11 @@ class Check:
             self.shuffled_hint,
         ]
 
-    def view(self, session: Session, looked: Looked | None) -> list[Any]:
+    def view(self, session: Session, looked: Looked | None, *, checking: bool = False) -> list[Any]:
         hidden = [gr.update(visible=False), "", "", gr.skip(), ""]
-        if looked is None:
-            return [gr.update(visible=False), "", *hidden]
-        if not looked.checks:
-            return [gr.update(visible=True), pieces.progress(say.CHECKING), *hidden]
+        if looked is None or not looked.checks:
+            status = pieces.progress(say.CHECKING) if checking else ""
+            return [gr.update(visible=checking), status, *hidden]
         warnings = list(dict.fromkeys(line for _, c in looked.checks for line in c.warnings))
         meaningless = looking.shuffled(looked)
         name = f"{looked.name}-{looked.wanted}"
@@ -332,9 +330,12 @@ def _wire(
                     if first
                     else [gr.skip() for _ in maps.outputs]
                 )
-                yield ["", *columns_view(session), *drawn, *check.view(session, looked)]
+                checked = check.view(session, looked, checking=first)
+                yield ["", *columns_view(session), *drawn, *checked]
         except Exception as error:
-            yield [pieces.notes([sentence_for(error)]), *nothing()]
+            unchecked = check.view(session, None)
+            kept = nothing()[: -len(unchecked)]
+            yield [pieces.notes([sentence_for(error)]), *kept, *unchecked]
 
     def look_at(session: Session, subject: Subject, *how: Any) -> Iterator[list[Any]]:
         """`run` for a picture that was chosen just now; its class names come first.
@@ -454,7 +455,9 @@ def _wire(
         return [methods, "", gr.update(visible=False), *shown(session, look_pieces.OPACITY, False)]
 
     @forgiving
-    def arrive(key: str, source: str, method: Any, opacity: Any, cells: Any) -> Iterator[list[Any]]:
+    def arrive(
+        key: str, source: str, method: Any, opacity: Any, cells: Any, *ranked_how: Any
+    ) -> Iterator[list[Any]]:
         """The tab opens: the methods of the model in use, and what other tabs brought along."""
         session = store.get(key)
         methods = gr.update(choices=looking.fitting_methods(session.backbone))
@@ -467,7 +470,7 @@ def _wire(
         of_order = [gr.skip() for _ in (*ranked.choices, *ranked.outputs)]
         if looking_ranked.is_fresh(session):
             yield [*here, *same, *columns_view(session), *nothing()[2:], *of_order]
-            for update in ranked.run(session, look_pieces.OPACITY, False):
+            for update in ranked.run(session, *ranked_how):
                 choices = ranked.choices_view(session)
                 yield [gr.skip() for _ in here] + [*same, *nothing(), *choices, *update]
             return
@@ -485,8 +488,10 @@ def _wire(
         looking_ranked.forget(session)
         return columns_view(session)
 
+    # "multiple": what was asked for last counts, and `looking.look` ends what came before
     heavy: dict[str, Any] = {
-        "concurrency_id": _LOOKING,
+        "trigger_mode": "multiple",
+        "concurrency_id": LOOKING,
         "concurrency_limit": LOOKING_LIMIT,
         "show_progress": "minimal",
         "show_progress_on": [question.status],
@@ -502,7 +507,7 @@ def _wire(
     maps.strip.select(choose_class, [shell.key, *how], [question.wanted, *answer], **heavy)
     tab.select(
         arrive,
-        [shell.key, question.source, *how],
+        [shell.key, question.source, *how, ranked.opacity, ranked.cells],
         [
             question.method,
             question.gallery,
@@ -527,13 +532,13 @@ def _wire(
     maps.opacity.input(redraw, drawing, maps.pictures, trigger_mode="always_last", **_QUIET)
     maps.cells.input(redraw, drawing, maps.pictures, **_QUIET)
     maps.save.click(
-        save, drawing, maps.zip, concurrency_id=_LOOKING, api_visibility="private"
+        save, drawing, maps.zip, concurrency_id=LOOKING, api_visibility="private"
     ).success(None, None, None, js=_SAVE_FILE % "look-zip")
     question.draw_set.click(
         draw_set,
         [shell.key, question.source, question.method, maps.opacity, maps.cells],
         [question.status, question.set_zip],
-        **heavy,
+        **{**heavy, "trigger_mode": "once"},
     )
     shell.on_open.append(
         Refresh(

@@ -65,9 +65,9 @@ class Ranked:
     def choices_view(self, session: Session) -> list[Any]:
         """Updates for `choices`: the order's pictures, those that are looked at chosen."""
         subject = looking_ranked.chosen(session)
-        order = looking_ranked.of_the_order(session)
         if subject is None:
             return [gr.update(choices=[], value=None)] * 2
+        order = subject.order
         named = [(f"{place}. {one.name}", place - 1) for place, one in enumerate(order, start=1)]
         at = [_place(order, picture) for picture in subject.pictures]
         other = at[1] if len(at) > 1 else _ALONE
@@ -119,20 +119,18 @@ class Ranked:
         hidden download button, with its id left open.
         """
         store = shell.store
-        heavy = {**heavy, "show_progress_on": [self.status]}
+        heavy = {**heavy, "show_progress_on": [self.status], "trigger_mode": "always_last"}
 
         @forgiving
         def choose(key: str, first: Any, other: Any, opacity: Any, cells: Any) -> Iterator:
             session = store.get(key)
             subject = looking_ranked.chosen(session)
-            order = looking_ranked.of_the_order(session)
             wanted = [first] if other in (None, _ALONE) else [first, other]
             if subject is None or not all(
-                isinstance(at, int) and 0 <= at < len(order) for at in wanted
+                isinstance(at, int) and 0 <= at < len(subject.order) for at in wanted
             ):
                 raise RankingError(say.NOTHING_RANKED)
-            pictures = [order[at] for at in wanted]
-            looking_ranked.choose(session, pictures, subject.instruction)
+            looking_ranked.choose_again(session, wanted)
             yield from self.run(session, opacity, cells)
 
         @forgiving

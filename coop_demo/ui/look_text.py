@@ -183,6 +183,9 @@ def ranked_by(instruction: str, shape: tuple[int, int], seconds: float) -> str:
     return f"“{instruction}”, {shape[0]} × {shape[1]} cells, {seconds:.1f} s."
 
 
+SAME_PICTURE = "That is one picture twice. Choose two to compare."
+
+
 def score_is(name: str, score: float) -> str:
     return f"“{name}” has the score {score:.3f}."
 
@@ -190,6 +193,10 @@ def score_is(name: str, score: float) -> str:
 def scores_are(first: float, other: float, agrees: bool) -> str:
     also = "say the same" if agrees else "say the opposite: its two ways to judge disagree"
     return f"The scores, {first:.3f} and {other:.3f}, {also}."
+
+
+def scores_are_equal(score: float) -> str:
+    return f"The scores are equal, {score:.3f}: by them neither is ahead."
 
 
 def attention_on(name: str, share: float) -> str:

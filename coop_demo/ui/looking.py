@@ -164,8 +164,9 @@ def choose(session: Session, subject: Subject) -> None:
 
     Another tab may do so before it opens this one: the maps are then drawn as the tab opens.
     """
+    _begin(session)
     with session.lock:
-        session.by_tab.setdefault(_TAB, {}).update(subject=subject, looked=None, fresh=True)
+        session.by_tab[_TAB].update(subject=subject, looked=None, fresh=True)
 
 
 def is_fresh(session: Session) -> bool:
@@ -190,8 +191,9 @@ def looked_at(session: Session) -> Looked | None:
 
 def forget(session: Session) -> None:
     """Maps of another model say nothing about the one now in use."""
+    _begin(session)
     with session.lock:
-        session.by_tab.setdefault(_TAB, {})["looked"] = None
+        session.by_tab[_TAB]["looked"] = None
 
 
 def fitting_methods(model: str) -> list[tuple[str, str]]:
@@ -274,6 +276,9 @@ def checks_of(
 def look(session: Session, wanted: object, method: object) -> Iterator[Looked]:
     """First the maps, then the same with their checks; both are kept in the session.
 
+    Ends without a word when another look was begun meanwhile: what is shown last is what was
+    asked for last.
+
     Raises:
         UserError: no picture is chosen, or as `check_question` and `maps_of`.
     """
@@ -281,13 +286,15 @@ def look(session: Session, wanted: object, method: object) -> Iterator[Looked]:
     subject = chosen(session)
     if subject is None:
         raise UserError(say.NO_PICTURE)
+    number = _begin(session)
     given = _given(session, subject)
     looked = maps_of(subject, asked, how, **given)
-    _keep(session, subject, looked)
+    if not _keep(session, number, looked):
+        return
     yield looked
     looked = checks_of(looked, subject, **given)
-    _keep(session, subject, looked)
-    yield looked
+    if _keep(session, number, looked):
+        yield looked
 
 
 def maps_of_set(
@@ -468,11 +475,22 @@ def _given(session: Session, subject: Subject | None = None) -> dict:
     }
 
 
-def _keep(session: Session, subject: Subject, looked: Looked) -> None:
+def _begin(session: Session) -> int:
+    """The number of a look; any older one is of no interest from now on."""
     with session.lock:
         tab = session.by_tab.setdefault(_TAB, {})
-        if tab.get("subject") is subject:  # not when another picture was chosen meanwhile
-            tab["looked"] = looked
+        tab["number"] = tab.get("number", 0) + 1
+        return tab["number"]
+
+
+def _keep(session: Session, number: int, looked: Looked) -> bool:
+    """Keep it, unless something else is looked at by now."""
+    with session.lock:
+        tab = session.by_tab.setdefault(_TAB, {})
+        if tab.get("number") != number:
+            return False
+        tab["looked"] = looked
+        return True
 
 
 def _free(name: str, pictures: Mapping[str, Image.Image]) -> str:

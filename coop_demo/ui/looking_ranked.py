@@ -5,7 +5,7 @@ The tab Rank calls `choose` with pictures of its order and opens the tab Look.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -20,7 +20,7 @@ from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui import look_text as say
 from coop_demo.ui import looking
 from coop_demo.ui.looking import SHOWN_SIDE, STRIP_SIDE
-from coop_demo.ui.ranking import ranker_in_use
+from coop_demo.ui.pile import Order
 from coop_demo.ui.session import Session
 
 _TAB = "look-ranked"
@@ -31,10 +31,13 @@ Captioned = tuple[Image.Image, str]
 
 @dataclass(frozen=True, eq=False)
 class RankedSubject:
-    """One picture of an order, or two to compare, under the instruction they were ranked by."""
+    """One picture of an order, or two to compare, with what they were ranked by."""
 
     pictures: tuple[Picture, ...]
     instruction: str
+    order: tuple[Picture, ...]  # all pictures, the first one first
+    model: str
+    ranker: Ranker
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +59,45 @@ class RankedLook:
             return say.score_is(self.names[0], scores[0])
         first, other = scores
         ahead = pair.sentence(f"“{self.names[0]}”", f"“{self.names[1]}”")
+        if first == other:
+            return f"{ahead} {say.scores_are_equal(first)}"
         agrees = (first > other) == (pair.probability > 0.5)
         return f"{ahead} {say.scores_are(first, other, agrees)}"
 
 
-def choose(session: Session, pictures: Sequence[Picture], instruction: str) -> None:
+def choose(session: Session, order: Order, pictures: Sequence[Picture]) -> None:
     """Make these the pictures whose ranking is looked at, as the tab Look opens.
 
     Raises:
-        RankingError: not one or two pictures, or there is no ranker for the model in use.
+        RankingError: not one or two different pictures, or no ranker ranked them.
     """
-    if len(pictures) not in (1, 2):
-        raise RankingError(f"The ranker's maps are for one or two pictures, not {len(pictures)}.")
-    if ranker_in_use(session) is None:
+    if order.ranker is None:
         raise RankingError(say.NO_RANKER)
-    subject = RankedSubject(tuple(pictures), instruction)
+    ranking = tuple(order.pictures[at] for at in order.ranking(order.leading))
+    _choose(
+        session,
+        RankedSubject(tuple(pictures), order.instruction, ranking, order.backbone, order.ranker),
+    )
+
+
+def choose_again(session: Session, places: Sequence[int]) -> None:
+    """Other pictures of the same order, by their places in it, counted from 0.
+
+    Raises:
+        RankingError: nothing was chosen before, or as `choose`.
+    """
+    subject = chosen(session)
+    if subject is None:
+        raise RankingError(say.NOTHING_RANKED)
+    _choose(session, replace(subject, pictures=tuple(subject.order[at] for at in places)))
+
+
+def _choose(session: Session, subject: RankedSubject) -> None:
+    n = len(subject.pictures)
+    if n not in (1, 2):
+        raise RankingError(f"The ranker's maps are for one or two pictures, not {n}.")
+    if n == 2 and subject.pictures[0] is subject.pictures[1]:
+        raise RankingError(say.SAME_PICTURE)
     looking.taken_up(session)  # what was chosen last is looked at, and nothing else
     with session.lock:
         session.by_tab[_TAB] = {"subject": subject, "looked": None, "fresh": True}
@@ -101,28 +128,17 @@ def forget(session: Session) -> None:
         session.by_tab.pop(_TAB, None)
 
 
-def of_the_order(session: Session) -> list[Picture]:
-    """The pictures to choose from: those of the order in the tab Rank, the first one first."""
-    orders = session.pile.orders_with(session.backbone)
-    if not orders:
-        return []
-    return [orders[0].pictures[at] for at in orders[0].ranking(orders[0].leading)]
-
-
 def look(session: Session) -> RankedLook:
     """The maps of what was chosen, kept in the session.
 
     Raises:
-        RankingError: nothing was chosen, or there is no ranker that fits.
+        RankingError: nothing was chosen.
         UserError: a picture cannot be read.
     """
     subject = chosen(session)
     if subject is None:
         raise RankingError(say.NOTHING_RANKED)
-    used = ranker_in_use(session)
-    if used is None:
-        raise RankingError(say.NO_RANKER)
-    looked = _maps_of(subject, session.backbone, used.ranker)
+    looked = _maps_of(subject)
     with session.lock:
         tab = session.by_tab.get(_TAB, {})
         if tab.get("subject") is subject:  # not when others were chosen meanwhile
@@ -131,13 +147,12 @@ def look(session: Session) -> RankedLook:
 
 
 @gpu_job(duration=_GPU_SECONDS)
-def _maps_of(subject: RankedSubject, model: str, ranker: Ranker) -> RankedLook:
+def _maps_of(subject: RankedSubject) -> RankedLook:
     started = time.perf_counter()
-    backbone = shared_backbone(model)
-    ranker.check_backbone(backbone)
+    backbone = shared_backbone(subject.model)
     instruction = check_instruction(subject.instruction, backbone)
     images = [picture.load() for picture in subject.pictures]
-    maps = order_maps(ranker.adapter(backbone.device), backbone, images, instruction)
+    maps = order_maps(subject.ranker.adapter(backbone.device), backbone, images, instruction)
     for image in images:
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return RankedLook(

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 # one module a tab, each with `build(shell)`
 TABS = (teach.build, compare.build, rank.build, look.build)
 
+_SHOWN = "page"  # in a session: of which model the page shows everything
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
 
@@ -66,10 +67,17 @@ def _wire_opening(page: gr.Blocks, shell: Shell) -> None:
         return updates
 
     def open_session(key: str | None) -> list[Any]:
-        key = shell.store.open(key).key
+        session = shell.store.open(key)
+        session.by_tab[_SHOWN] = {"model": session.backbone}
+        key = session.key
         return [key, *refreshed(key, shell.on_open)]
 
     def model_changed(key: str) -> list[Any]:
+        session = shell.store.get(key)
+        shown = session.by_tab.setdefault(_SHOWN, {})
+        if shown.get("model") == session.backbone:  # a model that cannot be had changes nothing
+            return [gr.skip() for refresh in shell.on_model for _ in refresh.outputs]
+        shown["model"] = session.backbone
         return refreshed(key, shell.on_model)
 
     def warm_up() -> None:

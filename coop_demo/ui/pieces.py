@@ -45,7 +45,7 @@ def progress(sentence: str, share: float | None = None) -> str:
     if share is not None:
         percent = round(100 * min(max(share, 0.0), 1.0))
         bar = (
-            f'<div class="cs-track" role="progressbar" aria-label="Training" aria-valuemin="0" '
+            f'<div class="cs-track" role="progressbar" aria-label="Progress" aria-valuemin="0" '
             f'aria-valuemax="100" aria-valuenow="{percent}">'
             f'<div class="cs-fill" style="width:{percent}%"></div></div>'
         )

@@ -37,6 +37,7 @@ class Order:
     scores: Mapping[str, Floats]  # by method; without RANKER when there is no ranker
     pair: AntonymPair
     values: Floats
+    ranker: Ranker | None = field(default=None, repr=False)  # the one that gave the scores
     compared: tuple[int, ...] = ()
     pair_logits: Floats | None = None
     seconds: float = 0.0

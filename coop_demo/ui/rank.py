@@ -43,7 +43,7 @@ from coop_demo.ui.ranking import (
     teach_order,
 )
 from coop_demo.ui.session import Session
-from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Refresh, Shell
+from coop_demo.ui.shell import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Refresh, Shell
 from coop_demo.ui.theme import LEARNED_COLOUR, LEARNED_LIGHT_COLOUR, WORDS_COLOUR
 
 MOST_IN_GALLERY = 100
@@ -456,7 +456,7 @@ class OrderColumn:
             run,
             [shell.key, choose.instruction, choose.second, self.high, self.low],
             self.outputs,
-            concurrency_id="looking",
+            concurrency_id=LOOKING,
             concurrency_limit=LOOKING_LIMIT,
             show_progress="hidden",
             api_visibility="private",
@@ -479,7 +479,7 @@ class OrderColumn:
             again,
             [shell.key, self.high, self.low],
             [self.strips, self.figures, self.csv],
-            concurrency_id="looking",
+            concurrency_id=LOOKING,
             show_progress_on=[self.strips],
             api_visibility="private",
         )
@@ -509,7 +509,7 @@ class OrderColumn:
             shown = _shown(self._first(session))
             if not isinstance(event.index, int) or not 0 <= event.index < len(shown):
                 raise RankingError(text.RANK_FIRST)
-            looking_ranked.choose(session, [shown[event.index]], self._first(session).instruction)
+            looking_ranked.choose(session, self._first(session), [shown[event.index]])
             return gr.update(selected="look")
 
         @forgiving
@@ -520,7 +520,7 @@ class OrderColumn:
             if first == other:
                 raise RankingError(text.SAME_PICTURE)
             pictures = [order.pictures[order.compared[at]] for at in (first, other)]
-            looking_ranked.choose(session, pictures, order.instruction)
+            looking_ranked.choose(session, order, pictures)
             return gr.update(selected="look")
 
         self.gallery.select(look_at_picture, shell.key, shell.tabs, **_QUIET)

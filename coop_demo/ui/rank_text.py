@@ -71,7 +71,6 @@ SHIPPED_TITLE = "the ranker that ships with the app"
 LOAD_RANKER = "Load ranker"
 SAVE_RANKER = "Save ranker"
 USE_SHIPPED = "Back to the shipped one"
-NO_SHIPPED = "No ranker ships with this model. Load one, or teach one below."
 
 
 def in_use(title: str) -> str:
@@ -107,6 +106,7 @@ RIVALS_LEAD = "Two that learn nothing: nearer to one prompt than to its opposite
 HIGH_LABEL = "Much of it"
 LOW_LABEL = "Little of it"
 AGAIN = "Compare again"
+PILE_CHANGED = "The pictures changed while they were ranked. Rank them again."
 RANK_FIRST = "Rank the pictures first."
 SLOPE_TITLE = "The same pictures, two instructions"
 SCORES_TITLE = "Scores"
@@ -234,7 +234,6 @@ TEACH_HINT = "Number some pictures; the curves are drawn here while it learns."
 BAD_TABLE = "The table of numbers came back in pieces. Reload the page and number them again."
 NO_LABELS = "There are no labels for this instruction. Open a CSV, or type numbers."
 NO_ORDER = "There is no order yet. Rank the pictures first."
-NOTHING_TO_SAVE = "There is no ranker to save."
 
 
 def not_a_number(name: str, given: str) -> str:

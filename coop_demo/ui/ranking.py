@@ -189,7 +189,7 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
     """Values of a labels.csv for the pictures on the pile; sentences for rows passed over.
 
     The table's paths are only compared with names on the pile, never opened. Rows without an
-    instruction count for any.
+    instruction of their own count for `instruction`; for any when that is empty too.
 
     Raises:
         RankingError: it is no such table, a value is no number, all are equal, or none of the
@@ -225,7 +225,7 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
         safe.write_text(_with_lines(header, lines), encoding="utf-8")
         table = read_labels_csv(safe, default_prompt=_ANY, check=False)
     for row in table.rows:
-        prompt = "" if row.prompt == _ANY else row.prompt
+        prompt = instruction if row.prompt == _ANY else row.prompt
         content = found[row.picture.name].content
         assert content is not None
         pile.labels.setdefault(prompt, {})[content] = row.value
@@ -296,7 +296,8 @@ def rank(
     """Order the session's pile by one or two instructions; the result is kept and comes last.
 
     Raises:
-        RankingError: fewer than two pictures, an instruction or antonym pair that cannot be used.
+        RankingError: fewer than two pictures, an instruction or antonym pair that cannot be used,
+            or the pile became another one meanwhile.
     """
     pile = session.pile
     backbone = session.backbone
@@ -335,6 +336,7 @@ def rank(
             scores=scores,
             pair=pair,
             values=pile.values(kept, wording),
+            ranker=used.ranker if used else None,
             compared=compared,
             pair_logits=logits,
             seconds=seconds,
@@ -344,6 +346,8 @@ def rank(
         )
     )
     with session.lock:
+        if tuple(pile.pictures) != pictures:
+            raise RankingError(text.PILE_CHANGED)
         pile.instruction = instruction
         pile.second = instructions[1] if len(instructions) > 1 else ""
         pile.pair = (pairs[0].high, pairs[0].low)
@@ -441,8 +445,9 @@ def compare_again(session: Session, high: str, low: str) -> tuple[Order, ...]:
     scores = _antonyms(session.backbone, orders[0].pictures, pair)
     changed = replace(orders[0], scores={**orders[0].scores, ANTONYMS: scores}, pair=pair)
     with session.lock:
-        session.pile.pair = (pair.high, pair.low)
-        session.pile.orders = (changed, *orders[1:])
+        if session.pile.orders[:1] == orders[:1]:  # not when something else was ranked meanwhile
+            session.pile.pair = (pair.high, pair.low)
+            session.pile.orders = (changed, *orders[1:])
     return session.pile.orders
 
 
@@ -648,8 +653,10 @@ def teach_order(
     pictures = [by_content[content] for content in (*learned, *judged)]
     values = [*learned.values(), *judged.values()]
     pair = pile.proposed[1] if pile.proposed and pile.proposed[0] == instruction else None
-    if pile.instruction == instruction and all(pile.pair):
-        pair = AntonymPair(*pile.pair)
+    for order in pile.orders_with(backbone):
+        if order.instruction == instruction:
+            pair = order.pair  # perhaps a person's own words
+            break
     config = settings.config(started=start is not None)
     points: list[CurvePoint] = []
     rivals: Mapping[str, float | None] = {}

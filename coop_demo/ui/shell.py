@@ -10,6 +10,7 @@ from coop_demo.ui.session import SessionStore
 
 TRAINING = "training"  # concurrency_id of everything that trains
 TRAINING_LIMIT = 2  # at once; more would only make each of them slower on a small computer
+LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
 LOOKING_LIMIT = 4  # trying pictures, at once
 
 

@@ -26,7 +26,7 @@ from coop_demo.settings import LIMITS
 from coop_demo.ui import components, pieces, samples, text
 from coop_demo.ui.handlers import forgiving, sentence_for, warn
 from coop_demo.ui.session import Session, Taught
-from coop_demo.ui.shell import LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Refresh, Shell
+from coop_demo.ui.shell import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Refresh, Shell
 from coop_demo.ui.teaching import (
     MAX_PICTURES_TO_TRY,
     MAX_SHOTS_PAGE,
@@ -657,7 +657,7 @@ class TryColumn:
             "fn": try_one,
             "inputs": [shell.key, self.picture, train.template],
             "outputs": self.bars,
-            "concurrency_id": "looking",
+            "concurrency_id": LOOKING,
             "concurrency_limit": LOOKING_LIMIT,
             "api_visibility": "private",
         }
@@ -668,7 +668,7 @@ class TryColumn:
             try_many,
             [shell.key, self.files, train.template],
             [self.problems, self.table, self.csv],
-            concurrency_id="looking",
+            concurrency_id=LOOKING,
             show_progress_on=[self.problems],
             api_visibility="private",
         )

@@ -71,7 +71,7 @@ def too_many_pictures(n: int) -> str:
 def too_many_bytes(name: str) -> str:
     return (
         f'"{name}" was not taken: your pictures fill the {LIMITS.max_zip_bytes // 2**20} MB one '
-        "person has here. Remove some, or start over."
+        "person has here, removed ones included. Open the page in a private window to go on."
     )
 
 
@@ -201,7 +201,6 @@ TRY_EMPTY = "Drop a picture, paste one, or use the webcam."
 TRY_NOTHING_TO_TELL = "Name two classes or load a prompt first; then a picture can be tried."
 TRAIN_FIRST = "Train first: then its answer stands here."
 NO_TRY_PICTURES = "There is no picture among those files. Add JPEG or PNG pictures."
-NOTHING_TO_SAVE = "There is no learned prompt to save yet. Train or load one."
 
 
 def prompt_in_use(names: tuple[str, ...]) -> str:

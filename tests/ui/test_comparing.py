@@ -132,7 +132,7 @@ def test_forgetting_and_second_set_join_the_comparison(session: Session, tmp_pat
 
 @pytest.mark.parametrize(
     ("held", "message"),
-    [(["red"], "2 or more are needed on either side"), (["purple", " "], "class name is empty")],
+    [(["red"], "Hold out one more class"), (["purple", " "], "class name is empty")],
 )
 def test_classes_that_cannot_be_held_out_are_named(session: Session, held, message) -> None:
     run(run_comparison(session, settings(methods=())))

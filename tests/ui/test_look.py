@@ -69,6 +69,23 @@ def test_the_sample_scenes_know_what_is_on_them() -> None:
     assert found[0].class_names == ("zebra", "guitar")
 
 
+def test_what_was_asked_for_last_is_what_is_kept(session, picture) -> None:
+    subject = Subject(Picture("noise.png", picture).checked(), NAMES)
+    looking.choose(session, subject)
+    older = looking.look(session, "sea", "auto")
+    assert next(older).wanted == "sea"
+    assert last_look(session, "moss").wanted == "moss"
+    assert list(older) == []  # its check would stand under the maps of another class
+    kept = looking.looked_at(session)
+    assert kept.wanted == "moss"
+    assert kept.checks
+    interrupted = looking.look(session, "sea", "auto")
+    next(interrupted)
+    looking.choose(session, subject)  # another click on a picture
+    assert list(interrupted) == []
+    assert looking.looked_at(session) is None
+
+
 def test_maps_come_first_and_the_check_second(session, picture) -> None:
     looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
     first, second = looking.look(session, "sea", "auto")

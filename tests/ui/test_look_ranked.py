@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def order(session, backbone, tmp_path) -> Order:
 
 def test_a_pairs_maps_and_answer_are_those_of_the_matrix(session, order) -> None:
     first, other = order.compared[0], order.compared[3]
-    looking_ranked.choose(session, [order.pictures[first], order.pictures[other]], BRIGHT)
+    looking_ranked.choose(session, order, [order.pictures[first], order.pictures[other]])
     looked = looking_ranked.look(session)
     logit = float(order.pair_logits[0, 3])
     assert looked.maps.pair.probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
@@ -74,7 +75,7 @@ def test_a_pairs_maps_and_answer_are_those_of_the_matrix(session, order) -> None
 
 def test_a_pair_has_four_pictures_and_one_picture_has_none(session, order) -> None:
     two = order.pictures[:2]
-    looking_ranked.choose(session, two, BRIGHT)
+    looking_ranked.choose(session, order, two)
     pair = looking_ranked.look(session)
     drawn = looking_ranked.pair_pictures(pair, opacity=0.7, cells=False)
     assert [picture.size for picture, _ in drawn] == [(60, 40)] * 4
@@ -83,7 +84,7 @@ def test_a_pair_has_four_pictures_and_one_picture_has_none(session, order) -> No
     assert f"{shares[0]:.0%} of the attention" in drawn[0][1]
     assert len(looking_ranked.word_pictures(pair, opacity=0.7, cells=False)) == 2 * 3
 
-    looking_ranked.choose(session, two[:1], BRIGHT)
+    looking_ranked.choose(session, order, two[:1])
     alone = looking_ranked.look(session)
     assert alone.maps.pair is None
     assert looking_ranked.pair_pictures(alone, opacity=0.7, cells=False) == []
@@ -104,7 +105,7 @@ def test_both_pictures_attention_is_drawn_to_one_scale() -> None:
 
 
 def test_all_maps_come_as_one_zip(session, order) -> None:
-    looking_ranked.choose(session, order.pictures[:2], BRIGHT)
+    looking_ranked.choose(session, order, order.pictures[:2])
     looked = looking_ranked.look(session)
     packed = looking_ranked.zip_of(looked, opacity=0.7, cells=True)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
@@ -119,10 +120,11 @@ def test_all_maps_come_as_one_zip(session, order) -> None:
 
 def test_choosing_ranked_pictures_puts_off_what_was_chosen_before(session, order) -> None:
     looking.choose(session, looking.Subject(order.pictures[0], ("a", "b")))
-    looking_ranked.choose(session, order.pictures[:1], BRIGHT)
+    looking_ranked.choose(session, order, order.pictures[:1])
     assert not looking.is_fresh(session)
     assert looking_ranked.is_fresh(session)
-    assert [p.name for p in looking_ranked.of_the_order(session)] == [
+    subject = looking_ranked.chosen(session)
+    assert [p.name for p in subject.order] == [
         order.pictures[at].name for at in order.ranking("ranker")
     ]
     looking_ranked.forget(session)
@@ -131,9 +133,35 @@ def test_choosing_ranked_pictures_puts_off_what_was_chosen_before(session, order
         looking_ranked.look(session)
 
 
-def test_without_a_ranker_or_with_three_pictures_it_says_so(session, order) -> None:
+def test_maps_belong_to_the_order_that_was_clicked_whatever_came_after(
+    session, order, backbone
+) -> None:
+    looking_ranked.choose(session, order, order.pictures[:1])
+    config = order.ranker.config
+    other = Ranker(config, RankingAdapter.seeded(config, 9).state_dict(), backbone.identity)
+    session.pile.rankers["tiny"] = UsedRanker(other, "taught meanwhile")
+    *_, later = ranking.rank(session, "Rank the noise.", "", "", "")
+    assert later[0].ranker is other
+    looking_ranked.choose_again(session, [2])
+    looked = looking_ranked.look(session)
+    at = order.ranking("ranker")[2]
+    assert looked.names == (order.pictures[at].name,)
+    assert looked.instruction == BRIGHT
+    assert looked.maps.scores[0].score == pytest.approx(order.scores["ranker"][at], abs=1e-4)
+
+
+def test_equal_scores_put_neither_ahead(session, order) -> None:
+    looking_ranked.choose(session, order, order.pictures[:2])
+    looked = looking_ranked.look(session)
+    one = looked.maps.scores[0]
+    same = replace(looked, maps=replace(looked.maps, scores=(one, one)))
+    assert "The scores are equal" in same.answer
+
+
+def test_without_a_ranker_three_pictures_or_one_twice_it_says_so(session, order) -> None:
     with pytest.raises(RankingError, match="one or two pictures, not 3"):
-        looking_ranked.choose(session, order.pictures[:3], BRIGHT)
-    session.pile.rankers.clear()
+        looking_ranked.choose(session, order, order.pictures[:3])
+    with pytest.raises(RankingError, match="one picture twice"):
+        looking_ranked.choose(session, order, [order.pictures[0]] * 2)
     with pytest.raises(RankingError, match="no ranker for this model"):
-        looking_ranked.choose(session, order.pictures[:1], BRIGHT)
+        looking_ranked.choose(session, replace(order, ranker=None), order.pictures[:1])

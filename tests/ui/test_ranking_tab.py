@@ -259,6 +259,59 @@ def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None
     assert session.pile.labels == {}
 
 
+def test_a_table_without_instructions_counts_for_the_one_that_is_asked_for(
+    session, grey, tmp_path
+) -> None:
+    ranking.add_files(session, grey(3))
+    names = [picture.name for picture in session.pile.pictures]
+    rows = [f"{name},{i},{BRIGHT}" for i, name in enumerate(names)]
+    ranking.add_labels(session.pile, table(tmp_path, rows))
+    own = table(tmp_path, [f"{name},{9 - i}" for i, name in enumerate(names)], "image,value")
+    ranking.add_labels(session.pile, own, instruction=BRIGHT)
+    values = session.pile.values(session.pile.pictures, BRIGHT)
+    assert values.tolist() == [9, 8, 7]
+
+
+def test_an_order_of_a_pile_that_changed_meanwhile_is_not_kept(monkeypatch, session, grey) -> None:
+    ranking.add_files(session, grey(4))
+    score = ranking._score_events
+
+    def interrupted(*given):
+        yield from score(*given)
+        session.pile.clear()  # "Start over" was pressed
+
+    monkeypatch.setattr(ranking, "_score_events", interrupted)
+    with pytest.raises(RankingError, match="changed while they were ranked"):
+        ranked(session)
+    assert session.pile.orders == ()
+
+
+def test_the_rival_of_what_is_taught_is_its_own_instructions(
+    monkeypatch, session, grey, ranker_file
+) -> None:
+    ranking.add_files(session, grey(9))
+    ranking.load(session, ranker_file)
+    list(ranking.rank(session, BRIGHT, "", "a sunny picture", "a gloomy picture"))
+    session.pile.numbers = {p.content: float(i) for i, p in enumerate(session.pile.pictures)}
+    session.pile.instruction = "Rank the noise."  # typed, not ranked
+    asked = []
+
+    def teach(*given):
+        asked.append(given[5])
+        raise RankingError("enough")
+
+    monkeypatch.setattr(ranking, "_teach_events", teach)
+    for instruction in ("Rank the noise.", BRIGHT):
+        with pytest.raises(RankingError, match="enough"):
+            list(
+                ranking.teach_order(
+                    session, instruction, ranking.OrderSettings(None, None, 1, False)
+                )
+            )
+    assert asked[0] is None or asked[0].high != "a sunny picture"
+    assert asked[1].high == "a sunny picture"
+
+
 def test_a_zip_brings_pictures_and_labels(session, grey, tmp_path) -> None:
     files = grey(3)
     path = tmp_path / "set.zip"

@@ -10,7 +10,7 @@ import scipy.stats
 import sklearn.metrics
 import torch
 import torch.nn.functional as F
-from comparing import made_set, write_picture
+from comparing import made_set, write_picture, write_set
 from sklearn.decomposition import PCA
 from tiny import tiny_backbone
 
@@ -348,8 +348,12 @@ def test_too_few_classes_and_class_specific_contexts_are_refused(backbone, tmp_p
     three = made_set(tmp_path, names=("red", "green", "blue"))
     with pytest.raises(UserError, match="2 or more are needed on either side"):
         last(forgetting(backbone, three, **FAST))
-    with pytest.raises(UserError, match="2 or more are needed on either side"):
+    with pytest.raises(UserError, match="Hold out one more class"):
         last(forgetting(backbone, dataset, new_classes=dataset.class_names[:1], **FAST))
+    with pytest.raises(UserError, match="101 typed names are too many"):
+        last(forgetting(backbone, dataset, new_classes=[f"n{i}" for i in range(101)], **FAST))
+    with pytest.raises(UserError, match="Shorten it"):
+        last(forgetting(backbone, dataset, new_classes=["a" * 1000], **FAST))
     with pytest.raises(UserError, match="empty"):
         last(forgetting(backbone, dataset, new_classes=["red", " "], **FAST))
     with pytest.raises(PromptError, match="unified"):
@@ -433,3 +437,47 @@ def test_pictures_that_are_all_alike_have_no_map(comparison):
     alike = replace(comparison, prepared=replace(comparison.prepared, test_features=same))
     with pytest.raises(UserError, match="look the same"):
         picture_map(alike)
+
+
+# ---- prompts that are there already, and sets that were not checked
+
+
+def test_a_given_prompt_is_compared_whatever_methods_were_asked_for(backbone, dataset):
+    config = PromptConfig(n_ctx=4, class_specific=True)
+    taught = last(teach(backbone, dataset, shots=3, steps=4, prompt_config=config))
+    found = last(compare(backbone, dataset, methods=["learned"], prompts=[taught.prompt], **FAST))
+    assert found.result("learned-csc").classifier.prompt is taught.prompt
+    with pytest.raises(PromptError, match="one of a kind"):
+        last(compare(backbone, dataset, prompts=[taught.prompt, taught.prompt], **FAST))
+
+
+def test_a_prompt_is_not_judged_on_held_out_pictures_it_may_have_learned_from(backbone, tmp_path):
+    without_test = made_set(tmp_path, train=8, test=0)
+    taught = last(teach(backbone, without_test, seed=2, **FAST))
+    with pytest.raises(PromptError, match="trained with seed 2"):
+        last(compare(backbone, without_test, prompts=[taught.prompt], seed=1, **FAST))
+    found = last(compare(backbone, without_test, prompts=[taught.prompt], seed=2, **FAST))
+    assert found.result("learned").score.accuracy == pytest.approx(taught.learned_accuracy)
+
+
+def test_a_damaged_test_picture_costs_itself_and_is_named(backbone, tmp_path):
+    root = write_set(tmp_path)
+    broken = sorted((root / "test" / "red").iterdir())[0]
+    broken.write_bytes(broken.read_bytes()[:40])
+    unchecked = read_folder(root, check=False)
+    taught = last(teach(backbone, unchecked, **FAST))
+    assert taught.n_test == len(unchecked.test) - 1
+    assert any(broken.name in problem for problem in taught.dataset.problems)
+    found = last(compare(backbone, unchecked, **FAST))
+    assert len(found.pictures) == len(found.labels) == len(unchecked.test) - 1
+    names = [item.picture.name for item in found.pictures]
+    assert all(broken.name not in name or "red" not in name for name in names)
+
+
+def test_names_too_long_for_the_context_are_refused_before_anything_is_learned(backbone, dataset):
+    long = " ".join(str(n) for n in range(60))
+    events = forgetting(backbone, dataset, new_classes=["purple", long], **FAST)
+    with pytest.raises(PromptError):
+        next(events)
+    with pytest.raises(PromptError, match="above 0"):
+        next(forgetting(backbone, dataset, kgcoop_weight=0.0, **FAST))
