@@ -189,6 +189,15 @@ def test_an_incomplete_folder_is_refused(tmp_path, missing, words):
         catalog.load_backbone(f"local-dir:{tmp_path}")
 
 
+def test_a_model_with_a_tokenizer_of_its_own_is_refused(model_folder, tmp_path):
+    config = json.loads((model_folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "someone/words"
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "open_clip_model.safetensors").write_bytes(b"whatever")
+    with pytest.raises(BackboneError, match="tokenizer of its own.*Choose a model with CLIP"):
+        catalog.load_backbone(f"local-dir:{tmp_path}")
+
+
 def test_damaged_weights_are_refused_with_what_to_do(model_folder, tmp_path):
     (tmp_path / "open_clip_config.json").write_bytes(
         (model_folder / "open_clip_config.json").read_bytes()

@@ -110,7 +110,10 @@ def test_a_missing_file_is_named(backbone, tmp_path):
         ({"class_names": "red"}, "missing or of the wrong kind"),
         ({"class_names": ["red", "green"], "shots": "many"}, "missing or of the wrong kind"),
         ({"history": [{"loss": float("inf")}]}, "missing or of the wrong kind"),
+        ({"history": [{}]}, "missing or of the wrong kind"),
         ({"prompt_config": {"n_ctx": 4, "colour": 1}}, "do not belong together"),
+        ({"prompt_config": {"n_ctx": 4.0}}, "do not belong together"),
+        ({"train_config": {"template": 5}}, "damaged|do not belong together"),
         ({"prompt_config": {"n_ctx": 9, "class_specific": False}}, "shape"),
     ],
 )

@@ -6,6 +6,7 @@ from tiny import separable_features, tiny_backbone
 
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.templates import accuracy, class_weights
 from coop_demo.prompts.training import TrainConfig, fast, paper, train_prompt
 
 NAMES = ("red", "green", "blue")
@@ -101,7 +102,6 @@ def test_held_out_pictures_never_change_what_is_learned(backbone):
 
 
 def test_the_kgcoop_pull_keeps_the_prompt_near_the_hand_crafted_one(backbone):
-    from coop_demo.prompts.templates import class_weights
 
     hand_crafted = class_weights(backbone, NAMES, [TrainConfig().template])
 
@@ -129,6 +129,25 @@ def test_a_loss_that_leaves_its_range_ends_the_training_with_a_sentence(scale):
     assert torch.isfinite(event.prompt.ctx).all()
     assert "step 6" in event.message
     assert "smaller learning rate" in event.message
+
+
+def test_the_history_of_a_prompt_ends_with_its_own_measurement():
+    features, labels = separable_features()
+    broken = tiny_backbone()
+    for event in train_prompt(
+        broken,
+        features,
+        labels,
+        NAMES,
+        PROMPT,
+        fast(steps=12, learning_rate=3.0),
+        held_out=(features[0], labels),
+        measurements=12,
+    ):
+        if event.prompt is None:
+            continue
+        own = accuracy(features[0], labels, event.prompt.class_weights)
+        assert event.prompt.history[-1]["held_out_accuracy"] == pytest.approx(own)
 
 
 def test_the_paper_preset_is_the_papers_recipe():

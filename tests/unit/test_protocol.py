@@ -114,6 +114,23 @@ def test_a_set_without_test_pictures_holds_out_as_teach_does(backbone, tmp_path)
             assert cell.n_test == taught.n_test
 
 
+def test_shots_are_counted_after_pictures_were_held_out(backbone, tmp_path):
+    write_set(tmp_path / "plain", test=0, train=8)
+    result = last(benchmark(backbone, tmp_path, ["plain"], out=tmp_path / "r.csv", shots=(2, 8),
+                            seeds=(1,), methods=("class-mean",), **FAST))  # fmt: skip
+    assert [c.shots for c in result.cells if c.method == "class-mean"] == [2]
+    assert "8 shots left out" in result.problems[0]
+
+
+def test_another_picture_of_the_same_name_is_measured_anew(backbone, tmp_path):
+    root = write_set(tmp_path / "plain")
+    grid = {"out": tmp_path / "r.csv", "shots": (2,), "seeds": (1,), "methods": ("class-mean",)}
+    last(benchmark(backbone, tmp_path, ["plain"], **grid, **FAST))
+    write_picture(root / "train" / "red" / "0.png", (3, 250, 9), seed=77)
+    again = list(benchmark(backbone, tmp_path, ["plain"], **grid, **FAST))
+    assert not any(getattr(event, "was_there", False) for event in again)
+
+
 def test_a_second_run_repeats_no_cell_and_encodes_nothing(backbone, root, tmp_path, monkeypatch):
     out = tmp_path / "results.csv"
     grid = {"shots": (1, 2), "seeds": (1,), "methods": ("hand-crafted", "learned"), **FAST}
