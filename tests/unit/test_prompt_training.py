@@ -102,7 +102,6 @@ def test_held_out_pictures_never_change_what_is_learned(backbone):
 
 
 def test_the_kgcoop_pull_keeps_the_prompt_near_the_hand_crafted_one(backbone):
-
     hand_crafted = class_weights(backbone, NAMES, [TrainConfig().template])
 
     def distance(weight):
