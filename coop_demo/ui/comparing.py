@@ -42,12 +42,11 @@ from coop_demo.report import Report
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui import compare_text as say
 from coop_demo.ui import looking, samples, text
-from coop_demo.ui.session import Session
+from coop_demo.ui.session import SHOW_EVERY, Session
 from coop_demo.ui.teaching import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
 
 TAUGHT = ""  # the source that is the Teach tab's own set; others are names of sample sets
 _GPU_SECONDS = 60
-_SHOW_EVERY = 0.3  # seconds between two looks at a long job
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -348,7 +347,7 @@ def run_comparison(
                 yield Progress(say.READING_WORDS, 1.0)
             elif isinstance(event, dict):
                 words = event
-            elif time.monotonic() - shown_at > _SHOW_EVERY:
+            elif time.monotonic() - shown_at > SHOW_EVERY:
                 shown_at = time.monotonic()
                 if isinstance(event, EncodeEvent):
                     yield Progress(
@@ -513,7 +512,7 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
                 yield Progress(sentence, share, kept("") if event.cell is not None else None)
             elif isinstance(event, GridResult):
                 seconds = event.seconds
-            elif isinstance(event, EncodeEvent) and time.monotonic() - shown_at > _SHOW_EVERY:
+            elif isinstance(event, EncodeEvent) and time.monotonic() - shown_at > SHOW_EVERY:
                 shown_at = time.monotonic()
                 yield Progress(
                     text.encoding(event.done, event.total, event.seconds_left),
@@ -621,7 +620,7 @@ def _watch(session: Session, events: Iterator[Any], wanted: type) -> Iterator[Pr
             if isinstance(event, MethodStarted):
                 title = event.title
                 yield Progress(say.fitting(title))
-            elif time.monotonic() - shown_at > _SHOW_EVERY:
+            elif time.monotonic() - shown_at > SHOW_EVERY:
                 shown_at = time.monotonic()
                 if isinstance(event, EncodeEvent):
                     yield Progress(

@@ -56,7 +56,7 @@ from coop_demo.ui.pile import (
     take_all,
 )
 from coop_demo.ui.samples import SampleSet
-from coop_demo.ui.session import Session
+from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session
 
 MAX_COMPARED = 60  # pictures of the pair matrix: more would make cells too small to click
 LEAST_TO_TEACH = 6  # two of them are held out, so that there is a pair to judge with
@@ -321,7 +321,7 @@ def rank(
         for event in events:
             if isinstance(event, _Scored):
                 scored = event
-            elif time.monotonic() - shown_at > 0.25:
+            elif time.monotonic() - shown_at > SHOW_EVERY:
                 shown_at = time.monotonic()
                 sentence = text.ranking(event.done, event.total, event.seconds_left)
                 yield RankProgress(sentence, event.done / max(event.total, 1))
@@ -663,7 +663,7 @@ def teach_order(
     last: RankerEvent | None = None
     kept: RankerEvent | None = None
     before: float | None = None
-    shown_at = 0.0
+    shown_at = drawn_at = 0.0
     done = False
 
     def ended() -> TaughtOrder:
@@ -706,7 +706,7 @@ def teach_order(
                     break
                 now = time.monotonic()
                 if isinstance(event, EncodeEvent):
-                    if now - shown_at > 0.3:
+                    if now - shown_at > SHOW_EVERY:
                         shown_at = now
                         sentence = text.ranking(event.done, event.total, event.seconds_left)
                         yield RankProgress(sentence, event.done / max(event.total, 1))
@@ -721,12 +721,14 @@ def teach_order(
                 elif event.ranker is not None:
                     kept = event
                 points.append(CurvePoint(event.step, event.loss, None, held))
-                if now - shown_at > 0.4:
+                if now - shown_at > SHOW_EVERY:
                     shown_at = now
+                    with_curves = now - drawn_at > CURVES_EVERY
+                    drawn_at = now if with_curves else drawn_at
                     yield RankProgress(
                         text.step(event.step, event.total_steps, _known(event.seconds_left)),
                         event.step / event.total_steps,
-                        tuple(points),
+                        tuple(points) if with_curves else (),
                         best_rival(rivals)[1],
                         event.total_steps,
                     )

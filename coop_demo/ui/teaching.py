@@ -29,7 +29,7 @@ from coop_demo.prompts.templates import class_weights, fill, probabilities
 from coop_demo.prompts.training import LearnedPrompt, Preset, TrainConfig, TrainEvent
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui import text
-from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session, Taught
 from coop_demo.ui.verdict import Verdict, compare
 
 MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
@@ -140,7 +140,10 @@ def _whole(value: Any, label: str, low: int, high: int) -> int:
 
 @dataclass(frozen=True)
 class Progress:
-    """What the page shows while a prompt is learned; `share` is 0 to 1, or None."""
+    """What the page shows while a prompt is learned; `share` is 0 to 1, or None.
+
+    `points` is empty where the curves stay as they are.
+    """
 
     sentence: str
     share: float | None
@@ -169,7 +172,7 @@ def learn(
     best: LearnedPrompt | None = None
     measured_at = 0
     result: TeachResult | None = None
-    shown_at = 0.0
+    shown_at = drawn_at = 0.0
     done = False
 
     def ended() -> Taught:
@@ -190,7 +193,7 @@ def learn(
                 if isinstance(event, EncodeEvent):
                     if session.stop.is_set():
                         break
-                    if now - shown_at > 0.3:
+                    if now - shown_at > SHOW_EVERY:
                         shown_at = now
                         share = event.done / max(event.total, 1)
                         sentence = text.encoding(event.done, event.total, event.seconds_left)
@@ -209,12 +212,14 @@ def learn(
                 )
                 if session.stop.is_set() and event.step < event.total_steps:
                     break
-                if now - shown_at > 0.4:
+                if now - shown_at > SHOW_EVERY:
                     shown_at = now
+                    with_curves = now - drawn_at > CURVES_EVERY
+                    drawn_at = now if with_curves else drawn_at
                     yield Progress(
                         text.step(event.step, event.total_steps, event.seconds_left),
                         event.step / event.total_steps,
-                        tuple(points),
+                        tuple(points) if with_curves else (),
                         event.hand_crafted_accuracy,
                         event.total_steps,
                     )
