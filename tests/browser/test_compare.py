@@ -11,8 +11,6 @@ from comparing import COLOURS, write_set
 from opening import open_page
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.unsettled
-
 STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 
 
@@ -224,7 +222,7 @@ def test_a_picture_of_a_comparison_opens_in_look(shown: Page) -> None:
 def test_the_curve_streams_stops_and_goes_on(shown: Page) -> None:
     page = shown
     # long enough not to be over before the page has drawn the first point
-    compare(page, methods=("Tip-Adapter",), steps=300)
+    compare(page, methods=("Tip-Adapter",), steps=150)
     page.get_by_role("button", name="Draw the curve", exact=True).click()
     page.locator("#curve-stop").click()  # waits until there is something to stop
     status = page.locator("#curve-status")

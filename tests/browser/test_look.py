@@ -16,8 +16,6 @@ from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.training import Ranker
 from coop_demo.runtime import shared_backbone
 
-pytestmark = pytest.mark.unsettled
-
 LONG = 120_000  # ms: a busy computer looks at pictures slowly
 LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
 

@@ -15,8 +15,6 @@ from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.training import Ranker
 from coop_demo.runtime import shared_backbone
 
-pytestmark = pytest.mark.unsettled
-
 LONG = 60_000  # ms: a busy computer looks at pictures slowly
 LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
 #: what reaches beyond the page's right edge and is not inside something that scrolls or clips
