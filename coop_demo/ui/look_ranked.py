@@ -1,6 +1,6 @@
 """Part of the tab "Look": what the ranker looked at in pictures of an order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -192,6 +192,6 @@ def _gallery(elem_id: str, kind: str) -> gr.Gallery:
     )
 
 
-def _place(order: list[Any], picture: Any) -> int | None:
+def _place(order: Sequence[Any], picture: Any) -> int | None:
     """Where the picture stands in the order; None where it does not."""
     return next((at for at, one in enumerate(order) if one.content == picture.content), None)
