@@ -10,7 +10,7 @@ from coop_demo.commands.rank import ranker_for
 from coop_demo.errors import UserError
 from coop_demo.heatmaps.attribution import view_box
 from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
-from coop_demo.heatmaps.render import draw, side_by_side, write_png
+from coop_demo.heatmaps.render import draw_layer, side_by_side, write_png
 from coop_demo.images import load_picture
 from coop_demo.ranking.instructions import check_instruction
 
@@ -40,19 +40,8 @@ def run(args: argparse.Namespace) -> None:
     words = maps.words[0].words
     layer = _layer(maps, show, _number_of(args.word, words) if show == WORD else 0)
     if args.out:
-        drawn = [
-            draw(
-                image,
-                maps.grid,
-                values,
-                box=view_box(backbone, image.size),
-                opacity=args.opacity,
-                two_sided=layer.two_sided,
-                scale=layer.scale,
-                smooth=not args.cells,
-            )
-            for image, values in zip(images, layer.maps, strict=True)
-        ]
+        placed = [(image, view_box(backbone, image.size)) for image in images]
+        drawn = draw_layer(layer, maps.grid, placed, opacity=args.opacity, cells=args.cells)
         write_png(side_by_side(drawn), args.out)
     result: dict[str, Any] = {
         "instruction": instruction,
@@ -68,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
                 "size": list(image.size),
                 "score": score.score,
                 "words": [
-                    {"word": word, "read": float(own.maps[at].mean())}
-                    for at, word in enumerate(words)
+                    {"word": word, "read": share}
+                    for word, share in zip(words, own.shares, strict=True)
                 ],
                 "read_elsewhere": own.elsewhere,
             }
@@ -91,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     lines.append(
         "Read: "
         + ", ".join(
-            f"{word} {' / '.join(f'{float(own.maps[at].mean()):.1%}' for own in maps.words)}"
+            f"{word} {' / '.join(f'{own.shares[at]:.1%}' for own in maps.words)}"
             for at, word in enumerate(words)
         )
     )

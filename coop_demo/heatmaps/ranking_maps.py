@@ -40,6 +40,11 @@ class WordMaps:
     maps: Tensor
     elsewhere: float
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The mean part of the reading that goes to each word."""
+        return tuple(self.maps.mean(dim=(1, 2)).tolist())
+
 
 @dataclass(frozen=True, eq=False)
 class PairMaps:

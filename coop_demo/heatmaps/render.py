@@ -8,7 +8,7 @@ where the first prompt marks more and blue where the second does.
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coop_demo.errors import HeatmapError, UserError
 from coop_demo.heatmaps.attribution import Grid
+from coop_demo.heatmaps.ranking_maps import Layer
 
 Box = tuple[float, float, float, float]
 
@@ -100,6 +101,30 @@ def draw(
     """`overlay` of a map (h, w) at its true resolution; `smooth=False` shows its cells."""
     values = grid.upsample(one_map[None].float(), smooth=smooth)[0]
     return overlay(image, values, box=box, opacity=opacity, two_sided=two_sided, scale=scale)
+
+
+def draw_layer(
+    layer: Layer,
+    grid: Grid,
+    pictures: Iterable[tuple[Image.Image, Box]],
+    *,
+    opacity: float,
+    cells: bool,
+) -> list[Image.Image]:
+    """One layer of the ranker's maps over its pictures, each given with the place of its map."""
+    return [
+        draw(
+            image,
+            grid,
+            values,
+            box=box,
+            opacity=opacity,
+            two_sided=layer.two_sided,
+            scale=layer.scale,
+            smooth=not cells,
+        )
+        for (image, box), values in zip(pictures, layer.maps, strict=True)
+    ]
 
 
 def side_by_side(pictures: Sequence[Image.Image], *, gap: int = 8) -> Image.Image:

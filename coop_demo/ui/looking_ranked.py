@@ -13,7 +13,7 @@ from coop_demo.datasets import Picture
 from coop_demo.errors import RankingError
 from coop_demo.heatmaps.attribution import view_box
 from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
-from coop_demo.heatmaps.render import draw, shrunken, zip_bytes
+from coop_demo.heatmaps.render import draw_layer, shrunken, zip_bytes
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.training import Ranker
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -203,8 +203,7 @@ def word_pictures(looked: RankedLook, *, opacity: float, cells: bool) -> list[Ca
     for at, own in enumerate(looked.maps.words):
         name = looked.names[at] if len(looked.names) > 1 else ""
         for index, word in enumerate(words):
-            share = float(own.maps[index].mean())
-            found.append((drawn[index][at], say.word_read(word, share, name)))
+            found.append((drawn[index][at], say.word_read(word, own.shares[index], name)))
     return found
 
 
@@ -228,19 +227,7 @@ def _drawn(
     looked: RankedLook, layer: Layer, opacity: float, cells: bool, *, side: int = SHOWN_SIDE
 ) -> list[Image.Image]:
     """One layer over each picture."""
-    found = []
-    for whole, place, values in zip(looked.images, looked.boxes, layer.maps, strict=True):
-        image, box = shrunken(whole, place, side)
-        found.append(
-            draw(
-                image,
-                looked.maps.grid,
-                values,
-                box=box,
-                opacity=opacity,
-                two_sided=layer.two_sided,
-                scale=layer.scale,
-                smooth=not cells,
-            )
-        )
-    return found
+    sized = [
+        shrunken(image, box, side) for image, box in zip(looked.images, looked.boxes, strict=True)
+    ]
+    return draw_layer(layer, looked.maps.grid, sized, opacity=opacity, cells=cells)
