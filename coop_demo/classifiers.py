@@ -240,12 +240,16 @@ def ensemble(backbone: Backbone, class_names: Sequence[str]) -> Classifier:
     )
 
 
-def learned(prompt: LearnedPrompt, logit_scale: float, *, seconds: float = 0.0) -> Classifier:
-    """A learned prompt as a classifier; which of the three kinds it is, its settings say."""
+def method_of(prompt: LearnedPrompt) -> str:
+    """Which of LEARNED_METHODS a prompt is, by its settings."""
     if prompt.train_config.kgcoop_weight:
-        method = "kgcoop"
-    else:
-        method = "learned-csc" if prompt.prompt_config.class_specific else "learned"
+        return "kgcoop"
+    return "learned-csc" if prompt.prompt_config.class_specific else "learned"
+
+
+def learned(prompt: LearnedPrompt, logit_scale: float, *, seconds: float = 0.0) -> Classifier:
+    """A learned prompt as a classifier, of the kind it is."""
+    method = method_of(prompt)
     config = prompt.train_config
     return Classifier(
         method=method,

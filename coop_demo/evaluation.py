@@ -36,6 +36,7 @@ from coop_demo.classifiers import (
 from coop_demo.datasets import (
     Dataset,
     LabelledPicture,
+    check_class_names,
     check_pictures,
     clean_class_name,
     select_classes,
@@ -46,7 +47,6 @@ from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.teaching import Prepared, prepare, train_config_for
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt, Preset, TrainEvent
-from coop_demo.settings import LIMITS
 
 # ---- accuracy
 
@@ -838,12 +838,7 @@ def _base_and_new(
             f"{len(without_pictures)} typed names are too many; at most {MAX_TYPED_NAMES} are "
             "taken. Leave some out."
         )
-    for name in without_pictures:
-        if len(name) > LIMITS.max_class_name:
-            raise UserError(
-                f'The name "{name[:40]}…" has {len(name)} characters; at most '
-                f"{LIMITS.max_class_name} are taken. Shorten it."
-            )
+    check_class_names(without_pictures)
     if new_classes is not None and len(new) == n_new == 1 and len(base) >= 3:
         raise UserError(
             f'"{names[new[0]]}" alone has nothing to be told from, so every answer would be right. '

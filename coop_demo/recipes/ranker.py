@@ -77,7 +77,6 @@ NEGATIVES_FROM: Mapping[str, Sequence[str]] = {
     "aquarium": ("aquarium",),
     "dice": ("counting",),
 }
-VALUE_BALANCE = 0.5  # how far a frequent value is held back
 MIN_TEST_PICTURES = 8  # an instruction with fewer has no order worth a figure
 SCORERS = ("adapter", "ridge", "antonyms", "cosine")
 
@@ -224,7 +223,9 @@ def tasks_of(collection: Collection, parts: Sequence[str]) -> list[RankingTask]:
         shares = {family: FAMILY_SHARES[family] / n_instructions[family] for family in families}
         draws = []
         for family, own in families.items():
-            weights = balanced_weights(collection.values(instruction, own), VALUE_BALANCE)
+            weights = balanced_weights(
+                collection.values(instruction, own), RankerTrainConfig.balance
+            )
             draws.append(shares[family] * weights / weights.sum())
         rendered = set(families) <= {"counting", "flips"}
         tasks.append(

@@ -25,7 +25,6 @@ from coop_demo.ranking.data import RankingRow, read_labels_csv
 from coop_demo.ranking.instructions import COUNT_TEMPLATE
 from coop_demo.recipes.cutouts import Cutout, by_noun, load_emoji, load_stamps
 from coop_demo.recipes.scenes import (
-    DEGRADATIONS,
     GRADES,
     Degradation,
     counting_scene,
@@ -433,7 +432,7 @@ def graded_samples(
     bases: Sequence[tuple[str, str, Callable[[], Image.Image]]], *, number: int = 240
 ) -> Iterator[Sample]:
     """Pictures with one degradation each, of any level: quality 5 untouched, 1 at its worst."""
-    kinds: list[Degradation] = [kind for kind in DEGRADATIONS if kind in GRADES]
+    kinds = list(GRADES)
     for index in range(number):
         base_name, part, base = bases[(7 * index) % len(bases)]
         rng = np.random.default_rng(seed_of("graded", base_name, index))

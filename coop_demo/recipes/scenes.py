@@ -509,12 +509,22 @@ def counting_scene(
 #: set `quality_synth`, read off its pictures beside their references: standard deviation of a blur
 #: in pixels where the shorter side has 224, JPEG quality, standard deviation of the noise of 255,
 #: and gain and exponent that take light away.
-GRADES: Mapping[str, Sequence[Sequence[float]]] = {
+GRADES: Mapping[Degradation, Sequence[Sequence[float]]] = {
     "blur": ((0.2, 0.8, 1.6, 3.0, 5.5),),
     "jpeg": ((90, 28, 14, 7, 3),),
     "noise": ((2, 9, 17, 30, 48),),
     "darkness": ((1.0, 0.85, 0.65, 0.45, 0.30), (1.0, 1.5, 2.2, 3.2, 4.5)),
 }
+
+
+def _as_jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def _as_picture(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
 
 
 def grade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 0) -> Image.Image:
@@ -538,16 +548,14 @@ def grade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 0)
     if kind == "blur":
         return image.filter(ImageFilter.GaussianBlur(strength * min(image.size) / 224))
     if kind == "jpeg":
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=round(strength))
-        return Image.open(buffer).convert("RGB")
+        return _as_jpeg(image, round(strength))
     pixels = np.asarray(image, np.float32)
     if kind == "noise":
         rng = np.random.default_rng(seed)
         pixels = pixels + strength * rng.standard_normal(pixels.shape, dtype=np.float32)
     else:
         pixels = 255 * strength * (pixels / 255) ** others[0]
-    return Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
+    return _as_picture(pixels)
 
 
 def degrade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 0) -> Image.Image:
@@ -568,9 +576,7 @@ def degrade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 
     if kind == "blur":
         return image.filter(ImageFilter.GaussianBlur(0.025 * level * min(image.size)))
     if kind == "jpeg":
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=round(90 * (4 / 90) ** level))
-        return Image.open(buffer).convert("RGB")
+        return _as_jpeg(image, round(90 * (4 / 90) ** level))
     pixels = np.asarray(image, np.float32)
     if kind == "noise":
         rng = np.random.default_rng(seed)
@@ -584,4 +590,4 @@ def degrade(image: Image.Image, kind: Degradation, level: float, *, seed: int = 
         pixels = pixels + (grey[..., None] - pixels) * level
     else:
         raise ValueError(f'unknown degradation "{kind}"; choose one of {", ".join(DEGRADATIONS)}')
-    return Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
+    return _as_picture(pixels)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coop_demo.backbones.features import EncodeEvent
-from coop_demo.classifiers import LEARNED_METHODS, METHODS, find_methods
+from coop_demo.classifiers import LEARNED_METHODS, METHODS, find_methods, method_of
 from coop_demo.datasets import Dataset, clean_class_name, read_folder
 from coop_demo.errors import DatasetError, PromptError, UserError
 from coop_demo.evaluation import (
@@ -274,15 +274,9 @@ def _source(
         settings,
         shots=min(prompt.shots or settings.shots, MAX_SHOTS_PAGE),
         seed=config.seed,
-        methods=tuple(dict.fromkeys((*settings.methods, _method_of(prompt)))),
+        methods=tuple(dict.fromkeys((*settings.methods, method_of(prompt)))),
     )
     return dataset, settings, (prompt,), (say.REUSED,)
-
-
-def _method_of(prompt: LearnedPrompt) -> str:
-    if prompt.train_config.kgcoop_weight:
-        return "kgcoop"
-    return "learned-csc" if prompt.prompt_config.class_specific else "learned"
 
 
 def run_comparison(

@@ -164,8 +164,8 @@ def choose(session: Session, subject: Subject) -> None:
 
     Another tab may do so before it opens this one: the maps are then drawn as the tab opens.
     """
-    _begin(session)
     with session.lock:
+        _begin(session)
         session.by_tab[_TAB].update(subject=subject, looked=None, fresh=True)
 
 
@@ -191,8 +191,8 @@ def looked_at(session: Session) -> Looked | None:
 
 def forget(session: Session) -> None:
     """Maps of another model say nothing about the one now in use."""
-    _begin(session)
     with session.lock:
+        _begin(session)
         session.by_tab[_TAB]["looked"] = None
 
 
