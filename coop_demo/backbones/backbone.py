@@ -49,6 +49,8 @@ class Backbone:
         logit_scale: the factor between cosine and logit; the model's own when None.
         mean_pooled: a picture's feature is the mean of its spatial tokens on a square grid, so
             that views can be taken from one pass; see `features.window_feature`.
+        detail_stages: stages of a timm image tower, by timm's numbers, whose maps stand beside
+            the joint tokens where pictures are ranked; see `ranking_tokens`.
         text_ends_at_eot: its text tower learned from texts cut after the end-of-text token, so
             that what it gives behind it means nothing; see `text_tokens`.
         device: where it lives. fp32 on CPU, mixed precision on CUDA.
@@ -68,6 +70,7 @@ class Backbone:
         weight_files: Sequence[Path] = (),
         logit_scale: float | None = None,
         mean_pooled: bool = False,
+        detail_stages: Sequence[int] = (),
         text_ends_at_eot: bool = False,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -82,6 +85,7 @@ class Backbone:
             float(self.model.logit_scale.exp()) if logit_scale is None else float(logit_scale)
         )
         self.mean_pooled = mean_pooled
+        self.detail_stages = tuple(detail_stages)
         self.text_ends_at_eot = text_ends_at_eot
         self._weight_files = tuple(weight_files)
         self._transform: Any = image_transform_v2(preprocess, is_train=False)
@@ -111,6 +115,14 @@ class Backbone:
     def embed_dim(self) -> int:
         """d, the width of the joint space."""
         return self.text_features(["a"]).shape[-1]
+
+    @cached_property
+    def ranking_dim(self) -> int:
+        """Width of `ranking_tokens`: d, and two numbers for each channel of the detail stages."""
+        if not self.detail_stages:
+            return self.embed_dim
+        info = self.model.visual.trunk.feature_info
+        return self.embed_dim + 2 * sum(info[stage]["num_chs"] for stage in self.detail_stages)
 
     @property
     def image_size(self) -> int:
@@ -142,6 +154,14 @@ class Backbone:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return self.preprocess(view)
 
+    def whole_view(self, image: Image.Image) -> Tensor:
+        """All of the picture, resized to the model's square without a crop. -> (3, H, W).
+
+        What the ranking-aware adapter looks at (Yu et al., ICLR 2025): an apple at the edge counts.
+        """
+        size = (self.image_size, self.image_size)
+        return self.preprocess(image.resize(size, _RESAMPLING[self.preprocess_cfg.interpolation]))
+
     @torch.no_grad()
     def image_features(self, pixels: Tensor) -> Tensor:
         """Unit-length features of preprocessed pictures. Shape: (N, 3, H, W) -> (N, d), fp32."""
@@ -163,6 +183,29 @@ class Backbone:
         with self.autocast():
             tokens = spatial_tokens(self.model.visual, self._to_device(pixels), name=self.name)
         return tokens.float()
+
+    @torch.no_grad()
+    def ranking_tokens(self, pixels: Tensor) -> Tensor:
+        """What the ranking-aware adapter reads of preprocessed pictures, in fp16.
+
+        The spatial tokens of `image_tokens`. For a tower with `detail_stages` (mini) each is
+        followed by the mean and the spread of these earlier stages' channels over the token's
+        part of the picture: the last map of a classifier has forgotten blur, noise and small
+        things. They are computed in full precision, since a small spread is the difference of
+        large numbers, and kept in half, since a pile of pictures is kept at hand.
+
+        Shape: (N, 3, H, W) -> (N, V, `ranking_dim`).
+        """
+        if not self.detail_stages:
+            return self.image_tokens(pixels).half()
+        visual: Any = self.model.visual
+        last, details = visual.trunk.forward_intermediates(
+            self._to_device(pixels), indices=list(self.detail_stages)
+        )
+        tokens = [timm_map_to_tokens(visual, last)]
+        for feature_map in details:
+            tokens += [t.flatten(2).transpose(1, 2) for t in _local(feature_map, last.shape)]
+        return torch.cat(tokens, dim=-1).half()
 
     # ---- texts
 
@@ -273,6 +316,25 @@ def timm_map_to_tokens(visual: TimmModel, feature_map: Tensor) -> Tensor:
     trunk: Any = visual.trunk
     tokens = visual.head(trunk.forward_head(locations))  # (N·V, d) or (N·V, d, 1, 1)
     return tokens.reshape(N, h * w, -1)
+
+
+def _local(feature_map: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel over the parts of a coarser grid.
+
+    Shape: (N, C, H, W) and the grid's (…, h, w) -> two (N, C, h, w).
+    """
+    H, W = feature_map.shape[-2:]
+    down, across = _pooling(H, int(shape[-2])).to(feature_map), _pooling(W, int(shape[-1]))
+    across = across.to(feature_map)
+    mean = down.T @ feature_map @ across  # (N, C, h, w)
+    square = down.T @ feature_map**2 @ across
+    return mean, (square - mean**2).clamp_min(0).sqrt()
+
+
+def _pooling(n: int, parts: int) -> Tensor:
+    """(n, parts): what adaptive average pooling multiplies a line of n numbers with. Its kernel on
+    Apple's GPUs takes only multiples."""
+    return F.adaptive_avg_pool1d(torch.eye(n)[None], parts)[0]
 
 
 def random_backbone(

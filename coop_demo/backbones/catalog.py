@@ -29,6 +29,7 @@ from open_clip.transform import PreprocessCfg
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.mini import (
     MINI_DESCRIPTION,
+    MINI_DETAIL_STAGES,
     MINI_IMAGE_SIZE,
     MINI_INTERPOLATION,
     MINI_LICENCE,
@@ -294,6 +295,7 @@ def _load_mini(device: str) -> Backbone:
         # the image network comes from a package of one fixed version; its own files tell the rest
         weight_files=mini_weight_files(),
         mean_pooled=True,
+        detail_stages=MINI_DETAIL_STAGES,
         text_ends_at_eot=True,
         device=device,
     )

@@ -25,6 +25,7 @@ from coop_demo.errors import PictureError
 from coop_demo.images import content_hash
 
 TEST_VIEW = 0  # resize and centre crop; views 1, 2, … are random crops
+WHOLE_VIEW = -1  # all of the picture in a square: what pictures are ranked by
 
 
 class PictureSource(Protocol):
@@ -90,7 +91,7 @@ class EncodeEvent:
 class EncodedPictures:
     """Features of the pictures that could be read.
 
-    Shape: features (views, K, d) unit vectors on the CPU, or (K, V, d) spatial tokens; `kept`
+    Shape: features (views, K, d) unit vectors on the CPU, or (K, V, r) ranking tokens; `kept`
     lists the K positions in the given sequence, `problems` one sentence for each other picture.
     """
 
@@ -123,17 +124,21 @@ def encode_pictures(
     """Features of every view of every picture; the last thing yielded is the result.
 
     Args:
-        views: view numbers; 0 is the test-time view, others seed random crops that are the same
-            for the same picture, so that they are found in the cache. For a tower that pools by
-            the mean (mini) they are windows of its last feature map, all from one pass.
-        tokens: spatial tokens (K, V, d) of the test-time view instead of pooled features.
+        views: view numbers; 0 is the test-time view, −1 the whole picture, others seed random
+            crops that are the same for the same picture, so that they are found in the cache. For
+            a tower that pools by the mean (mini) crops are windows of its last feature map, all
+            from one pass.
+        tokens: `Backbone.ranking_tokens` (K, V, r) of the whole picture, whatever the views,
+            instead of pooled features.
         cache: the process-wide one when None.
 
     A picture that cannot be read costs itself only: it is left out and named in `problems`.
     """
     cache = SHARED_CACHE if cache is None else cache
     kind = "tokens" if tokens else "pooled"
-    views = (TEST_VIEW,) if tokens else tuple(views)
+    views = (WHOLE_VIEW,) if tokens else tuple(views)
+    if WHOLE_VIEW in views and len(views) > 1:
+        raise ValueError("the whole picture is asked for alone: it has a pass of its own")
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
@@ -148,7 +153,10 @@ def encode_pictures(
 
     def encode_waiting() -> None:
         pixels = torch.stack([entry.pixels for entry in waiting])  # (B, 3, H, W)
-        encode = backbone.image_tokens if tokens or from_map else backbone.image_features
+        if tokens:
+            encode = backbone.ranking_tokens
+        else:
+            encode = backbone.image_tokens if from_map else backbone.image_features
         for entry, encoded in zip(waiting, encode(pixels).cpu(), strict=True):
             for slot, key in entry.wanted:
                 feature = window_feature(encoded, entry.content, key[-1]) if from_map else encoded
@@ -156,8 +164,9 @@ def encode_pictures(
                 rows[entry.index][slot] = feature = feature.clone()
                 cache.put(key, feature)
                 if tokens and backbone.mean_pooled:  # the pooled feature is there for nothing
-                    pooled = window_feature(encoded, entry.content, TEST_VIEW)
-                    cache.put((*key[:2], "pooled", TEST_VIEW), pooled)
+                    joint = encoded[:, : backbone.embed_dim].float()  # (V, d)
+                    pooled = window_feature(joint, entry.content, WHOLE_VIEW)
+                    cache.put((*key[:2], "pooled", WHOLE_VIEW), pooled)
         waiting.clear()
 
     for index, picture in enumerate(pictures):
@@ -180,14 +189,11 @@ def encode_pictures(
             continue
         n_encoded += len(wanted)
         if from_map:
-            waiting.append(_Pass(index, content, backbone.preprocess(image), wanted))
+            view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
+            waiting.append(_Pass(index, content, _view_of(backbone, image, content, view), wanted))
         else:
             for slot, key in wanted:
-                pixels = (
-                    backbone.preprocess(image)
-                    if key[-1] == TEST_VIEW
-                    else backbone.random_view(image, _view_seed(content, key[-1]))
-                )
+                pixels = _view_of(backbone, image, content, key[-1])
                 waiting.append(_Pass(index, content, pixels, [(slot, key)]))
         if len(waiting) >= batch_size:
             encode_waiting()
@@ -198,7 +204,8 @@ def encode_pictures(
 
     kept = tuple(sorted(rows))
     if not kept:
-        features = torch.empty(0 if tokens else len(views), 0, backbone.embed_dim)
+        width = backbone.ranking_dim if tokens else backbone.embed_dim
+        features = torch.empty(0 if tokens else len(views), 0, width)
     elif tokens:
         features = torch.stack([rows[i][0] for i in kept])  # type: ignore[arg-type]
     else:
@@ -219,11 +226,12 @@ def window_feature(tokens: Tensor, content: str, view: int) -> Tensor:
     """A view of a picture out of its spatial tokens, for towers that pool by the mean.
 
     The mean over a random window of the last feature map is nearly the feature of that crop, and
-    costs no pass through the tower. The test-time view is the mean over all.
+    costs no pass through the tower. The test-time view is the mean over all, as is the whole
+    picture, whose tokens come from another pass.
 
     Shape: tokens (V, d) of a square grid -> (d,), unit length.
     """
-    if view == TEST_VIEW:
+    if view in (TEST_VIEW, WHOLE_VIEW):
         return F.normalize(tokens.mean(dim=0), dim=-1)
     side = math.isqrt(len(tokens))
     smallest = max(1, side // 3)
@@ -232,6 +240,15 @@ def window_feature(tokens: Tensor, content: str, view: int) -> Tensor:
     top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
     window = tokens.view(side, side, -1)[top : top + height, left : left + width]
     return F.normalize(window.mean(dim=(0, 1)), dim=-1)
+
+
+def _view_of(backbone: Backbone, image: Image.Image, content: str, view: int) -> Tensor:
+    """The pixels of a view by its number. -> (3, H, W)"""
+    if view == TEST_VIEW:
+        return backbone.preprocess(image)
+    if view == WHOLE_VIEW:
+        return backbone.whole_view(image)
+    return backbone.random_view(image, _view_seed(content, view))
 
 
 def _view_seed(content: str, view: int) -> int:

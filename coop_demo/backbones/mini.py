@@ -41,6 +41,11 @@ MINI_STD = (0.5, 0.5, 0.5)
 MINI_INTERPOLATION = "bicubic"
 MINI_GRID = 9  # the last feature map is 9 x 9: 81 spatial tokens
 
+# Stages whose maps the ranker reads beside the last one, as timm numbers them: 33 x 33 places of 48
+# channels and 17 x 17 of 120. Ridge regression on pictures of known quality reaches SRCC 0.89 with
+# them and 0.62 without, on numbers of dice 0.96 and 0.90.
+MINI_DETAIL_STAGES = (2, 3)
+
 MINI_EMBED_DIM = 384  # the joint space; keeps 84 % of the classifier's variance
 # Where probabilities are neither too sure nor too timid: fitted by likelihood on cut-outs of
 # tuxpaint-stamps-default, names alone ask for 13 to 23, a learned prompt for 28 to 30.

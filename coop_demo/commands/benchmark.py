@@ -21,6 +21,7 @@ from coop_demo.commands.common import (
     add_json_option,
     backbone_for,
     give,
+    positive,
     say,
     with_progress,
 )
@@ -82,11 +83,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--views", type=int, help="encoded views of each shot")
     timing = parser.add_argument_group("text-tower, pairs, piles, labels and localisation")
     timing.add_argument(
-        "--classes", type=int, nargs="+", default=[10, 100], help="text-tower: numbers of classes"
+        "--classes",
+        type=positive,
+        nargs="+",
+        default=[10, 100],
+        help="text-tower: numbers of classes",
     )
     timing.add_argument(
         "--pictures",
-        type=int,
+        type=positive,
         nargs="+",
         metavar="N",
         help="pairs (16 64 256), piles (50 200 800) and labels (10 20 30 60 120): how many",
@@ -108,8 +113,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     timing.add_argument(
         "--ranker", metavar="FILE", help="piles and labels (default: the one that ships)"
     )
-    timing.add_argument("--repeats", type=int, default=5, help="text-tower and pairs")
-    timing.add_argument("--scenes", type=int, help="localisation: how many")
+    timing.add_argument("--repeats", type=positive, default=5, help="text-tower and pairs")
+    timing.add_argument("--scenes", type=positive, help="localisation: how many")
     timing.add_argument(
         "--architecture",
         metavar="NAME",

@@ -42,6 +42,17 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def positive(text: str) -> int:
+    """A whole number of 1 or more, for an option's `type`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of 1 or more')
+    return number
+
+
 def backbone_for(name: str | None, device: str = "") -> Backbone:
     """The backbone asked for; a catalog or hub model that is not here is fetched first.
 

@@ -8,9 +8,8 @@ from typing import Any
 from coop_demo.commands.common import give
 from coop_demo.commands.rank import ranker_for
 from coop_demo.errors import UserError
-from coop_demo.heatmaps.attribution import view_box
 from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
-from coop_demo.heatmaps.render import draw_layer, side_by_side, write_png
+from coop_demo.heatmaps.render import draw_layer, side_by_side, whole_box, write_png
 from coop_demo.images import load_picture
 from coop_demo.ranking.instructions import check_instruction
 
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     words = maps.words[0].words
     layer = _layer(maps, show, _number_of(args.word, words) if show == WORD else 0)
     if args.out:
-        placed = [(image, view_box(backbone, image.size)) for image in images]
+        placed = [(image, whole_box(image.size)) for image in images]
         drawn = draw_layer(layer, maps.grid, placed, opacity=args.opacity, cells=args.cells)
         write_png(side_by_side(drawn), args.out)
     result: dict[str, Any] = {

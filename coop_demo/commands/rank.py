@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import EncodedPictures, encode_pictures
+from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, encode_pictures
 from coop_demo.commands.common import (
     add_backbone_options,
     add_json_option,
@@ -29,7 +29,12 @@ from coop_demo.images import list_pictures
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone, shipped_ranker_path
 from coop_demo.ranking.data import RankingTable, read_labels_csv
-from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
+from coop_demo.ranking.instructions import (
+    AntonymPair,
+    check_instruction,
+    instruction_key,
+    propose_antonyms,
+)
 from coop_demo.ranking.metrics import ranking_metrics
 from coop_demo.ranking.training import Ranker
 from coop_demo.settings import environment_backbone
@@ -89,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
 
     began = time.perf_counter()
     encoded: EncodedPictures = with_progress(
-        encode_pictures(backbone, chosen.pictures, tokens=ranker is not None)
+        encode_pictures(backbone, chosen.pictures, views=(WHOLE_VIEW,), tokens=ranker is not None)
     )
     if len(encoded.kept) < 2:
         raise RankingError(
@@ -202,8 +207,8 @@ def _of_instruction(
     if split is not None:
         table = table.select(split=split)
     prompts = table.prompts
-    if instruction in prompts:
-        return table.select(prompt=instruction)
+    if (known := _same(instruction, prompts)) is not None:
+        return table.select(prompt=known)
     if len(prompts) > 1:
         if instruction is not None:
             return table.select(prompt=instruction)  # raises, and lists what there is
@@ -213,6 +218,12 @@ def _of_instruction(
             "--instruction."
         )
     return table
+
+
+def _same(instruction: str | None, prompts: Sequence[str]) -> str | None:
+    """The one of a table's instructions that is this one, whatever its case and spaces."""
+    wanted = None if instruction is None else instruction_key(instruction)
+    return next((known for known in prompts if instruction_key(known) == wanted), None)
 
 
 def _labelled(
@@ -233,7 +244,7 @@ def _labelled(
             )
     notes: list[str] = []
     asked = instruction if instruction is not None else table.prompts[0]
-    if asked not in table.prompts:
+    if _same(asked, table.prompts) is None:
         notes.append(f'The labels were given for "{table.prompts[0]}" and are used for "{asked}".')
     inside = [path for path in (_resolved(p) for p in pictures) if path in values]
     if chosen_by_split or (pictures and not inside):

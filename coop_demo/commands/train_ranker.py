@@ -18,8 +18,13 @@ from coop_demo.commands.common import (
     with_progress,
 )
 from coop_demo.errors import RankingError
-from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
-from coop_demo.ranking.data import RankingTable, read_labels_csv
+from coop_demo.ranking.checkpoint import (
+    check_writable,
+    load_ranker,
+    save_ranker,
+    shipped_ranker_path,
+)
+from coop_demo.ranking.data import RankingTable, check_apart, read_labels_csv
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.training import (
     RankerEvent,
@@ -76,6 +81,7 @@ def run(args: argparse.Namespace) -> None:
     start = start_ranker(args.start, backbone.name)
     ranker = load_ranker(start, backbone) if start else None
     config = train_config(args, afresh=ranker is None)
+    check_writable(args.out)
 
     rows = [*learn.rows, *(measure.rows if measure else ())]
     pictures = {row.picture.name: row.picture for row in rows}
@@ -84,10 +90,15 @@ def run(args: argparse.Namespace) -> None:
     )
     names = list(pictures)
     row_of = {names[index]: row for row, index in enumerate(encoded.kept)}
-    tasks = tasks_from_table(learn, row_of)
+    tasks, left_out = tasks_from_table(learn, row_of)
+    if not tasks and left_out:
+        raise RankingError(left_out[0])
     held_out = None
     if measure is not None:
-        held_out = (encoded.features, tasks_from_table(measure, row_of, negatives=False))
+        measured, unmeasured = tasks_from_table(measure, row_of, negatives=False)
+        left_out += [f"Not measured: {sentence}" for sentence in unmeasured]
+        held_out = (encoded.features, measured) if measured else None
+    notes = [*table.notes, *left_out]
 
     last = _with_bar(
         train_ranker(
@@ -101,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
         ),
         config.steps,
     )
-    for sentence in (*table.problems, *encoded.problems, *table.notes, last.message):
+    for sentence in (*table.problems, *encoded.problems, *notes, last.message):
         if sentence:
             say(sentence)
     if last.ranker is None:
@@ -125,7 +136,7 @@ def run(args: argparse.Namespace) -> None:
         "seconds_encoding": round(encoded.seconds, 3),
         "seconds_training": round(last.seconds, 3),
         "problems": [*table.problems, *encoded.problems],
-        "notes": list(table.notes),
+        "notes": notes,
     }
     give(result, args.json, summary(result))
 
@@ -147,12 +158,7 @@ def parts(
     if not wanted:
         return learn, None
     measure = table.select(split=wanted)
-    known = {row.picture.name for row in learn.rows}
-    if double := next((r.picture.name for r in measure.rows if r.picture.name in known), None):
-        raise RankingError(
-            f'"{double}" is in the split "{split}" and in "{wanted}", so what is learned would be '
-            "measured on itself. Put every picture into one split."
-        )
+    check_apart(learn, measure)
     return learn, measure
 
 

@@ -11,7 +11,7 @@ Three questions, three maps:
 - *What makes the score high?* Gradient × token of the score, signed the same way.
 
 The adapter must be in eval mode: with dropout on, a map would change from call to call.
-Letters in shapes: V patches = h · w, T tokens, d the backbone's joint width.
+Letters in shapes: V patches = h · w, T tokens, r a picture token's width, d a word's.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import HeatmapError
-from coop_demo.heatmaps.attribution import Grid, model_pixels
+from coop_demo.heatmaps.attribution import Grid
 from coop_demo.ranking.adapter import RankingAdapter
 
 
@@ -148,7 +148,8 @@ def order_maps(
     images: Sequence[Image.Image | Tensor],
     instruction: str,
 ) -> OrderMaps:
-    """All maps of one picture, or of two that are compared.
+    """All maps of one picture, or of two that are compared; a picture given as pixels is the
+    backbone's `whole_view`.
 
     Raises:
         HeatmapError: the instruction has no words, or the model's tokens fill no square.
@@ -157,8 +158,11 @@ def order_maps(
     if len(images) not in (1, 2):
         raise ValueError(f"the maps are for one or two pictures, not {len(images)}")
     with torch.no_grad():
-        pixels = [model_pixels(backbone, image) for image in images]
-        tokens = [backbone.image_tokens(one[None])[0] for one in pixels]
+        pixels = [
+            backbone.whole_view(image) if isinstance(image, Image.Image) else image
+            for image in images
+        ]
+        tokens = [backbone.ranking_tokens(one[None])[0] for one in pixels]
         text = backbone.text_tokens([instruction])
     return OrderMaps(
         token_grid(backbone, len(tokens[0])),
@@ -179,7 +183,7 @@ def word_maps(
     """For each word of the instruction, where in the picture it is read.
 
     Args:
-        image_tokens: (V, d) the picture's `Backbone.image_tokens`.
+        image_tokens: (V, r) the picture's `Backbone.ranking_tokens`.
         shape: (h, w) of the tokens; a square when left out.
 
     Raises:
@@ -214,7 +218,7 @@ def pair_maps(
     """Why picture a stands where it does against picture b.
 
     Args:
-        a, b: (V, d) the two pictures' tokens.
+        a, b: (V, r) the two pictures' tokens.
         text_tokens: (T, d) or (1, T, d) the instruction's `Backbone.text_tokens`.
 
     Raises:
@@ -243,7 +247,7 @@ def score_map(
 ) -> ScoreMap:
     """What a picture's score is made of, patch by patch.
 
-    Shape: image_tokens (V, d), text_tokens (T, d) or (1, T, d).
+    Shape: image_tokens (V, r), text_tokens (T, d) or (1, T, d).
 
     Raises:
         HeatmapError: the tokens fill no grid.
@@ -258,7 +262,7 @@ def score_map(
 
 
 def token_grid(backbone: Backbone, n_tokens: int) -> Grid:
-    """Where the spatial tokens of `Backbone.image_tokens` lie in the picture, for drawing.
+    """Where `Backbone.ranking_tokens` lie in the picture, all of which they cover, for drawing.
 
     Raises:
         HeatmapError: the tokens fill no square.
@@ -292,7 +296,7 @@ def word_spans(backbone: Backbone, instruction: str) -> list[tuple[str, int, int
 
 
 def _gradient_times_token(tokens: Tensor, score: Any) -> tuple[float, Tensor]:
-    """A scalar and each token's part in it to first order: (N, V, d) -> float, (N, V)."""
+    """A scalar and each token's part in it to first order: (N, V, r) -> float, (N, V)."""
     with torch.inference_mode(False), torch.enable_grad():  # this thread's own switch
         leaf = tokens.clone().requires_grad_()
         value = score(leaf)
@@ -308,7 +312,7 @@ def _still(tokens: Tensor) -> Tensor:
 
 def _shape(tokens: Tensor, shape: Sequence[int] | None) -> tuple[int, int]:
     if tokens.dim() != 2:
-        raise ValueError(f"tokens of one picture are (V, d), not {tuple(tokens.shape)}")
+        raise ValueError(f"tokens of one picture are (V, r), not {tuple(tokens.shape)}")
     if shape is None:
         side = _side(len(tokens))
         return side, side

@@ -58,7 +58,7 @@ def overlay(
     """
     if not 0.0 <= opacity <= 1.0:
         raise HeatmapError(f"Opacity must lie from 0 to 1; it is {opacity}.")
-    box = box or (0.0, 0.0, float(image.width), float(image.height))
+    box = box or whole_box(image.size)
     strength = _strength(values, two_sided=two_sided, scale=scale)
     left, top, right, bottom = (round(edge) for edge in box)
     placed = Image.fromarray(strength).resize(
@@ -75,6 +75,11 @@ def overlay(
     alpha = (opacity * np.abs(amount))[..., None]
     drawn = picture + alpha * (_colours(amount, two_sided=two_sided) - picture)
     return Image.fromarray((np.clip(drawn, 0, 255) + 0.5).astype(np.uint8))
+
+
+def whole_box(size: tuple[int, int]) -> Box:
+    """The place of a map that covers all of a picture of this width and height."""
+    return 0.0, 0.0, float(size[0]), float(size[1])
 
 
 def shrunken(image: Image.Image, box: Box, side: int) -> tuple[Image.Image, Box]:

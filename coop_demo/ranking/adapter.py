@@ -57,6 +57,7 @@ class AdapterConfig:
     token_dim: int | None = None  # width of the tokens that come in, where it is not D: two linear
     # maps then bring pictures and words to D. A backbone as wide as the built-in one would
     # otherwise make a ranker four times as large and slow.
+    text_token_dim: int | None = None  # width of the words' tokens, where the pictures' is another
 
     def __post_init__(self) -> None:
         for name in ("dim", "layers", "heads", "n_relational_tokens"):
@@ -77,8 +78,12 @@ class AdapterConfig:
             raise RankingError(f"A ranker's mlp_ratio must be positive; it is {self.mlp_ratio}.")
         if not 0 <= self.dropout < 1:
             raise RankingError(f"A ranker's dropout must lie in [0, 1); it is {self.dropout}.")
-        if self.token_dim is not None and self.token_dim < 1:
-            raise RankingError(f"A ranker's token_dim must be 1 or more; it is {self.token_dim}.")
+        for name in ("token_dim", "text_token_dim"):
+            width = getattr(self, name)
+            if width is not None and width < 1:
+                raise RankingError(f"A ranker's {name} must be 1 or more; it is {width}.")
+        if self.text_token_dim is not None and self.token_dim is None:
+            raise RankingError("A ranker with a text_token_dim needs a token_dim too.")
         if self.prompt_width not in (1, self.dim):
             raise RankingError(
                 f"A ranker's prompt_width must be 1 or its width {self.dim}; "
@@ -91,7 +96,7 @@ class AdapterConfig:
         return cls(dim=dim)
 
     @classmethod
-    def mini(cls, token_dim: int = 512) -> Self:
+    def mini(cls, token_dim: int = 512, text_token_dim: int | None = None) -> Self:
         """The built-in model's setting: one layer of width 128, a narrower MLP and few learnable
         prompts of full width, so that 30 s on two cores hold enough steps. More prompts than words
         would drown the words."""
@@ -101,14 +106,20 @@ class AdapterConfig:
             mlp_ratio=2.0,
             dropout=0.0,
             token_dim=token_dim,
+            text_token_dim=None if text_token_dim == token_dim else text_token_dim,
             n_learnable_tokens=4,
             prompt_width=128,
         )
 
     @property
     def input_dim(self) -> int:
-        """Width of the tokens the adapter takes: the backbone's d."""
+        """Width of the picture tokens the adapter takes: the backbone's `ranking_dim`."""
         return self.token_dim or self.dim
+
+    @property
+    def text_input_dim(self) -> int:
+        """Width of the instruction's tokens: the backbone's d."""
+        return self.text_token_dim or self.input_dim
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -140,7 +151,7 @@ class AdapterConfig:
                 "These weights are not a ranking-aware adapter: the entries that give its shape "
                 "are missing. Choose another file."
             ) from error
-        projection = state.get("image_projection.weight")
+        projection, of_text = (state.get(f"{kind}_projection.weight") for kind in ("image", "text"))
         prefix = "crossmodal_block.resblocks."
         layers = len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
         return cls(
@@ -152,6 +163,11 @@ class AdapterConfig:
             mlp_ratio=hidden / dim,
             prompt_width=width,
             token_dim=projection.shape[1] if projection is not None else None,
+            text_token_dim=of_text.shape[1]
+            if projection is not None
+            and of_text is not None
+            and of_text.shape[1] != projection.shape[1]
+            else None,
         )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -305,10 +321,11 @@ class ScoreHead(nn.Module):
 class RankingAdapter(nn.Module):
     """Orders pictures by one instruction.
 
-    Every public method takes `image_tokens` (N, V, D), the backbone's spatial tokens in its joint
-    space, and `text_tokens`, the instruction's token outputs: (T, D) or (1, T, D) for one
-    instruction, (N, T, D) for one a picture; D here is `config.input_dim`. Tokens of another
-    precision or device are moved to the adapter's. RankingError when their width is another.
+    Every public method takes `image_tokens` (N, V, D), the backbone's `ranking_tokens`, and
+    `text_tokens`, the instruction's token outputs: (T, D) or (1, T, D) for one instruction,
+    (N, T, D) for one a picture; D here is `config.input_dim`, for texts `config.text_input_dim`.
+    Tokens of another precision or device are moved to the adapter's. RankingError when their width
+    is another.
 
     Shape:
         forward: RankingOutput of scores (N,) and pair logits (N, N)
@@ -324,7 +341,7 @@ class RankingAdapter(nn.Module):
         )
         if config.token_dim is not None:
             self.image_projection = nn.Linear(config.token_dim, dim)
-            self.text_projection = nn.Linear(config.token_dim, dim)
+            self.text_projection = nn.Linear(config.text_input_dim, dim)
         self.crossmodal_block = CrossModalFusion(config)
         self.post_fuse_block = nn.TransformerEncoder(
             nn.TransformerEncoderLayer(
@@ -495,8 +512,10 @@ class RankingAdapter(nn.Module):
             yield image_tokens[part], text_tokens[part] if each else text_tokens
 
     def _check(self, image_tokens: Tensor, text_tokens: Tensor) -> None:
-        dim = self.config.input_dim
-        for what, tokens in (("pictures", image_tokens), ("instruction", text_tokens)):
+        for what, tokens, dim in (
+            ("pictures", image_tokens, self.config.input_dim),
+            ("instruction", text_tokens, self.config.text_input_dim),
+        ):
             if tokens.dim() != 3 or tokens.shape[-1] != dim:
                 raise RankingError(
                     f"This ranker reads tokens of width {dim}, but the {what} came as "

@@ -31,7 +31,7 @@ def cosine_scores(backbone: Backbone, image_features: Tensor, instruction: str) 
     Shape: (N, D) unit-length features -> (N,). RankingError when the instruction is unusable.
     """
     text = backbone.text_features([check_instruction(instruction, backbone)])  # (1, D)
-    return _fitting(image_features, text) @ text[0].double().cpu()
+    return _fitting(image_features, text) @ text[0].cpu().double()
 
 
 def antonym_scores(backbone: Backbone, image_features: Tensor, pair: AntonymPair | str) -> Tensor:
@@ -44,7 +44,7 @@ def antonym_scores(backbone: Backbone, image_features: Tensor, pair: AntonymPair
         pair = propose_antonyms(pair)
     prompts = [check_instruction(prompt, backbone) for prompt in (pair.high, pair.low)]
     text = backbone.text_features(prompts)  # (2, D)
-    high, low = text.double().cpu()
+    high, low = text.cpu().double()  # not every device has double precision
     return torch.sigmoid(backbone.logit_scale * (_fitting(image_features, text) @ (high - low)))
 
 
@@ -54,7 +54,7 @@ def _fitting(image_features: Tensor, text: Tensor) -> Tensor:
             f"The pictures' features have shape {tuple(image_features.shape)}, and the model's "
             f"texts have width {text.shape[1]}. Encode the pictures with this model."
         )
-    return image_features.double().cpu()
+    return image_features.cpu().double()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class RidgeRanker:
 
     def scores(self, features: Tensor) -> Tensor:
         """(N, D) -> (N,), in the unit of the training values."""
-        return torch.from_numpy(features.double().cpu().numpy() @ self.weights + self.bias)
+        return torch.from_numpy(features.cpu().double().numpy() @ self.weights + self.bias)
 
 
 def fit_ridge(
@@ -81,7 +81,7 @@ def fit_ridge(
 
     Shape: (N, D) and (N,). Raises RankingError with fewer than three pictures or equal values.
     """
-    x, y = features.double().cpu().numpy(), values.double().cpu().numpy()
+    x, y = features.cpu().double().numpy(), values.cpu().double().numpy()
     n = len(y)
     if n < 3 or (y == y[0]).all():
         raise RankingError(

@@ -29,7 +29,7 @@ from coop_demo.errors import RankingError
 from coop_demo.images import list_pictures, load_picture
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter, pair_indices
 from coop_demo.ranking.baselines import fit_ridge
-from coop_demo.ranking.data import RankingTable
+from coop_demo.ranking.data import RankingTable, check_apart
 from coop_demo.ranking.losses import pair_loss
 from coop_demo.ranking.metrics import srcc
 from coop_demo.ranking.training import (
@@ -272,13 +272,15 @@ def learning_curve(
     Args:
         learn, judge: pictures with values under one instruction each; no picture in both.
         instruction: how it is asked for; a wording of one's own, or one the ranker knows.
-        sizes: numbers of labelled pictures, drawn anew for every seed; those beyond what `learn`
-            has are passed over.
+        sizes: numbers of labelled pictures, drawn anew for every seed; those below 3 or beyond
+            what `learn` has are passed over.
 
     Raises:
-        RankingError: too few pictures, equal values, a ranker of another backbone.
+        RankingError: too few pictures, equal values, a picture in both tables, a ranker of another
+            backbone.
     """
     start.check_backbone(backbone)
+    check_apart(learn, judge)
     known = encode_all(backbone, [row.picture for row in learn.rows], tokens=True)
     asked = encode_all(backbone, [row.picture for row in judge.rows], tokens=True)
     values = torch.tensor([learn.rows[i].value for i in known.kept])
@@ -290,9 +292,9 @@ def learning_curve(
         return task_metrics(ranker.adapter(backbone.device), backbone, asked_tokens, judged).srcc
 
     before = figure(start)
-    pooled, asked_pooled = (tokens.features.mean(dim=1) for tokens in (known, asked))
+    pooled, asked_pooled = (one.features.float().mean(dim=1) for one in (known, asked))
     for n in sizes:
-        if n > len(values):
+        if not 3 <= n <= len(values):  # ridge regression takes three
             continue
         for seed in seeds:
             rows = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))[:n]

@@ -28,7 +28,7 @@ from coop_demo.ranking.training import LearnedInstruction, Ranker, RankerTrainCo
 from coop_demo.settings import CHECKPOINT_DIR
 
 FORMAT = "coop-studio-ranker"
-VERSION = 1
+VERSION = 2  # 2: pictures are read whole, and for mini with detail beside the joint tokens
 MAX_FILE_BYTES = 512 * 2**20  # the paper's setting at width 768 is 163 MB
 MAX_INSTRUCTIONS = 10_000
 
@@ -69,10 +69,22 @@ def save_ranker(ranker: Ranker, path: str | Path, *, half: bool = False) -> Path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(ranker_to_bytes(ranker, half=half))
     except OSError as error:
-        raise RankingError(
-            f'The ranker cannot be written to "{path}": {error.strerror}. Choose another place.'
-        ) from error
+        raise _unwritable(path, error) from error
     return path
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise RankingError where `save_ranker` could not write; for before a long training."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = not path.exists()
+        with open(path, "ab"):
+            pass
+        if made:
+            path.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def ranker_backbone(path: str | Path) -> str:
@@ -81,6 +93,11 @@ def ranker_backbone(path: str | Path) -> str:
     Raises:
         RankingError: the file is not a ranker saved by this app.
     """
+    if _is_reference(Path(path)):
+        raise RankingError(
+            f'"{Path(path).name}" does not say which model it was trained with. Name it with '
+            "--backbone; the paper's is ConvNeXt-L-d-320."
+        )
     return _read_metadata(Path(path))["backbone"]
 
 
@@ -88,7 +105,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
     """Read and check a ranker file.
 
     Args:
-        path: a file that `save_ranker` wrote.
+        path: a file that `save_ranker` wrote, or one with the `adapter.*` entries of the authors'
+            checkpoint, which needs the backbone it was trained on.
         backbone: the model it will be used with; checked when given.
 
     Raises:
@@ -96,6 +114,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
             was trained for another backbone or other weights of it.
     """
     path = Path(path)
+    if backbone is not None and _is_reference(path):
+        return ranker_from_reference(safetensors.torch.load_file(path), backbone, title=path.stem)
     metadata = _read_metadata(path)
     try:
         config = AdapterConfig.from_mapping(metadata["adapter_config"])
@@ -138,7 +158,7 @@ def ranker_from_reference(
         heads: attention heads, which leave no trace in the weights; 8 in the authors' code.
 
     Raises:
-        RankingError: the entries are not a ranking-aware adapter's.
+        RankingError: the entries are not a ranking-aware adapter's, or of one for another width.
     """
     entries = {
         name.removeprefix("module.").removeprefix("adapter."): tensor.detach().float().cpu()
@@ -147,7 +167,9 @@ def ranker_from_reference(
     }
     config = AdapterConfig.from_state(entries, heads=heads)
     RankingAdapter.from_state(config, entries)
-    return Ranker(config, entries, backbone.identity, title=title)
+    ranker = Ranker(config, entries, backbone.identity, title=title)
+    ranker.check_backbone(backbone)
+    return ranker
 
 
 def _train_config(values: dict | None) -> RankerTrainConfig | None:
@@ -163,6 +185,17 @@ def _instruction_is_sound(one: LearnedInstruction) -> bool:
         and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
         and one.scale > 0
     )
+
+
+def _is_reference(path: Path) -> bool:
+    """Whether a file holds the authors' adapter entries and nothing of ours."""
+    try:
+        with safe_open(str(path), "pt") as file:
+            entries = (name.removeprefix("module.") for name in file.keys())  # noqa: SIM118
+            ours = "ranker" in (file.metadata() or {})
+            return not ours and any(name.startswith("adapter.") for name in entries)
+    except (SafetensorError, OSError):
+        return False
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
@@ -217,6 +250,12 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 def _is_finite(entry: dict) -> bool:
     return all(
         v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> RankingError:
+    return RankingError(
+        f'The ranker cannot be written to "{path}": {error.strerror}. Choose another place.'
     )
 
 

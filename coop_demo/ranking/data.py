@@ -135,8 +135,10 @@ def read_labels_csv(
         value = _number(cell(row, "value"), "value", where, separator)
         weight_text = cell(row, "weight")
         weight = _number(weight_text, "weight", where, separator) if weight_text else 1.0
-        if weight < 0:
-            raise RankingError(f"{where}: the weight {weight_text} is negative. Use 0 or more.")
+        if weight <= 0:
+            raise RankingError(
+                f"{where}: the weight {weight_text} is not above 0. Correct it or drop the line."
+            )
         prompt = cell(row, "prompt") or default_prompt or ""
         if not prompt:
             raise RankingError(
@@ -166,6 +168,16 @@ def read_labels_csv(
     table = RankingTable(tuple(kept), name=path.name, problems=tuple(problems))
     check_rankable(table)
     return replace(table, notes=_equal_notes(table))
+
+
+def check_apart(learn: RankingTable, judge: RankingTable) -> None:
+    """Raise RankingError when a picture is in both."""
+    known = {row.picture.name for row in learn.rows}
+    if double := next((r.picture.name for r in judge.rows if r.picture.name in known), None):
+        raise RankingError(
+            f'"{double}" is among the pictures to learn from and among those to judge by, so what '
+            "is learned would be measured on itself. Put every picture into one split."
+        )
 
 
 def check_rankable(table: RankingTable) -> None:

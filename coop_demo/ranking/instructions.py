@@ -70,6 +70,12 @@ def check_instruction(text: str, backbone: Backbone | None = None) -> str:
     return tidy
 
 
+def instruction_key(text: str) -> str:
+    """What two instructions have in common when they are the same: case, spaces and the final
+    full stop play no part."""
+    return " ".join(text.split()).casefold().rstrip(". ")
+
+
 # ---- antonyms
 
 # Words for much of it | words for little of it -> the prompts for much and for little. The first

@@ -9,7 +9,8 @@ weights alike, and a score can be turned back into the unit the person used.
 A training is a generator of events. It holds no autograd mode, autocast or lock across a yield,
 so that any number of trainings may be interleaved. Closing it stops it.
 
-W views, N pictures, V tokens a picture, D the backbone's joint width, M pictures of a task.
+W views, N pictures, V tokens a picture, D their width (the backbone's `ranking_dim`), M pictures
+of a task.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.data import RankingTable
-from coop_demo.ranking.instructions import check_instruction
+from coop_demo.ranking.instructions import check_instruction, instruction_key
 from coop_demo.ranking.losses import LossConfig, ranking_loss
 from coop_demo.ranking.metrics import RankingMetrics, mean_of_known, ranking_metrics
 
@@ -156,9 +157,11 @@ class Ranker:
         return adapter.to(device).eval().requires_grad_(False)
 
     def learned(self, instruction: str) -> LearnedInstruction | None:
-        """What was learned under exactly this instruction (case and white space aside)."""
-        wanted = _key(instruction)
-        return next((one for one in self.instructions if _key(one.instruction) == wanted), None)
+        """What was learned under exactly this instruction (see `instruction_key`)."""
+        wanted = instruction_key(instruction)
+        return next(
+            (one for one in self.instructions if instruction_key(one.instruction) == wanted), None
+        )
 
     def values(self, instruction: str, scores: Sequence[float]) -> list[float] | None:
         """Scores in the unit of the training values; None for an instruction it never learned."""
@@ -168,6 +171,14 @@ class Ranker:
     def check_backbone(self, backbone: Backbone) -> None:
         """Raise RankingError unless this ranker was trained on this backbone's tokens."""
         if self.backbone == backbone.identity:
+            reads = (self.config.input_dim, self.config.text_input_dim)
+            given = (backbone.ranking_dim, backbone.embed_dim)
+            if reads != given:
+                raise RankingError(
+                    f"This ranker reads pictures and words as {reads[0]} and {reads[1]} numbers a "
+                    f"token, and {backbone.name} gives {given[0]} and {given[1]}. Use the model "
+                    "it was trained for."
+                )
             return
         made_with, _, made_hash = self.backbone.rpartition("@")
         if made_with != backbone.name:
@@ -243,7 +254,9 @@ def train_ranker(
         start.check_backbone(backbone)
         adapter = RankingAdapter.from_state(start.config, start.state)
     else:
-        adapter_config = adapter_config or AdapterConfig.mini(image_tokens.shape[-1])
+        adapter_config = adapter_config or AdapterConfig.mini(
+            image_tokens.shape[-1], backbone.embed_dim
+        )
         adapter = RankingAdapter.seeded(adapter_config, config.seed)
     adapter.to(backbone.device)
     views = image_tokens if image_tokens.dim() == 4 else image_tokens[None]  # (W, N, V, D)
@@ -350,8 +363,9 @@ def train_ranker(
 
 def tasks_from_table(
     table: RankingTable, row_of: Mapping[str, int], *, negatives: bool = True
-) -> list[RankingTask]:
-    """One task an instruction of a table, in the table's order.
+) -> tuple[list[RankingTask], list[str]]:
+    """One task an instruction of a table, in the table's order, and a sentence for each
+    instruction that has too few pictures or equal values only and is left out.
 
     Args:
         table: pictures with values; `select` one split before.
@@ -359,15 +373,12 @@ def tasks_from_table(
             not be read) are left out.
         negatives: give each task with a category, as negatives, the pictures of which the table
             knows only other categories (the paper's "images of other categories").
-
-    Raises:
-        RankingError: an instruction has too few pictures left, or equal values only.
     """
     rows = [row for row in table.rows if row.picture.name in row_of]
     pictures_of: dict[str, set[int]] = {}  # by category
     for row in rows:
         pictures_of.setdefault(row.category, set()).add(row_of[row.picture.name])
-    tasks = []
+    tasks, left_out = [], []
     for prompt in table.prompts:
         own = [row for row in rows if row.prompt == prompt]
         categories = {row.category for row in own} - {""}
@@ -378,16 +389,19 @@ def tasks_from_table(
             named = set().union(*(found for category, found in pictures_of.items() if category))
             others = sorted(named - ours)
         weights = torch.tensor([row.weight for row in own], dtype=torch.float64)
-        tasks.append(
-            RankingTask(
+        try:
+            task = RankingTask(
                 prompt,
                 rows=torch.tensor([row_of[row.picture.name] for row in own], dtype=torch.long),
                 values=torch.tensor([row.value for row in own], dtype=torch.float32),
                 negatives=torch.tensor(others) if others else None,
                 weights=weights if (weights != 1).any() else None,
             )
-        )
-    return tasks
+        except RankingError as error:
+            left_out.append(str(error))
+        else:
+            tasks.append(task)
+    return tasks, left_out
 
 
 @torch.no_grad()
@@ -499,11 +513,11 @@ def _check(views: Tensor, tasks: Sequence[RankingTask], config: AdapterConfig) -
         )
     seen: set[str] = set()
     for task in tasks:
-        if _key(task.instruction) in seen:
+        if instruction_key(task.instruction) in seen:
             raise RankingError(
                 f'The instruction "{task.instruction}" is there twice. Put its pictures together.'
             )
-        seen.add(_key(task.instruction))
+        seen.add(instruction_key(task.instruction))
         for rows in (task.rows, task.negatives):
             if (
                 rows is not None
@@ -581,9 +595,9 @@ def _learned(
         )
         for task in tasks
     ]
-    keys = {_key(one.instruction) for one in new}
+    keys = {instruction_key(one.instruction) for one in new}
     old = start.instructions if start else ()
-    return (*(one for one in old if _key(one.instruction) not in keys), *new)
+    return (*(one for one in old if instruction_key(one.instruction) not in keys), *new)
 
 
 def balanced_weights(values: Tensor, power: float) -> Tensor:
@@ -666,7 +680,3 @@ def _diverged_message(step: int, config: RankerTrainConfig, kept: Ranker | None)
         f"Training ran away at step {step} of {config.steps}: the loss is not a number any more. "
         f"{what} Try a smaller learning rate than {config.learning_rate:g}."
     )
-
-
-def _key(instruction: str) -> str:
-    return " ".join(instruction.split()).casefold()

@@ -25,7 +25,6 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
@@ -78,7 +77,7 @@ NEGATIVES_FROM: Mapping[str, Sequence[str]] = {
     "dice": ("counting",),
 }
 MIN_TEST_PICTURES = 8  # an instruction with fewer has no order worth a figure
-SCORERS = ("adapter", "ridge", "antonyms", "cosine")
+SCORERS = ("adapter", "ridge", "ridge_joint", "antonyms", "cosine")
 
 
 # --- pictures -> tokens -----------------------------------------------------------------------
@@ -86,13 +85,13 @@ SCORERS = ("adapter", "ridge", "antonyms", "cosine")
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """All samples and their spatial tokens, row by row."""
+    """All samples and their ranking tokens, row by row."""
 
     samples: Sequence[Sample]
-    tokens: Tensor  # (N, V, d) fp16
+    tokens: Tensor  # (N, V, r) fp16: joint tokens of width d, then the earlier stages' detail
 
     def features(self) -> Tensor:
-        """Pooled features, the mean of a picture's tokens, not normalised: (N, d)."""
+        """Pooled features, the mean of a picture's tokens, not normalised: (N, r)."""
         return torch.cat([part.float().mean(dim=1) for part in self.tokens.split(256)])
 
     def rows(
@@ -152,7 +151,7 @@ def collect(backbone: Backbone, samples: Sequence[Sample], *, cache: Path | None
 def encode_samples(
     backbone: Backbone, samples: Sequence[Sample], *, name: str, cache: Path | None
 ) -> Tensor:
-    """Spatial tokens of the samples in fp16: (N, V, d).
+    """Ranking tokens of the samples in fp16: (N, V, r).
 
     The cache has a file for every 256 pictures, named by the family, the place, the image tower
     and what is known of the pictures; drawing differently needs another folder.
@@ -163,16 +162,17 @@ def encode_samples(
     for start in range(0, len(samples), PICTURES_A_FILE):
         chunk = samples[start : start + PICTURES_A_FILE]
         known = json.dumps([[one.part, one.plain, dict(one.values)] for one in chunk])
-        digest = hashlib.blake2b(f"{tower}{known}".encode(), digest_size=8).hexdigest()
+        seen = f"{tower} whole view, stages {backbone.detail_stages}, {known}"
+        digest = hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()
         path = cache / f"{name}-{start}-{digest}.safetensors" if cache else None
         if path is not None and path.is_file():
             parts.append(safetensors.torch.load_file(path)["tokens"])
             continue
         tokens = torch.cat(
             [
-                backbone.image_tokens(torch.stack([backbone.preprocess(s.draw()) for s in batch]))
-                .half()
-                .cpu()
+                backbone.ranking_tokens(
+                    torch.stack([backbone.whole_view(s.draw()) for s in batch])
+                ).cpu()
                 for batch in (chunk[i : i + 16] for i in range(0, len(chunk), 16))
             ]
         )
@@ -270,21 +270,29 @@ def aligned_start(
     """A new ranker that can tell instructions apart, and knows CLIP's words, before it learns.
 
     Random maps for pictures and words would have to learn which word means which thing from the
-    kinds they meet, and could not know a kind they never met; CLIP knows. So one half of the width
-    is the main axes of the pictures' tokens, words going through CLIP's own text projection first,
-    and the cross-attention starts with equal maps for queries and keys: a picture token reads the
-    words that look like it.
+    kinds they meet, and could not know a kind they never met; CLIP knows. So the first part of the
+    width is the main axes of the pictures' joint tokens, words going through CLIP's own text
+    projection first, and the cross-attention starts with equal maps for queries and keys: a
+    picture token reads the words that look like it.
 
-    The tokens of any two instructions are nearly the same vector (cosine 0.99), and "brightness"
-    is next to "darkness". So the other half, and the mean of all, come from the instructions that
+    The rest of a picture's width is the main axes of the earlier stages' channels, each channel
+    counted alike, or further joint axes where the backbone has no such stages. The tokens of any
+    two instructions are nearly the same vector (cosine 0.99), and "brightness" is next to
+    "darkness"; so the rest of a word's width, and the mean of all, come from the instructions that
     will be learned: the axes along which they differ, all about equally long.
 
     The score starts at 0 for every picture.
     """
     adapter = RankingAdapter.seeded(config, seed)
-    axes, mean, spread = main_axes(tokens, config.dim)
+    d = backbone.embed_dim
     half = min(config.dim // 2, len(wordings) - 1)  # n instructions differ along n - 1 axes
-    shared = axes[: config.dim - half] @ joint_projection(backbone).T  # (D/2, d)
+    n_detail = half if tokens.shape[-1] > d else 0
+    axes, offset = whitened_axes(tokens[..., :d], config.dim - n_detail)
+    shared = axes[: config.dim - half] @ joint_projection(backbone).T  # (D - half, d)
+    if n_detail:
+        detail_axes, detail_offset = whitened_axes(tokens[..., d:], n_detail, each_alike=True)
+        axes = torch.block_diag(axes, detail_axes)  # (D, r)
+        offset = torch.cat([offset, detail_offset])
     texts = [backbone.text_tokens([wording])[0].cpu() for wording in wordings]
     words = torch.cat([text[3:] for text in texts])  # nearly all begin alike: "Rank the ..."
     ends = torch.stack([text[-1] for text in texts])
@@ -299,8 +307,8 @@ def aligned_start(
     shared = shared / ((words - centre) @ shared.T).std()
     own = own / (ends @ own.T).std()
     with torch.no_grad():
-        adapter.image_projection.weight.copy_(axes / spread)
-        adapter.image_projection.bias.copy_(-(axes @ mean) / spread)
+        adapter.image_projection.weight.copy_(axes)
+        adapter.image_projection.bias.copy_(offset)
         adapter.text_projection.weight.copy_(torch.cat([shared, own]))
         adapter.text_projection.bias.copy_(-torch.cat([shared @ centre, own @ middle]))
         for _, block in adapter.crossmodal_block.blocks():
@@ -312,14 +320,18 @@ def aligned_start(
     return Ranker(config, state, backbone.identity)
 
 
-def main_axes(tokens: Tensor, n: int) -> tuple[Tensor, Tensor, float]:
-    """The first n principal axes (n, d) of picture tokens (N, V, d), their mean (d,), and the
-    standard deviation along the axes."""
-    sample = tokens[:: max(1, len(tokens) // 400)].float().flatten(0, 1)  # (M, d)
+def whitened_axes(tokens: Tensor, n: int, *, each_alike: bool = False) -> tuple[Tensor, Tensor]:
+    """A linear map of picture tokens (N, V, w) to their first n principal axes, with mean 0 and
+    mean square 1 over all: weight (n, w) and bias (n,). `each_alike` brings every channel to the
+    same spread first."""
+    sample = tokens[:: max(1, len(tokens) // 400)].float().flatten(0, 1)  # (M, w)
     mean = sample.mean(dim=0)
-    thinned = (sample - mean)[:: max(1, len(sample) // 8192)]
-    axes = torch.linalg.svd(thinned, full_matrices=False).Vh[:n]
-    return axes, mean, float(((sample - mean) @ axes.T).std())
+    spread = sample.std(dim=0).clamp_min(1e-6) if each_alike else torch.ones_like(mean)
+    centred = (sample - mean) / spread
+    thinned = centred[:: max(1, len(centred) // 8192)]
+    axes = torch.linalg.svd(thinned, full_matrices=False).Vh[:n]  # (n, w)
+    axes = axes / (centred @ axes.T).std() / spread
+    return axes, -(axes @ mean)
 
 
 def joint_projection(backbone: Backbone) -> Tensor:
@@ -371,7 +383,7 @@ def train_setting(
     A step on 3 × 3 tokens costs a seventh of one on 9 × 9, and what is learned on them, which
     instruction asks for what, carries over.
     """
-    config = config or AdapterConfig.mini(collection.tokens.shape[-1])
+    config = config or AdapterConfig.mini(collection.tokens.shape[-1], backbone.embed_dim)
     config = replace(
         config,
         n_learnable_tokens=setting.n_learnable_tokens,
@@ -416,7 +428,7 @@ def train_setting(
 
 
 def coarse_tokens(tokens: Tensor, *, side: int = 3) -> Tensor:
-    """Means over a grid of side × side blocks: (N, V, d) of a square grid -> (N, side², d)."""
+    """Means over a grid of side × side blocks: (N, V, r) of a square grid -> (N, side², r)."""
     across = int(tokens.shape[1] ** 0.5)
     parts = []
     for part in tokens.split(256):
@@ -437,25 +449,23 @@ def _train(
     """One training to its end, with a line of progress every 100 steps."""
     last = None
     recent: list[float] = []
-    # The plain attention kernel: the CPU's flash kernel is slow backwards on so few tokens.
-    with sdpa_kernel(SDPBackend.MATH):
-        for last in train_ranker(
-            backbone,
-            tokens,
-            tasks,
-            start=start,
-            adapter_config=config,
-            config=train_config,
-            measurements=1,
-            title=TITLE,
-        ):
-            recent.append(last.loss)
-            if last.step and (last.step % 100 == 0 or last.status != "running"):
-                say(
-                    f"{setting.name}, {tokens.shape[1]} tokens: step {last.step} of "
-                    f"{train_config.steps}, loss {np.nanmean(recent):.4f}, {last.seconds:.0f} s"
-                )
-                recent.clear()
+    for last in train_ranker(
+        backbone,
+        tokens,
+        tasks,
+        start=start,
+        adapter_config=config,
+        config=train_config,
+        measurements=1,
+        title=TITLE,
+    ):
+        recent.append(last.loss)
+        if last.step and (last.step % 100 == 0 or last.status != "running"):
+            say(
+                f"{setting.name}, {tokens.shape[1]} tokens: step {last.step} of "
+                f"{train_config.steps}, loss {np.nanmean(recent):.4f}, {last.seconds:.0f} s"
+            )
+            recent.clear()
     assert last is not None
     if last.status != "finished" or last.ranker is None:
         raise RuntimeError(last.message)
@@ -467,16 +477,22 @@ def _train(
 
 @torch.no_grad()
 def adapter_scores(backbone: Backbone, ranker: Ranker, tokens: Tensor, instruction: str) -> Tensor:
-    """(N, V, d) -> (N,)"""
+    """(N, V, r) -> (N,)"""
     return ranker.adapter().scores(tokens, backbone.text_tokens([instruction])).float()
 
 
 def measured_instructions(
     collection: Collection, part: str
 ) -> Iterator[tuple[str, str, list[int]]]:
-    """(family, instruction, rows) of every order of that part that has enough pictures."""
+    """(family, instruction, rows) of every order of that part that has enough pictures.
+
+    The scenes of kinds that were never met hold kinds that were, too: only the former are asked.
+    """
+    never_met = {count_prompt(kind) for kind in UNSEEN_KINDS}
     for family in dict.fromkeys(one.family for one in collection.samples):
         for instruction in collection.instructions(family):
+            if family == "unseen" and instruction not in never_met:
+                continue
             rows = collection.rows(instruction, (part,), families=(family,), plain=True)
             values = collection.values(instruction, rows)
             if len(rows) >= MIN_TEST_PICTURES and len(values.unique()) > 1:
@@ -494,11 +510,14 @@ def measure(
 ) -> list[dict]:
     """SRCC and pair accuracy of every instruction of a part, by the adapter and its rivals.
 
-    Ridge regression is fitted for each instruction on the pooled features of the pictures of the
-    `learned` parts; an unseen kind has none.
+    Ridge regression is fitted for each instruction on the pictures of the `learned` parts, on the
+    mean of all that the adapter reads (`ridge`) and of the joint tokens alone (`ridge_joint`). A
+    kind it has no labels for gets the one that counts all things together.
     """
+    counts_all = collection.rows(count_prompt(ANYTHING), learned)
     features = collection.features()
-    unit = F.normalize(features, dim=-1)
+    joint = features[:, : backbone.embed_dim]
+    unit = F.normalize(joint, dim=-1)
     table = []
     for family, instruction, rows in measured_instructions(collection, part):
         values = collection.values(instruction, rows)
@@ -507,9 +526,13 @@ def measure(
             scores["cosine"] = cosine_scores(backbone, unit[rows], instruction)
             scores["antonyms"] = antonym_scores(backbone, unit[rows], instruction)
             own = collection.rows(instruction, learned)
-            known = collection.values(instruction, own)
+            asked = instruction
+            if family == "unseen" and not own:
+                own, asked = counts_all, count_prompt(ANYTHING)
+            known = collection.values(asked, own)
             if len(known.unique()) > 1 and len(own) > 2:
-                scores["ridge"] = fit_ridge(features[own], known).scores(features[rows])
+                for name, seen in (("ridge", features), ("ridge_joint", joint)):
+                    scores[name] = fit_ridge(seen[own], known).scores(seen[rows])
         table.append(
             {
                 "family": family,
@@ -552,7 +575,7 @@ def measure_flips(backbone: Backbone, collection: Collection, ranker: Ranker) ->
     """Flip accuracy of apples against oranges on scenes that hold nothing else."""
     prompts = [count_prompt(kind) for kind in APPLES_AND_ORANGES]
     rows = collection.rows(prompts[0], ("test",), families=("flips",), plain=True)
-    features = F.normalize(collection.features()[rows], dim=-1)
+    features = F.normalize(collection.features()[rows, : backbone.embed_dim], dim=-1)
     values = tuple(collection.values(prompt, rows) for prompt in prompts)
     scorers = {
         "adapter": lambda p: adapter_scores(backbone, ranker, collection.tokens[rows], p),
@@ -603,15 +626,21 @@ def card(report: dict) -> str:
         f"learned {learned['instructions']} instructions on {learned['pictures']} pictures. Its "
         "scores order pictures under one instruction; they do not compare across instructions.",
         "",
+        "A picture is seen whole, resized to a square. A token is one of 9 × 9 places: its vector "
+        "in the joint space, which words share, and the mean and spread there of two earlier "
+        "stages of the image network, which know more of blur, noise and small things.",
+        "",
         "## Measured on pictures it never learned from",
         "",
         "Spearman's rank correlation (SRCC), the mean over a family's instructions. Ridge is one "
-        "regression an instruction on the mean of the same tokens, fitted on the same pictures; "
-        "antonyms and cosine learn nothing. For kinds it never met ridge has one instruction only, "
-        "that for all things together.",
+        "regression an instruction, fitted on the same pictures: on the mean of the same tokens, "
+        "and on the mean of the network's last features alone, projected to the joint space. "
+        "Antonyms and cosine learn nothing. For kinds it never met ridge has no labels: it is the "
+        "one for all things together.",
         "",
-        "| family | instructions | rows | **adapter** | ridge | antonym pair | cosine |",
-        "|---|---|---|---|---|---|---|",
+        "| family | instructions | rows | **adapter** | ridge, same tokens | ridge, last features "
+        "| antonym pair | cosine |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for family, title in FAMILY_TITLES.items():
         if family in means:
@@ -668,8 +697,8 @@ def card(report: dict) -> str:
         "",
         "## What it cannot do",
         "",
-        "- It sees what the mini model sees: a square of 260 pixels cut from the middle, on a grid "
-        "of 9 × 9. Many small things are estimated, not counted.",
+        "- It sees a square of 260 pixels on a grid of 9 × 9. Many small things are estimated, not "
+        "counted.",
         "- An instruction unlike those it learned gets an order, not a good one: look at the "
         "rivals beside it, or teach it with ten to thirty pictures.",
         "- Ages are impressions of faces; nothing may be decided about a person by them.",

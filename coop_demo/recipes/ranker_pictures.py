@@ -471,7 +471,8 @@ LABELLED_SETS: Mapping[str, str] = {
 # sets with classes, whose training photographs serve to be changed; their labels play no part
 CLASS_SETS = ("clothing10", "grocery20")
 # family -> augmented views of each picture that is learned from
-AUGMENTED_VIEWS: Mapping[str, int] = {"dice": 3, "aquarium": 6, "age": 2, "quality": 1}
+AUGMENTED_VIEWS: Mapping[str, int] = {"dice": 3, "aquarium": 6, "age": 6, "quality": 1}
+MOSAICS: Mapping[str, int] = {"aquarium": 900}  # family -> pictures made of two side by side
 
 
 def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample]:
@@ -484,6 +485,7 @@ def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample
         if not (folder / name / "labels.csv").is_file():
             continue
         table = read_labels_csv(folder / name / "labels.csv", check=False)
+        learned: list[Sample] = []
         pictures: dict[str, list[RankingRow]] = {}
         for row in table.rows:
             pictures.setdefault(row.picture.name, []).append(row)
@@ -496,12 +498,37 @@ def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample
                 part = "test" if rows[0].split == "val" else {"test": "train"}.get(part, part)
             values = {row.prompt: row.value for row in rows}
             draw = _File(folder / name / picture)
-            yield Sample(family, part, draw, values)
+            sample = Sample(family, part, draw, values)
+            yield sample
+            if part != "test":
+                learned.append(sample)
             for view in range(AUGMENTED_VIEWS[family] if augmented and part != "test" else 0):
                 seed = seed_of("view", picture, view)
                 # quality must not be touched by another resampling
-                changed = _View(draw, seed, mirrored_only=family == "quality")
+                changed = _View(
+                    draw, seed, mirrored_only=family == "quality", may_cut=family == "age"
+                )
                 yield Sample(family, part, changed, values, plain=False)
+        if augmented:
+            yield from mosaics(learned, number=MOSAICS.get(family, 0))
+
+
+def mosaics(samples: Sequence[Sample], *, number: int) -> Iterator[Sample]:
+    """Two pictures of one part side by side: their numbers of things add up."""
+    by_part = {part: [one for one in samples if one.part == part] for part in PARTS}
+    for index in range(number if samples else 0):
+        first = samples[index % len(samples)]
+        others = by_part[first.part]
+        seed = seed_of("mosaic", first.family, index)
+        second = others[seed % len(others)]
+        if second is first:
+            continue
+        values = {
+            prompt: first.values.get(prompt, 0.0) + second.values.get(prompt, 0.0)
+            for prompt in {**first.values, **second.values}
+        }
+        drawn = _SideBySide((_View(first.draw, seed), _View(second.draw, seed + 1)))
+        yield Sample(first.family, first.part, drawn, values, plain=False)
 
 
 def photographs(folder: Path) -> list[tuple[str, str, Callable[[], Image.Image]]]:
@@ -532,13 +559,27 @@ class _File:
 
 
 @dataclass(frozen=True)
+class _SideBySide:
+    """Two pictures of the same height in one square."""
+
+    halves: tuple[Callable[[], Image.Image], Callable[[], Image.Image]]
+
+    def __call__(self) -> Image.Image:
+        both = Image.new("RGB", (320, 320))
+        for number, half in enumerate(self.halves):
+            both.paste(half().resize((160, 320), Image.Resampling.BICUBIC), (160 * number, 0))
+        return both
+
+
+@dataclass(frozen=True)
 class _View:
     """Mirrored, and unless only that, turned a little and with another light and colour. Nothing
-    is cut away: a number must stay what it is."""
+    is cut away, since a number must stay what it is, unless the view `may_cut`."""
 
     base: Callable[[], Image.Image]
     seed: int
     mirrored_only: bool = False
+    may_cut: bool = False
 
     def __call__(self) -> Image.Image:
         image = self.base()
@@ -550,9 +591,17 @@ class _View:
         width, height = image.size
         margin = rng.uniform(0.0, 0.08)  # a border of mean colour: everything a little smaller
         mean = tuple(int(c) for c in np.asarray(image).reshape(-1, 3).mean(0))
-        around = Image.new("RGB", (round(width * (1 + margin)), round(height * (1 + margin))), mean)
-        around.paste(image, ((around.width - width) // 2, (around.height - height) // 2))
-        image = around.rotate(rng.uniform(-8, 8), Image.Resampling.BILINEAR, fillcolor=mean)
+        if self.may_cut:
+            left, top, right, bottom = rng.uniform(0, 0.12, 4)
+            left, right = round(left * width), round((1 - right) * width)
+            top, bottom = round(top * height), round((1 - bottom) * height)
+            image = image.crop((left, top, right, bottom))
+        else:
+            size = (round(width * (1 + margin)), round(height * (1 + margin)))
+            around = Image.new("RGB", size, mean)
+            around.paste(image, ((size[0] - width) // 2, (size[1] - height) // 2))
+            image = around
+        image = image.rotate(rng.uniform(-8, 8), Image.Resampling.BILINEAR, fillcolor=mean)
         for enhance in (ImageEnhance.Brightness, ImageEnhance.Color, ImageEnhance.Contrast):
             image = enhance(image).enhance(float(np.exp(rng.normal(0, 0.15))))
         return image

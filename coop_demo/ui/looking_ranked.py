@@ -11,9 +11,8 @@ from PIL import Image
 
 from coop_demo.datasets import Picture
 from coop_demo.errors import RankingError
-from coop_demo.heatmaps.attribution import view_box
 from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
-from coop_demo.heatmaps.render import draw_layer, shrunken, zip_bytes
+from coop_demo.heatmaps.render import draw_layer, shrunken, whole_box, zip_bytes
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.training import Ranker
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -159,7 +158,7 @@ def _maps_of(subject: RankedSubject) -> RankedLook:
         instruction,
         tuple(picture.name.rsplit("/", 1)[-1] for picture in subject.pictures),
         tuple(images),
-        tuple(view_box(backbone, image.size) for image in images),
+        tuple(whole_box(image.size) for image in images),
         maps,
         time.perf_counter() - started,
     )

@@ -29,10 +29,12 @@ Thumbnail = Callable[[Picture], Path]  # Session.thumbnail
 
 
 @lru_cache(maxsize=4096)
-def inlined(path: Path) -> str:
-    """A small square JPEG of a thumbnail as a data URI."""
+def inlined(path: Path, *, whole: bool = False) -> str:
+    """A small square JPEG of a thumbnail as a data URI; all of it where it is `whole`, as the
+    ranker sees it, whatever shape that gives."""
     with Image.open(path) as image:
-        small = ImageOps.fit(image.convert("RGB"), (_SIDE, _SIDE))
+        shape = ImageOps.contain if whole else ImageOps.fit
+        small = shape(image.convert("RGB"), (_SIDE, _SIDE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=78)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -57,7 +59,7 @@ def strips(order: Order, thumbnail: Thumbnail) -> str:
             name = order.pictures[at].name
             said = escape(f"{place + 1}. {name}: {scores[at]:.4g}", quote=True)
             items.append(
-                f'<li><img src="{inlined(thumbnail(order.pictures[at]))}" alt="{said}" '
+                f'<li><img src="{inlined(thumbnail(order.pictures[at]), whole=True)}" alt="{said}" '
                 f'title="{said}"></li>'
             )
         kind = "learned" if method == METHODS[0] else "words"
@@ -87,7 +89,7 @@ def slope(first: Order, second: Order, thumbnail: Thumbnail) -> str:
     for row, at in enumerate(keep):
         y1 = head + row * step
         y2 = head + at_right[at] * step
-        uri = inlined(thumbnail(first.pictures[at]))
+        uri = inlined(thumbnail(first.pictures[at]), whole=True)
         moved = place[at] - other[at]
         kind = "up" if moved > 0 else "down" if moved < 0 else "level"
         name = first.pictures[at].name
@@ -164,7 +166,7 @@ def one_pair(order: Order, first: int, other: int, thumbnail: Thumbnail) -> str:
         names.append(picture.name)
         score = order.scores[order.leading][order.compared[at]]
         cells.append(
-            f'<figure><img src="{inlined(thumbnail(picture))}" alt="">'
+            f'<figure><img src="{inlined(thumbnail(picture), whole=True)}" alt="">'
             f"<figcaption><b>{escape(picture.name)}</b><span>score {score:.3f}</span>"
             f"<span>above the other: logit {logit:+.2f} ({_chance(logit):.0%})</span>"
             "</figcaption></figure>"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from coop_demo.charts import CurvePoint
 from coop_demo.datasets import Picture
 from coop_demo.errors import PictureError, UserError
-from coop_demo.ranking.instructions import AntonymPair
+from coop_demo.ranking.instructions import AntonymPair, instruction_key
 from coop_demo.ranking.metrics import RankingMetrics, ranking_metrics
 from coop_demo.ranking.training import Ranker
 from coop_demo.ui import rank_text as text
@@ -176,10 +176,6 @@ class Pile:
 
     def orders_with(self, backbone: str) -> tuple[Order, ...]:
         return tuple(order for order in self.orders if order.backbone == backbone)
-
-
-def instruction_key(instruction: str) -> str:
-    return " ".join(instruction.split()).casefold().rstrip(".")
 
 
 def take_all(take, given: Sequence[Picture]) -> tuple[list[Picture], list[str]]:

@@ -22,7 +22,12 @@ import torch
 
 from coop_demo.archives import read_archive
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
+from coop_demo.backbones.features import (
+    WHOLE_VIEW,
+    EncodedPictures,
+    EncodeEvent,
+    encode_pictures,
+)
 from coop_demo.charts import CurvePoint
 from coop_demo.datasets import Picture
 from coop_demo.errors import DatasetError, RankingError
@@ -396,10 +401,10 @@ def _score_events(
             with torch.no_grad():
                 words = model.text_tokens([wording])
                 seen = tokens.features.to(model.device)
-                scores[RANKER] = adapter.scores(seen, words).double().cpu().numpy()
+                scores[RANKER] = adapter.scores(seen, words).cpu().double().numpy()
                 order = np.argsort(-scores[RANKER], kind="stable")
                 compared = tuple(order[evenly(len(order), MAX_COMPARED)].tolist())
-                logits = adapter.pair_logits(seen[list(compared)], words).double().cpu().numpy()
+                logits = adapter.pair_logits(seen[list(compared)], words).cpu().double().numpy()
         scores[ANTONYMS] = antonym_scores(model, features, pair).numpy()
         scores[COSINE] = cosine_scores(model, features, wording).numpy()
         orders.append((scores, compared, logits))
@@ -411,7 +416,7 @@ def _encoded(
 ) -> Generator[EncodeEvent, None, EncodedPictures]:
     """Progress over `parts` passes, of which this is number `part`; returns EncodedPictures."""
     result = None
-    for event in encode_pictures(model, list(pictures), tokens=tokens):
+    for event in encode_pictures(model, list(pictures), views=(WHOLE_VIEW,), tokens=tokens):
         if isinstance(event, EncodedPictures):
             result = event
         else:
@@ -456,7 +461,7 @@ def _antonyms(backbone: str, pictures: Sequence[Picture], pair: AntonymPair) -> 
     model = shared_backbone(backbone)
     for words in (pair.high, pair.low):
         check_instruction(words, model)
-    *_, encoded = encode_pictures(model, list(pictures))
+    *_, encoded = encode_pictures(model, list(pictures), views=(WHOLE_VIEW,))
     assert isinstance(encoded, EncodedPictures)
     return antonym_scores(model, encoded.features[0], pair).numpy()
 
@@ -772,8 +777,9 @@ def _teach_events(
     """The rivals' shares of held-out pairs, then the training; the first n_learned are learned."""
     model = shared_backbone(backbone)
     check_instruction(instruction, model)
-    tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=2)
-    pooled = yield from _encoded(model, pictures, tokens=False, part=1, parts=2)
+    parts = 1 if model.mean_pooled else 2
+    tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=parts)
+    pooled = yield from _encoded(model, pictures, tokens=False, part=parts - 1, parts=parts)
     if len(tokens.kept) < len(pictures):
         raise RankingError(tokens.problems[0])
     known = torch.tensor(values, dtype=torch.float32)

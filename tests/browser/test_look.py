@@ -24,7 +24,7 @@ LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
 def ranker_file(tmp_path_factory) -> Path:
     """A ranker that has learned nothing: the page must work with any."""
     backbone = shared_backbone("mini", "cpu")
-    config = AdapterConfig.mini(backbone.embed_dim)
+    config = AdapterConfig.mini(backbone.ranking_dim, backbone.embed_dim)
     state = RankingAdapter.seeded(config, 0).state_dict()
     path = tmp_path_factory.mktemp("ranker") / "blank.safetensors"
     return save_ranker(Ranker(config, state, backbone.identity), path)

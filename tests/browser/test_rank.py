@@ -34,7 +34,7 @@ TOO_WIDE = """
 def ranker_file(tmp_path_factory) -> Path:
     """A ranker that has learned nothing: the page must work with any."""
     backbone = shared_backbone("mini", "cpu")
-    config = AdapterConfig.mini(backbone.embed_dim)
+    config = AdapterConfig.mini(backbone.ranking_dim, backbone.embed_dim)
     adapter = RankingAdapter.seeded(config, 0)
     assert all(torch.isfinite(tensor).all() for tensor in adapter.state_dict().values())
     path = tmp_path_factory.mktemp("ranker") / "blank.safetensors"

@@ -91,6 +91,22 @@ def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
     assert ranking.judge(order).kind == ""
 
 
+def test_what_lies_at_the_edge_counts_in_every_order(session, tmp_path, ranker_file) -> None:
+    for number in range(5):  # alike but for the left sixth, which a square from the middle cuts off
+        wide = Image.new("RGB", (96, 32), (90, 90, 90))
+        wide.paste((50 * number,) * 3, (0, 0, 16, 32))
+        wide.save(tmp_path / f"{number}.png")
+    ranking.add_files(session, sorted(tmp_path.glob("*.png")))
+    ranking.load(session, ranker_file)
+    (order,) = ranked(session)
+    assert set(order.scores) == {RANKER, ANTONYMS, COSINE}
+    for scores in order.scores.values():
+        assert len(set(scores.tolist())) == 5
+    before = order.scores[ANTONYMS]
+    (again,) = ranking.compare_again(session, order.pair.high, order.pair.low)
+    assert again.scores[ANTONYMS] == pytest.approx(before)
+
+
 def test_two_instructions_give_two_orders_of_the_same_pictures(session, grey, ranker_file) -> None:
     ranking.add_files(session, grey(5))
     ranking.load(session, ranker_file)

@@ -3,10 +3,18 @@
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg
+from PIL import Image
 from tiny import MadePicture, tiny_backbone
 
 from coop_demo.backbones.backbone import Backbone, random_backbone, spatial_tokens
-from coop_demo.backbones.features import EncodeEvent, FeatureCache, encode_all, encode_pictures
+from coop_demo.backbones.features import (
+    WHOLE_VIEW,
+    EncodeEvent,
+    FeatureCache,
+    encode_all,
+    encode_pictures,
+)
 from coop_demo.errors import PromptError
 
 
@@ -40,6 +48,54 @@ def test_everything_is_frozen(backbone):
 def test_tokens_have_the_joint_width_too(backbone):
     assert backbone.image_tokens(pixels_of(backbone)).shape == (4, 16, 24)
     assert backbone.text_tokens(["red", "blue"]).shape == (2, 77, 24)
+
+
+def test_the_whole_view_has_what_the_test_time_view_cuts_off(backbone):
+    wide = Image.new("RGB", (96, 32), (0, 0, 255))
+    wide.paste((255, 0, 0), (0, 0, 16, 32))  # the left sixth, outside the middle square
+    middle, whole = backbone.preprocess(wide), backbone.whole_view(wide)
+    assert middle.shape == whole.shape == (3, 32, 32)
+    assert middle[0].max() == middle[0].min()  # no red anywhere
+    assert whole[0, :, :4].min() > whole[0, :, 8:].max() + 1
+
+
+def test_ranking_tokens_are_the_spatial_tokens_in_half_precision(backbone):
+    pixels = pixels_of(backbone)
+    tokens = backbone.ranking_tokens(pixels)
+    assert backbone.ranking_dim == backbone.embed_dim
+    assert torch.equal(tokens, backbone.image_tokens(pixels).half())
+
+
+def test_detail_stages_add_mean_and_spread_of_each_channel_under_a_token():
+    model = open_clip.CLIP(
+        embed_dim=8,
+        vision_cfg={  # type: ignore[arg-type]
+            "timm_model_name": "tf_efficientnet_lite0",
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": 64,
+        },
+        text_cfg={"width": 32, "heads": 2, "layers": 1},  # type: ignore[arg-type]
+    )
+    detailed = Backbone(
+        model,
+        name="detailed",
+        preprocess=PreprocessCfg(size=64),
+        tokenizer=open_clip.tokenizer.SimpleTokenizer(),
+        detail_stages=(2,),
+    )
+    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    tokens = detailed.ranking_tokens(pixels).float()  # 2 x 2 places; stage 2 has 8 x 8
+    trunk = detailed.model.visual.trunk
+    with torch.no_grad():
+        stage = trunk.forward_intermediates(pixels, indices=[2], intermediates_only=True)[0]
+    channels = stage.shape[1]
+    assert tokens.shape == (2, 4, detailed.ranking_dim) == (2, 4, 8 + 2 * channels)
+    assert torch.allclose(tokens[..., :8], detailed.image_tokens(pixels), atol=1e-2)
+    top_right = stage[:, :, :4, 4:].flatten(2)
+    mean, spread = tokens[:, 1, 8:].split(channels, dim=-1)
+    assert torch.allclose(mean, top_right.mean(-1), atol=2e-2)
+    assert torch.allclose(spread, top_right.std(-1, correction=0), atol=2e-2)
 
 
 @pytest.mark.parametrize("architecture", ["RN50", "convnext_base"])
@@ -124,10 +180,17 @@ def test_tokens_of_a_mean_pooled_tower_bring_the_pooled_features_with_them():
     backbone.mean_pooled = True
     cache = FeatureCache()
     encode_all(backbone, PICTURES, tokens=True, cache=cache)
-    after = encode_all(backbone, PICTURES, cache=cache)
+    after = encode_all(backbone, PICTURES, views=(WHOLE_VIEW,), cache=cache)
     assert after.n_encoded == 0
-    alone = encode_all(backbone, PICTURES, cache=FeatureCache())
-    assert torch.allclose(after.features, alone.features, atol=1e-5)
+    alone = encode_all(backbone, PICTURES, views=(WHOLE_VIEW,), cache=FeatureCache())
+    assert torch.allclose(after.features, alone.features, atol=1e-3)
+    # the test-time view is another picture
+    assert encode_all(backbone, PICTURES, cache=cache).n_encoded == 4
+
+
+def test_the_whole_view_has_a_pass_of_its_own(backbone):
+    with pytest.raises(ValueError, match="asked for alone"):
+        encode_all(backbone, PICTURES, views=(0, WHOLE_VIEW), cache=FeatureCache())
 
 
 def test_a_tower_that_learned_cut_texts_gives_tokens_up_to_the_end_of_the_text():

@@ -66,6 +66,12 @@ def test_a_pairs_figures_are_those_of_the_maps(capsys, given, backbone, ranker) 
         assert read == pytest.approx(1, abs=1e-5)
 
 
+def test_the_map_covers_all_of_the_picture(capsys, given) -> None:
+    explained(capsys, *given, "--instruction", BRIGHT, "--opacity", "0", "--out", "map.png")
+    plain, drawn = (np.asarray(Image.open(name).convert("RGB")) for name in ("wide.png", "map.png"))
+    assert np.array_equal(plain, drawn)  # nothing is paled as unseen
+
+
 def test_every_layer_is_drawn_over_both_pictures_side_by_side(capsys, given) -> None:
     pair = [*given, "--versus", "tall.png", "--instruction", BRIGHT]
     drawn = set()

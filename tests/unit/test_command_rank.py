@@ -93,12 +93,12 @@ def test_a_folder_is_ordered_by_the_adapters_scores(capsys, pictures, ranker, ba
     assert found["seconds"] >= 0
     # the same numbers as the adapter gives when it is called directly
     images = [Image.open(pictures / entry["image"]) for entry in found["order"]]
-    pixels = torch.stack([backbone.preprocess(image) for image in images])
+    pixels = torch.stack([backbone.whole_view(image) for image in images])
     with torch.no_grad():
         expected = (
             untrained(backbone)
             .adapter()
-            .scores(backbone.image_tokens(pixels), backbone.text_tokens([PROMPT]))
+            .scores(backbone.ranking_tokens(pixels), backbone.text_tokens([PROMPT]))
         )
     assert scores == pytest.approx(expected.tolist(), abs=1e-4)
 
@@ -109,6 +109,27 @@ def test_rivals_order_without_a_ranker(capsys, pictures, method):
     assert len(found["order"]) == 8
     assert found["ranker"] is None
     assert (found["antonyms"] == ["a bright photo.", "a dark photo."]) == (method == "antonyms")
+
+
+@pytest.fixture
+def edges(tmp_path) -> Path:
+    """Six pictures three times as wide as high that differ in their left sixth only, which a
+    square from the middle does not have."""
+    folder = tmp_path / "edges"
+    folder.mkdir()
+    for number in range(6):
+        wide = Image.new("RGB", (96, 32), (90, 90, 90))
+        wide.paste((40 * number,) * 3, (0, 0, 16, 32))
+        wide.save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("method", rank.METHODS)
+def test_what_lies_at_the_edge_counts_in_every_way(capsys, edges, ranker, method):
+    given = ("--ranker", ranker) if method == "adapter" else ()
+    ask = ("--instruction", PROMPT, "--method", method)
+    found = ranked(capsys, "--images", edges, *ask, *given)
+    assert len({entry["score"] for entry in found["order"]}) == 6
 
 
 def test_antonyms_may_be_given(capsys, pictures):
@@ -163,6 +184,17 @@ def test_the_tables_only_instruction_is_used_when_none_is_given(capsys, pictures
     other = ranked(capsys, "--images", table, "--ranker", ranker, "--instruction", "Light first.")
     assert other["instruction"] == "Light first."
     assert PROMPT in other["notes"][0]
+
+
+def test_an_instruction_is_found_whatever_its_case_and_spaces(capsys, pictures, ranker):
+    rows = [f"{c}.png,{i},{PROMPT}," for i, c in enumerate("abcd")]
+    rows += [f"{c}.png,{i},Rank the contrast.," for i, c in enumerate("dcba")]
+    table = labels(pictures, rows)
+    ask = ("--images", table, "--ranker", ranker, "--instruction")
+    plain = ranked(capsys, *ask, PROMPT)
+    loose = ranked(capsys, *ask, "  rank the BRIGHTNESS ")
+    assert plain["n_labelled"] == loose["n_labelled"] == 4
+    assert loose["notes"] == []
 
 
 def test_a_picture_that_cannot_be_read_costs_itself_only(capsys, pictures, ranker):
@@ -266,6 +298,21 @@ def test_train_ranker_learns_saves_and_is_measured_on_the_other_split(
     assert measured["srcc"] == pytest.approx(report["held_out"][PROMPT]["srcc"])
 
 
+def test_an_instruction_that_cannot_be_learned_costs_itself_only(capsys, pictures, tmp_path):
+    rows = [f"{c}.png,{i},{PROMPT},{'val' if i > 5 else 'train'}" for i, c in enumerate("abcdefgh")]
+    rows += ["a.png,1,Rank the dogs.,train", "b.png,2,Rank the dogs.,train"]
+    rows += ["h.png,1,Rank the dogs.,val", "c.png,5,Rank the cats.,train"]
+    out = str(tmp_path / "x.safetensors")
+    command = ["train-ranker", "--data", str(labels(pictures, rows)), "--start", "none"]
+    assert main([*command, "--steps", "2", "--out", out, "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["learned_now"] == [PROMPT, "Rank the dogs."]
+    assert list(report["held_out"]) == [PROMPT]
+    said = " ".join(report["notes"])
+    assert '"Rank the cats." has 1 labelled picture' in said
+    assert 'Not measured: "Rank the dogs." has 1 labelled picture' in said
+
+
 def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path):
     out = ("--out", str(tmp_path / "x.safetensors"), "--start", "none")
 
@@ -285,4 +332,6 @@ def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path)
     table = str(brightness_labels(pictures))
     assert "no rows of the split" in sentence("--data", table, "--split", "spring")
     assert "number of steps" in sentence("--data", table, "--steps", "0")
+    out = ("--out", str(pictures / "a.png" / "x.safetensors"), "--start", "none")
+    assert "cannot be written" in sentence("--data", table)
     assert not (tmp_path / "x.safetensors").exists()

@@ -23,6 +23,7 @@ from coop_demo.recipes.ranker_pictures import (
     counting_samples,
     graded_samples,
     labelled_samples,
+    mosaics,
     paraphrases,
     part_of,
     photographs,
@@ -117,16 +118,35 @@ def test_changed_photographs_stay_in_their_part():
     assert all(1 <= one.values["Rank the image quality."] <= 5 for one in made[6:])
 
 
+def test_mosaics_add_up_what_is_in_their_two_pictures():
+    def plain(colour):
+        return lambda: Image.new("RGB", (30, 40), colour)
+
+    samples = [
+        Sample("aquarium", "train", plain((200, 0, 0)), {"fish": 2.0}),
+        Sample("aquarium", "train", plain((0, 0, 200)), {"sharks": 1.0, "fish": 3.0}),
+        Sample("aquarium", "val", plain((0, 200, 0)), {"fish": 9.0}),
+    ]
+    made = list(mosaics(samples, number=12))
+    assert made
+    assert all(one.part == "train" and not one.plain for one in made)  # val has no second picture
+    assert {tuple(sorted(one.values.items())) for one in made} == {(("fish", 5.0), ("sharks", 1.0))}
+    pixels = np.asarray(made[0].draw()).astype(int)
+    left, right = pixels[:, 20:140].mean((0, 1)), pixels[:, 180:300].mean((0, 1))
+    assert {int(left.argmax()), int(right.argmax())} == {0, 2}  # one is red, the other blue
+
+
 def test_labelled_photographs_are_in_one_part_each(shared_dir):
     samples = list(labelled_samples(shared_dir / "data"))
     assert {one.family for one in samples} == {"dice", "aquarium", "age", "quality"}
     part_by_photograph: dict[str, set[str]] = {}
     for one in samples:
-        base = one.draw if one.plain else one.draw.base
-        name = base.path.stem
-        if one.family == "quality":
-            name = name.rpartition("_")[0]
-        part_by_photograph.setdefault(f"{one.family}/{name}", set()).add(one.part)
+        draws = one.draw.halves if hasattr(one.draw, "halves") else (one.draw,)
+        for draw in draws:
+            name = getattr(draw, "base", draw).path.stem
+            if one.family == "quality":
+                name = name.rpartition("_")[0]
+            part_by_photograph.setdefault(f"{one.family}/{name}", set()).add(one.part)
     assert all(len(parts) == 1 for parts in part_by_photograph.values())
     assert all(one.plain for one in samples if one.part == "test")
     parts = {name: part for name, part, _ in photographs(shared_dir / "data")}
@@ -224,6 +244,31 @@ def test_an_aligned_start_tells_instructions_apart():
     assert (after @ after.T - torch.eye(5)).max() < 0.5
 
 
+def test_an_aligned_start_keeps_places_for_the_detail_of_earlier_stages():
+    backbone = tiny_backbone()
+    joint = collection(backbone).tokens
+    generator = torch.Generator().manual_seed(3)
+    scales = 10.0 ** torch.arange(-2, 4)  # channels of very different spread
+    detail = 5 + torch.randn(*joint.shape[:2], 6, generator=generator) * scales
+    tokens = torch.cat([joint.float(), detail], dim=-1)
+    d = backbone.embed_dim
+    config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=d + 6, text_token_dim=d)
+    wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon", "pear", "fish")]
+    ranker = recipe.aligned_start(backbone, tokens, wordings, config, seed=1)
+    projection = ranker.state["image_projection.weight"]
+    assert (projection[:12, d:] == 0).all()  # what is compared with words is the joint space alone
+    assert (projection[12:, :d] == 0).all()
+    mapped = tokens @ projection.T + ranker.state["image_projection.bias"]
+    for part in (mapped[..., :12], mapped[..., 12:]):
+        assert part.std() == pytest.approx(1.0, abs=0.05)
+        assert abs(part.mean()) < 0.05
+    # a loud channel does not drown a quiet one
+    heard = projection[12:, d:].norm(dim=0) * detail.flatten(0, 1).std(dim=0)
+    assert heard.max() < 4 * heard.min()
+    scores = recipe.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
+    assert scores.unique().numel() == 1
+
+
 def test_coarse_tokens_are_means_of_blocks():
     tokens = torch.randn(3, 81, 5)
     coarse = recipe.coarse_tokens(tokens)
@@ -272,6 +317,7 @@ def test_the_card_says_the_measured_figures():
         "pictures": 40,
         "adapter": 0.9123,
         "ridge": 0.8,
+        "ridge_joint": 0.7,
         "antonyms": -0.1,
         "cosine": None,
     }
@@ -289,7 +335,7 @@ def test_the_card_says_the_measured_figures():
         "unseen_kinds": ["owls"],
     }
     text = recipe.card(report)
-    assert "| **0.91** | 0.80 | -0.10 | – |" in text
+    assert "| **0.91** | 0.80 | 0.70 | -0.10 | – |" in text
     assert "80 %" in text
     assert "owls" in text
     with_ablation = replace_ablations(report)

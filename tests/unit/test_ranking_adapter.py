@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter, count_parameters
-from coop_demo.ranking.losses import ranking_loss
+from coop_demo.ranking.losses import LossConfig, ranking_loss
 
 SMALL = AdapterConfig(
     dim=16, layers=1, heads=4, n_learnable_tokens=3, n_relational_tokens=5, dropout=0.1
@@ -81,7 +81,8 @@ def test_reference_outputs_are_reproduced(golden, golden_adapter):
 def test_reference_loss_and_gradients_are_reproduced(golden, golden_adapter):
     tensors, _ = golden
     output = golden_adapter(tensors["input.image_tokens"], tensors["input.text_tokens"])
-    loss = ranking_loss(output.scores, output.pair_logits, tensors["input.targets"]).total
+    paper = LossConfig(count_ties=True)
+    loss = ranking_loss(output.scores, output.pair_logits, tensors["input.targets"], paper).total
     loss.backward()
     torch.testing.assert_close(loss.reshape(1), tensors["output.loss"], rtol=1e-4, atol=1e-6)
     expected = tensors["grad.reg_tokens"]
@@ -306,6 +307,9 @@ def test_presets_have_the_stated_sizes():
         ({"dropout": 1.0}, "it is 1.0"),
         ({"prompt_width": 3}, "prompt_width must be 1 or its width 16"),
         ({"mlp_ratio": 0.0}, "mlp_ratio must be positive"),
+        ({"token_dim": 0}, "token_dim must be 1 or more; it is 0"),
+        ({"token_dim": 9, "text_token_dim": -1}, "text_token_dim must be 1 or more; it is -1"),
+        ({"token_dim": None, "text_token_dim": 8}, "needs a token_dim"),
     ],
 )
 def test_impossible_settings_are_named(change, said):
@@ -322,6 +326,18 @@ def test_settings_survive_saving_and_strangers_are_named():
         AdapterConfig.from_mapping({"layers": 2})
     with pytest.raises(RankingError, match="not a ranking-aware adapter"):
         AdapterConfig.from_state({"weight": torch.zeros(2, 2)})
+
+
+def test_pictures_and_words_may_come_in_different_widths():
+    config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=20, text_token_dim=12)
+    adapter = RankingAdapter.seeded(config, 0)
+    assert (config.input_dim, config.text_input_dim) == (20, 12)
+    assert AdapterConfig.from_state(adapter.state_dict(), heads=4) == config
+    scores = adapter.scores(torch.randn(3, 4, 20), torch.randn(5, 12))
+    assert scores.shape == (3,)
+    with pytest.raises(RankingError, match=r"width 12, but the instruction came as \(1, 5, 20\)"):
+        adapter.scores(torch.randn(3, 4, 20), torch.randn(5, 20))
+    assert AdapterConfig.mini(24, 24).text_token_dim is None
 
 
 def test_tokens_of_another_model_are_refused_in_one_sentence():

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from tiny import tiny_backbone
 
+from coop_demo.__main__ import main
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
@@ -58,6 +59,20 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
         next(benchmark_piles(backbone, untaught(backbone), tmp_path))
 
 
+def test_the_learning_curve_refuses_to_judge_on_what_it_learned(greys):
+    backbone = tiny_backbone()
+    learn = read_labels_csv(greys / "labels.csv").select(split="train")
+    with pytest.raises(RankingError, match="measured on itself"):
+        next(learning_curve(backbone, untaught(backbone), learn, learn, "Rank the brightness."))
+
+
+@pytest.mark.parametrize("option", ["--pictures", "--repeats", "--classes", "--scenes"])
+def test_a_number_that_counts_nothing_is_refused_in_one_sentence(capsys, option):
+    with pytest.raises(SystemExit):
+        main(["benchmark", "pairs", option, "0"])
+    assert '"0" is not a whole number of 1 or more' in capsys.readouterr().err
+
+
 def test_the_learning_curve_judges_on_pictures_it_did_not_learn_from(greys):
     backbone = tiny_backbone()
     table = read_labels_csv(greys / "labels.csv")
@@ -69,7 +84,7 @@ def test_the_learning_curve_judges_on_pictures_it_did_not_learn_from(greys):
             learn,
             judge,
             "Rank the brightness.",
-            sizes=(10, 30, 90),
+            sizes=(2, 10, 30, 90),
             seeds=(1,),
         )
     )

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
@@ -12,6 +13,7 @@ from tiny import tiny_backbone
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import (
+    check_writable,
     load_ranker,
     ranker_backbone,
     ranker_from_reference,
@@ -168,11 +170,40 @@ def test_a_folder_that_cannot_be_written_is_named(ranker, tmp_path):
 
 
 @pytest.mark.shared
-def test_an_official_checkpoints_entries_become_a_ranker(shared_dir, backbone):
+def test_an_official_checkpoints_entries_become_a_ranker(shared_dir):
     tensors = safetensors.torch.load_file(shared_dir / "golden" / "rank_adapter.safetensors")
     model = {f"module.{k}": v for k, v in tensors.items()} | {"module.visual.x": torch.zeros(1)}
+    width = tensors["input.image_tokens"].shape[-1]
+    backbone = SimpleNamespace(name="wide", identity="wide@1", ranking_dim=width, embed_dim=width)
     loaded = ranker_from_reference(model, backbone)
     scores = loaded.adapter().scores(tensors["input.image_tokens"], tensors["input.text_tokens"])
     torch.testing.assert_close(scores[:, None], tensors["output.scores"], rtol=1e-4, atol=1e-5)
     with pytest.raises(RankingError, match="not a ranking-aware adapter"):
         ranker_from_reference({"visual.conv1.weight": torch.zeros(1)}, backbone)
+
+
+def test_a_file_of_an_official_checkpoints_entries_is_read_with_the_model_it_was_made_for(
+    backbone, tmp_path
+):
+    config = AdapterConfig(dim=24, layers=1)
+    state = RankingAdapter.seeded(config, 0).state_dict()
+    official = tmp_path / "official.safetensors"
+    safetensors.torch.save_file({f"adapter.{k}": v.clone() for k, v in state.items()}, official)
+    loaded = load_ranker(official, backbone)
+    assert (loaded.config, loaded.title) == (config, "official")
+    assert all(torch.equal(loaded.state[name], state[name]) for name in state)
+    with pytest.raises(RankingError, match="does not say which model .*--backbone"):
+        ranker_backbone(official)
+    wide = SimpleNamespace(name="wide", identity="wide@1", ranking_dim=32, embed_dim=32)
+    with pytest.raises(RankingError, match="as 24 and 24 numbers a token, and wide gives 32 and"):
+        load_ranker(official, wide)
+
+
+def test_where_a_ranker_cannot_be_written_is_said_before_it_is_trained(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RankingError, match="cannot be written"):
+        check_writable(tmp_path / "file" / "ranker.safetensors")
+    check_writable(tmp_path / "new" / "ranker.safetensors")
+    assert list((tmp_path / "new").iterdir()) == []
+    check_writable(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "in the way"

@@ -23,7 +23,7 @@ def test_every_term_equals_the_formula_written_out():
         bce(LOGITS[i, j].item(), bool(TARGETS[i] > TARGETS[j])) for i in range(3) for j in range(3)
     )
     smooth = [0.5, 1.5, 0.125]  # |1|: ½·1², |2|: 2 − ½, |½|: ½·¼
-    loss = ranking_loss(SCORES, LOGITS, TARGETS, LossConfig(zero_weight=0.5))
+    loss = ranking_loss(SCORES, LOGITS, TARGETS, LossConfig(zero_weight=0.5, count_ties=True))
     regression = math.log(1 + sum(smooth) / 3)
     zero = (bce(1.0, True) + bce(4.0, True) + bce(0.5, False)) / 3
     assert loss.rank.item() == pytest.approx(rank / 9, rel=1e-6)

@@ -301,14 +301,22 @@ def test_a_table_becomes_tasks_with_pictures_of_other_things_as_negatives():
         )
     )
     row_of = {"a": 0, "b": 1, "c": 2, "d": 3}
-    fish, sharks, light = tasks_from_table(table, row_of)
+    (fish, sharks, light), left_out = tasks_from_table(table, row_of)
+    assert left_out == []
     assert (fish.instruction, fish.rows.tolist()) == ("Rank the fish.", [0, 1])
     assert fish.negatives.tolist() == [2]  # b has fish as well, and nobody said what d shows
     assert sharks.negatives.tolist() == [0]
     assert sharks.weights.tolist() == [2.0, 1.0]
     assert light.negatives is None
     assert light.weights is None
-    assert tasks_from_table(table, row_of, negatives=False)[0].negatives is None
+    assert tasks_from_table(table, row_of, negatives=False)[0][0].negatives is None
+    del row_of["c"]  # could not be read
+    (fish, light), left_out = tasks_from_table(table, row_of)
+    assert (fish.instruction, light.instruction) == ("Rank the fish.", "Rank the light.")
+    assert left_out == [
+        '"Rank the sharks." has 1 labelled picture; 2 or more are needed to rank. '
+        "Label more pictures."
+    ]
 
 
 @pytest.mark.parametrize(
