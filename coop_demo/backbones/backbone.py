@@ -323,9 +323,10 @@ def _local(feature_map: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
 
     Shape: (N, C, H, W) and the grid's (…, h, w) -> two (N, C, h, w).
     """
-    H, W = feature_map.shape[-2:]
-    down, across = _pooling(H, int(shape[-2])).to(feature_map), _pooling(W, int(shape[-1]))
-    across = across.to(feature_map)
+    down, across = (
+        _pooling(n, parts).to(feature_map)
+        for n, parts in zip(feature_map.shape[-2:], shape[-2:], strict=True)
+    )
     mean = down.T @ feature_map @ across  # (N, C, h, w)
     square = down.T @ feature_map**2 @ across
     return mean, (square - mean**2).clamp_min(0).sqrt()

@@ -665,6 +665,9 @@ def card(report: dict) -> str:
             "",
             f"## Ablations, {steps} coarse steps each, the same seed and pictures",
             "",
+            "Short trainings, one seed each: two runs of one setting on other augmented views "
+            "differed by up to 0.10, so only larger differences say something.",
+            "",
             "| | " + " | ".join(shown) + " |",
             "|---" * (len(shown) + 1) + "|",
         ]

@@ -471,7 +471,7 @@ LABELLED_SETS: Mapping[str, str] = {
 # sets with classes, whose training photographs serve to be changed; their labels play no part
 CLASS_SETS = ("clothing10", "grocery20")
 # family -> augmented views of each picture that is learned from
-AUGMENTED_VIEWS: Mapping[str, int] = {"dice": 3, "aquarium": 6, "age": 6, "quality": 1}
+AUGMENTED_VIEWS: Mapping[str, int] = {"dice": 3, "aquarium": 14, "age": 8, "quality": 1}
 MOSAICS: Mapping[str, int] = {"aquarium": 900}  # family -> pictures made of two side by side
 
 
@@ -589,7 +589,7 @@ class _View:
         if self.mirrored_only:
             return image
         width, height = image.size
-        margin = rng.uniform(0.0, 0.08)  # a border of mean colour: everything a little smaller
+        margin = rng.uniform(0.0, 0.2)  # a border of mean colour: everything a little smaller
         mean = tuple(int(c) for c in np.asarray(image).reshape(-1, 3).mean(0))
         if self.may_cut:
             left, top, right, bottom = rng.uniform(0, 0.12, 4)
@@ -601,7 +601,7 @@ class _View:
             around = Image.new("RGB", size, mean)
             around.paste(image, ((size[0] - width) // 2, (size[1] - height) // 2))
             image = around
-        image = image.rotate(rng.uniform(-8, 8), Image.Resampling.BILINEAR, fillcolor=mean)
+        image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BILINEAR, fillcolor=mean)
         for enhance in (ImageEnhance.Brightness, ImageEnhance.Color, ImageEnhance.Contrast):
-            image = enhance(image).enhance(float(np.exp(rng.normal(0, 0.15))))
+            image = enhance(image).enhance(float(np.exp(rng.normal(0, 0.25))))
         return image

@@ -191,7 +191,7 @@ VERDICT_UNDEFINED = (
 def few_labels(n: int) -> str:
     if n == 1:
         return "One of these pictures has a label; agreement needs two or more with different ones."
-    return "The labels here are for other pictures or instructions: nothing to measure with."
+    return "No picture here has a label for this instruction: the order cannot be measured."
 
 
 def pair_sentence(first: str, other: str, one_way: float, other_way: float) -> str:

@@ -88,7 +88,9 @@ def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
     assert set(order.scores) == {ANTONYMS, COSINE}
     assert order.leading == ANTONYMS
     assert sorted(order.ranking(ANTONYMS)) == [0, 1, 2, 3]
-    assert ranking.judge(order).kind == ""
+    verdict = ranking.judge(order)
+    assert verdict.kind == ""
+    assert verdict.sentence.startswith("No picture here has a label")
 
 
 def test_what_lies_at_the_edge_counts_in_every_order(session, tmp_path, ranker_file) -> None:

@@ -1,5 +1,6 @@
 """The ranker in checkpoints/ fits the built-in model and orders what it says it orders."""
 
+import json
 import re
 
 import numpy as np
@@ -10,6 +11,8 @@ from coop_demo.backbones.features import FeatureCache, encode_all
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
 from coop_demo.ranking.data import read_labels_csv
 from coop_demo.ranking.metrics import srcc
+from coop_demo.recipes import ranker as recipe
+from coop_demo.recipes.ranker_pictures import labelled_samples
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import ASSETS_DIR, CHECKPOINT_DIR
 
@@ -72,3 +75,18 @@ def test_its_card_lists_what_it_learned_from():
     for source in ("dice_detection", "Aquarium", "FairFace", "Open Images", "tuxpaint"):
         assert source in card
     assert re.search(r"python -m coop_demo\.recipes\.ranker", card)
+
+
+@pytest.mark.shared
+def test_its_card_says_what_the_file_gives_on_labelled_photographs(shared_dir, backbone, ranker):
+    judged = [
+        one for one in labelled_samples(shared_dir / "data", augmented=False) if one.part == "test"
+    ]
+    tokens = recipe.encode_samples(backbone, judged, name="judged", cache=None)
+    held = recipe.Collection(judged, tokens)
+    table = recipe.measure(backbone, held, ranker, learned=("train", "val"), rivals=False)
+    found = recipe.family_means(table)
+    said = json.loads((CHECKPOINT_DIR / "ranker-mini.json").read_text(encoding="utf-8"))
+    assert set(found) == {"dice", "aquarium", "age", "quality"}
+    for family, figures in found.items():
+        assert figures["adapter"] == pytest.approx(said["families"][family]["adapter"], abs=0.02)
