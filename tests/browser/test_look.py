@@ -99,17 +99,23 @@ def test_a_scene_is_looked_at_checked_redrawn_and_saved(studio: Page, tmp_path: 
         ]
 
 
+def test_without_words_there_is_nothing_to_look_for(studio: Page) -> None:
+    page = studio
+    open_tab(page)
+    page.get_by_role("button", name="Look", exact=True).click()
+    expect(page.locator("#look-status")).to_contain_text("Say what to look for")
+
+
 def test_a_dropped_picture_needs_words_and_a_broken_one_costs_itself_only(
     studio: Page, pictures, tmp_path: Path
 ) -> None:
     page = studio
     open_tab(page)
     status = page.locator("#look-status")
-    page.get_by_role("button", name="Look", exact=True).click()
-    expect(status).to_contain_text("Say what to look for")
     drop = page.locator("#look-picture input[type=file]").first
     drop.set_input_files(pictures["brick"][0])
     expect(page.locator("#look-picture img")).to_be_visible()
+    expect(status).to_contain_text("Say what to look for")  # it arrived; nothing is known of it
     field = page.get_by_label("What to look for", exact=True)
     field.fill("a red wall")
     field.press("Enter")
