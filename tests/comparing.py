@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from coop_demo.datasets import Dataset, read_folder
+from coop_demo.data.dataset import Dataset
+from coop_demo.data.folders import read_folder
 
 COLOURS = {
     "red": (200, 40, 40),

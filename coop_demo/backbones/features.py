@@ -1,16 +1,9 @@
-"""Encode once: features of pictures and their augmented views, cached by content.
-
-A feature is found again by what the picture looks like (content hash), the backbone's identity
-and the view's number, so training with other settings, comparing and trying encode nothing twice,
-and two people with the same picture share the work without sharing anything else.
-"""
-
 import hashlib
 import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,8 +14,17 @@ from PIL import Image
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.data.dataset import LabelledPicture
+from coop_demo.data.images import content_hash
 from coop_demo.errors import PictureError
-from coop_demo.images import content_hash
+
+"""Encode once: features of pictures and their augmented views, cached by content.
+
+A feature is found again by what the picture looks like (content hash), the backbone's identity
+and the view's number, so training with other settings, comparing and trying encode nothing twice,
+and two people with the same picture share the work without sharing anything else.
+"""
+
 
 TEST_VIEW = 0  # resize and centre crop; views 1, 2, … are random crops
 WHOLE_VIEW = -1  # all of the picture in a square: what pictures are ranked by
@@ -254,3 +256,14 @@ def _view_of(backbone: Backbone, image: Image.Image, content: str, view: int) ->
 def _view_seed(content: str, view: int) -> int:
     digest = hashlib.blake2b(f"{content}:{view}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")
+
+
+def encode_labelled(
+    backbone: Backbone, pictures: Sequence[LabelledPicture]
+) -> Iterator[EncodeEvent]:  # returns (features, labels) through `yield from`
+    for event in encode_pictures(backbone, [item.picture for item in pictures]):
+        if isinstance(event, EncodedPictures):
+            labels = torch.tensor([pictures[i].label for i in event.kept], dtype=torch.long)
+            return event.features[0], labels
+        yield event
+    raise AssertionError("encode_pictures ends with its result")

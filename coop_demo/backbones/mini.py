@@ -7,7 +7,7 @@ projection with bias -P mu. Applied at each of the 9 x 9 places of the last feat
 projection gives spatial tokens in the joint space; their mean is the pooled embedding.
 
 Text tower: open_clip's own causal transformer and tokenizer, trained by
-`python -m coop_demo.recipes.mini_text_tower` so that a class's name points where the ImageNet
+`python -m coop_demo.recipes.mini` so that a class's name points where the ImageNet
 classifier looks for that class, and any other word where language says it belongs.
 
 P, mu and the text tower ship in `checkpoints/mini-*.safetensors` with the card
@@ -86,7 +86,7 @@ def mini_weight_files(directory: Path = CHECKPOINT_DIR) -> list[Path]:
         raise BackboneError(
             f'The built-in model has no weight files: "{directory}" holds no {_WEIGHT_FILES}. '
             "Get the project's files again, or run "
-            "`python -m coop_demo.recipes.mini_text_tower`."
+            "`python -m coop_demo.recipes.mini`."
         )
     expected = int(files[0].stem.rpartition("-of-")[2] or 0)
     wanted = [directory / f"mini-{i + 1}-of-{expected}.safetensors" for i in range(expected)]
@@ -96,7 +96,7 @@ def mini_weight_files(directory: Path = CHECKPOINT_DIR) -> list[Path]:
         raise BackboneError(
             f'The built-in model\'s weights are incomplete: "{directory}" {what}. '
             "Get the project's files again, or run "
-            "`python -m coop_demo.recipes.mini_text_tower`."
+            "`python -m coop_demo.recipes.mini`."
         )
     return files
 

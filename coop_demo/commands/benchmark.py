@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from coop_demo.backbones.backbone import random_backbone
 from coop_demo.backbones.features import EncodeEvent
-from coop_demo.classifiers import METHODS
 from coop_demo.commands.common import (
     add_backbone_options,
     add_json_option,
@@ -26,11 +25,8 @@ from coop_demo.commands.common import (
     with_progress,
 )
 from coop_demo.commands.rank import ranker_for
-from coop_demo.errors import UserError
-from coop_demo.prompts.benchmark import time_text_tower
-from coop_demo.prompts.learner import PromptConfig
-from coop_demo.protocol import (
-    DEFAULT_METHODS,
+from coop_demo.comparison.grid import (
+    GRID_METHODS,
     PAPER_SEEDS,
     PAPER_SHOTS,
     GridEvent,
@@ -38,13 +34,15 @@ from coop_demo.protocol import (
     GridProgress,
     GridResult,
     benchmark,
-    losses,
-    markdown_table,
-    summary,
 )
-from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
-from coop_demo.ranking.data import read_labels_csv
+from coop_demo.comparison.methods import METHODS
+from coop_demo.comparison.summary import losses, markdown_table, summary
+from coop_demo.errors import UserError
+from coop_demo.prompts.learner import PromptConfig
+from coop_demo.ranking.labels import read_labels_csv
 from coop_demo.ranking.metrics import mean_of_known, two_digits
+from coop_demo.recipes.ranking_benchmark import benchmark_pairs, benchmark_piles, learning_curve
+from coop_demo.recipes.text_tower_benchmark import time_text_tower
 
 HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
 
@@ -71,9 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grid.add_argument(
         "--methods",
         nargs="+",
-        default=list(DEFAULT_METHODS),
+        default=list(GRID_METHODS),
         metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: {' '.join(DEFAULT_METHODS)})",
+        help=f"of {', '.join(METHODS)} (default: {' '.join(GRID_METHODS)})",
     )
     grid.add_argument("--out", metavar="FILE", help="CSV that finished cells are appended to")
     grid.add_argument("--template", default="", help="prompt to beat (the paper's for its sets)")

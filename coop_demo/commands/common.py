@@ -13,7 +13,8 @@ from tqdm import tqdm
 from coop_demo.backbones import catalog
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import EncodeEvent
-from coop_demo.datasets import Dataset, read_folder, read_zip
+from coop_demo.data.dataset import Dataset
+from coop_demo.data.folders import read_folder, read_zip
 from coop_demo.errors import UserError
 from coop_demo.prompts.training import TrainEvent
 from coop_demo.runtime import shared_backbone

@@ -8,8 +8,8 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from coop_demo import charts
-from coop_demo.classifiers import KGCOOP_WEIGHT, METHODS
+from coop_demo.charts import comparison as comparison_charts
+from coop_demo.charts.report import Report, write_report
 from coop_demo.commands.common import (
     add_backbone_options,
     add_json_option,
@@ -19,25 +19,17 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
-from coop_demo.evaluation import (
-    DEFAULT_METHODS,
-    Comparison,
-    Forgetting,
-    Shift,
-    calibrate,
-    compare,
-    confusion_matrix,
-    disagreements,
-    forgetting,
-    reliability,
-    shift,
-)
+from coop_demo.comparison.calibration import calibrate, reliability
+from coop_demo.comparison.compare import DEFAULT_METHODS, Comparison, compare
+from coop_demo.comparison.confusion import confusion_matrix, disagreements
+from coop_demo.comparison.forgetting import Forgetting, forgetting
+from coop_demo.comparison.grid import PAPER_SHOTS, GridResult, shots_curve
+from coop_demo.comparison.methods import KGCOOP_WEIGHT, METHODS
+from coop_demo.comparison.shift import Shift, shift
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.words import nearest_words, words_accuracy
-from coop_demo.protocol import PAPER_SHOTS, GridResult, shots_curve
-from coop_demo.report import Report, write_report
 
 HELP = "compare methods on a folder of pictures: table, curve, forgetting, second set, report"
 
@@ -133,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
         *comparison.notes,
     ):
         say(sentence)
-    table = charts.methods_table(comparison)
+    table = comparison_charts.methods_table(comparison)
     result: dict[str, Any] = {
         "settings": dict(comparison.settings),
         "class_names": list(comparison.class_names),
@@ -145,7 +137,7 @@ def run(args: argparse.Namespace) -> None:
             ).tolist()
             for found in comparison.results
         },
-        "per_class": charts.per_class_table(
+        "per_class": comparison_charts.per_class_table(
             comparison, [found.method for found in comparison.results]
         ).to_dict("records"),
         "calibration": _calibration(comparison, args.temperature),
@@ -188,7 +180,7 @@ def run(args: argparse.Namespace) -> None:
                     f"{near} at {row.by_distance[0].value:.3f} (a random vector: "
                     f"{row.random_distance:.3f})"
                 )
-            table_of = charts.words_accuracy_table(lost).to_dict("records")
+            table_of = comparison_charts.words_accuracy_table(lost).to_dict("records")
             lines += [f"  {row['prompt']}: {_percent(row['accuracy %'])}" for row in table_of]
 
     cells = ()
@@ -206,7 +198,7 @@ def run(args: argparse.Namespace) -> None:
             )
         )
         cells = grid.cells
-        frame = charts.shots_frame(cells)
+        frame = comparison_charts.shots_frame(cells)
         result["curve"] = frame.to_dict("records")
         for problem in grid.problems:
             say(problem)
@@ -235,7 +227,7 @@ def run(args: argparse.Namespace) -> None:
             "learned_classes": list(forgotten.base_names),
             "new_classes": list(forgotten.new_names),
             "names_without_pictures": list(forgotten.without_pictures),
-            "rows": charts.forgetting_table(forgotten).to_dict("records"),
+            "rows": comparison_charts.forgetting_table(forgotten).to_dict("records"),
         }
         lines += [
             f"  {row.title}: learned classes {row.base}, new classes {row.new}, "
@@ -250,7 +242,7 @@ def run(args: argparse.Namespace) -> None:
         for note in moved.notes:
             say(note)
         result["second"] = {
-            "rows": charts.shift_table(moved).to_dict("records"),
+            "rows": comparison_charts.shift_table(moved).to_dict("records"),
             "notes": list(moved.notes),
         }
         lines += [f"  {row.title}: here {row.here}, there {row.there}" for row in moved.rows]
@@ -278,7 +270,7 @@ def _method_line(row: dict[str, Any]) -> str:
 
 def _calibration(comparison: Comparison, temperature: float | None) -> list[dict[str, Any]]:
     found = {r.title: calibrate(r.logits, comparison.labels) for r in comparison.results}
-    rows = charts.calibration_table(found).to_dict("records")
+    rows = comparison_charts.calibration_table(found).to_dict("records")
     if temperature is not None:
         for row, result in zip(rows, comparison.results, strict=True):
             at = reliability(result.logits, comparison.labels, temperature=temperature)

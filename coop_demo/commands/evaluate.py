@@ -15,7 +15,7 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
-from coop_demo.datasets import Dataset, clean_class_name, split_held_out
+from coop_demo.data.dataset import Dataset, clean_class_name, split_held_out
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone
 from coop_demo.prompts.templates import class_weights

@@ -12,11 +12,11 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.commands import explain_order
 from coop_demo.commands.common import add_backbone_options, add_json_option, backbone_for, give, say
 from coop_demo.commands.evaluate import backbone_name
+from coop_demo.data.images import load_picture
 from coop_demo.errors import HeatmapError, UserError
 from coop_demo.heatmaps.attribution import METHODS, Explanation, difference, explain, view_box
 from coop_demo.heatmaps.faithfulness import Claim, Faithfulness, assess_together
 from coop_demo.heatmaps.render import draw, write_png
-from coop_demo.images import load_picture
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.templates import class_weights
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from coop_demo.commands.common import give
 from coop_demo.commands.rank import ranker_for
+from coop_demo.data.images import load_picture
 from coop_demo.errors import UserError
-from coop_demo.heatmaps.ranking_maps import Layer, OrderMaps, order_maps
+from coop_demo.heatmaps.ranker import Layer, OrderMaps, order_maps
 from coop_demo.heatmaps.render import draw_layer, side_by_side, whole_box, write_png
-from coop_demo.images import load_picture
 from coop_demo.ranking.instructions import check_instruction
 
 SCORE, ATTENTION, PULL, WORD = "score", "attention", "pull", "word"

@@ -13,9 +13,9 @@ from coop_demo.commands.common import (
     with_progress,
 )
 from coop_demo.commands.evaluate import backbone_name
-from coop_demo.datasets import Picture
+from coop_demo.data.dataset import Picture
+from coop_demo.data.images import list_pictures
 from coop_demo.errors import PictureError, UserError
-from coop_demo.images import list_pictures
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.templates import class_weights, probabilities
 

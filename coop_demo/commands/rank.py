@@ -23,20 +23,20 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
-from coop_demo.datasets import Picture
+from coop_demo.data.dataset import Picture
+from coop_demo.data.images import list_pictures
 from coop_demo.errors import RankingError
-from coop_demo.images import list_pictures
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone, shipped_ranker_path
-from coop_demo.ranking.data import RankingTable, read_labels_csv
 from coop_demo.ranking.instructions import (
     AntonymPair,
     check_instruction,
     instruction_key,
     propose_antonyms,
 )
+from coop_demo.ranking.labels import RankingTable, read_labels_csv
 from coop_demo.ranking.metrics import ranking_metrics
-from coop_demo.ranking.training import Ranker
+from coop_demo.ranking.ranker import Ranker
 from coop_demo.settings import environment_backbone
 
 HELP = "order pictures by an instruction"

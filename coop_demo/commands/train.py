@@ -13,7 +13,7 @@ from coop_demo.commands.common import (
 )
 from coop_demo.prompts.checkpoint import save_prompt
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
-from coop_demo.prompts.teaching import TeachResult, teach
+from coop_demo.prompts.teach import TeachResult, teach
 
 HELP = "learn a prompt from a folder of pictures"
 

@@ -24,14 +24,10 @@ from coop_demo.ranking.checkpoint import (
     save_ranker,
     shipped_ranker_path,
 )
-from coop_demo.ranking.data import RankingTable, check_apart, read_labels_csv
+from coop_demo.ranking.labels import RankingTable, check_apart, read_labels_csv
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.training import (
-    RankerEvent,
-    RankerTrainConfig,
-    tasks_from_table,
-    train_ranker,
-)
+from coop_demo.ranking.ranker import RankerTrainConfig, tasks_from_table
+from coop_demo.ranking.training import RankerEvent, train_ranker
 
 HELP = "teach a ranker an order from labels.csv"
 TRAIN_SPLIT = "train"

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from coop_demo.errors import HeatmapError, UserError
 from coop_demo.heatmaps.attribution import Grid
-from coop_demo.heatmaps.ranking_maps import Layer
+from coop_demo.heatmaps.ranker import Layer
 
 Box = tuple[float, float, float, float]
 

@@ -24,7 +24,7 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.training import LearnedInstruction, Ranker, RankerTrainConfig
+from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig
 from coop_demo.settings import CHECKPOINT_DIR
 
 FORMAT = "coop-studio-ranker"

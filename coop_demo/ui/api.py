@@ -8,14 +8,21 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
-from coop_demo.datasets import Picture, check_trainable, read_zip, split_held_out
+from coop_demo.data.dataset import Picture, check_trainable, split_held_out
+from coop_demo.data.folders import read_zip
 from coop_demo.errors import DatasetError, UserError
-from coop_demo.ui import look_pieces, look_text, looking, samples, text
-from coop_demo.ui.handlers import sentence_for
+from coop_demo.ui import strings
+from coop_demo.ui.context import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.events import sentence_for
+from coop_demo.ui.explain import actions as explain_actions
+from coop_demo.ui.explain import html as explain_html
+from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.session import Session
-from coop_demo.ui.shell import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
-from coop_demo.ui.teaching import Progress, TeachSettings, learn, load, try_pictures
+from coop_demo.ui.teach import strings as teach_strings
+from coop_demo.ui.teach.actions import learn, load, try_pictures
+from coop_demo.ui.teach.state import Progress, TeachSettings
 
 
 def build(shell: Shell) -> None:
@@ -86,7 +93,7 @@ def build(shell: Shell) -> None:
             try:
                 session = new_session(folder)
                 if bool(sample) == bool(archive):
-                    raise DatasetError(text.SAMPLE_OR_ZIP)
+                    raise DatasetError(strings.SAMPLE_OR_ZIP)
                 if sample:
                     template = template or samples.find_sample(str(sample)).template
                     dataset = samples.read_sample(str(sample))
@@ -95,7 +102,7 @@ def build(shell: Shell) -> None:
                 settings = TeachSettings.parse(
                     template or session.template,
                     context_length,
-                    text.KINDS[bool(class_specific)],
+                    teach_strings.KINDS[bool(class_specific)],
                     position,
                     init,
                     shots,
@@ -141,7 +148,7 @@ def build(shell: Shell) -> None:
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
                 if not prompt or not picture:
-                    raise UserError(text.PROMPT_AND_PICTURE)
+                    raise UserError(strings.PROMPT_AND_PICTURE)
                 session = new_session(folder)
                 taught = load(session, prompt)
                 source = Picture(Path(picture).name, Path(picture))
@@ -174,22 +181,24 @@ def build(shell: Shell) -> None:
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
                 if not picture:
-                    raise UserError(look_text.NO_PICTURE)
+                    raise UserError(explain_strings.NO_PICTURE)
                 session = new_session(folder)
                 if prompt:
                     load(session, prompt)
                 given = [name.strip() for name in str(class_names or "").split(",")]
-                subject = looking.dropped(session, picture)
+                subject = explain_actions.dropped(session, picture)
                 names = subject.class_names or tuple(dict.fromkeys(n for n in given if n))
-                looking.choose(session, replace(subject, class_names=names))
-                looks = looking.look(session, wanted, method or "auto")
+                explain_actions.choose(session, replace(subject, class_names=names))
+                looks = explain_actions.look(session, wanted, method or "auto")
                 looked = next(looks)
                 if check:
                     looked = next(looks)
-                strength = look_pieces.held(opacity)
+                strength = explain_html.held(opacity)
                 path = session.folder / "maps.zip"
-                path.write_bytes(looking.zip_of(looked, opacity=strength, cells=bool(cells)))
-                yield {"status": "done", **looking.as_numbers(looked)}, str(path)
+                path.write_bytes(
+                    explain_actions.zip_of(looked, opacity=strength, cells=bool(cells))
+                )
+                yield {"status": "done", **explain_actions.as_numbers(looked)}, str(path)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
 

@@ -8,33 +8,34 @@ import tqdm
 from coop_demo.backbones.catalog import fetch, find, is_local, list_models
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
-from coop_demo.ui import pieces, text
-from coop_demo.ui.handlers import forgiving, sentence_for, warn
+from coop_demo.ui import html as page_html
+from coop_demo.ui import strings
+from coop_demo.ui.context import Refresh, Shell
+from coop_demo.ui.events import forgiving, sentence_for, warn
 from coop_demo.ui.session import Session
-from coop_demo.ui.shell import Refresh, Shell
 
 
 def build(shell: Shell) -> None:
     store = shell.store
     with gr.Row(elem_classes="cs-header", equal_height=False):
         with gr.Column(scale=3, min_width=280):
-            gr.HTML(pieces.brand(text.APP_NAME, text.PROMISE), padding=False)
+            gr.HTML(page_html.brand(strings.APP_NAME, strings.PROMISE), padding=False)
         with gr.Column(scale=2, min_width=280, elem_classes="cs-model"):
             with gr.Row(elem_classes="cs-model-row"):
                 chosen = gr.Dropdown(
                     _choices(store.default_backbone),
                     value=store.default_backbone,
-                    label=text.MODEL_LABEL,
+                    label=strings.MODEL_LABEL,
                     interactive=True,
                     filterable=False,
                     scale=4,
                     elem_id="model",
                 )
                 fetch_button = gr.Button(
-                    text.FETCH, variant="primary", visible=False, scale=1, min_width=110
+                    strings.FETCH, variant="primary", visible=False, scale=1, min_width=110
                 )
             status = gr.HTML(padding=False, elem_id="model-status")
-            with gr.Accordion(text.ALL_MODELS, open=False):
+            with gr.Accordion(strings.ALL_MODELS, open=False):
                 table = gr.HTML(padding=False)
 
     def view(session: Session, sentence: str = "", *, offered: str = "") -> list:
@@ -42,12 +43,12 @@ def build(shell: Shell) -> None:
         entry = find(offered) if offered else None
         return [
             gr.update(choices=_choices(store.default_backbone), value=offered or session.backbone),
-            pieces.hint(sentence or _in_use(session.backbone)),
+            page_html.hint(sentence or _in_use(session.backbone)),
             gr.update(
                 visible=bool(offered),
-                value=text.fetch_button(entry.download_mb) if entry else text.FETCH,
+                value=strings.fetch_button(entry.download_mb) if entry else strings.FETCH,
             ),
-            pieces.model_table(_rows()),
+            page_html.model_table(_rows()),
         ]
 
     def refresh(key: str) -> list:
@@ -57,9 +58,9 @@ def build(shell: Shell) -> None:
     def choose(key: str, name: str) -> list:
         session = store.get(key)
         if name != store.default_backbone and find(name) is None:
-            raise UserError(text.unknown_model(str(name)))
+            raise UserError(strings.unknown_model(str(name)))
         if not is_local(name):
-            sentence = text.not_here_yet(title_of(name), title_of(session.backbone))
+            sentence = strings.not_here_yet(title_of(name), title_of(session.backbone))
             return view(session, sentence, offered=name)
         return _switch(session, name)
 
@@ -68,9 +69,9 @@ def build(shell: Shell) -> None:
         session = store.get(key)
         entry = find(name)
         if entry is None:
-            raise UserError(text.unknown_model(str(name)))
+            raise UserError(strings.unknown_model(str(name)))
         try:
-            progress(0.0, desc=text.fetching(entry.title))
+            progress(0.0, desc=strings.fetching(entry.title))
             fetch(entry.name, tqdm_class=_bar_class(progress))
         except Exception as error:
             sentence = sentence_for(error)
@@ -111,12 +112,14 @@ def title_of(name: str) -> str:
 
 def _in_use(name: str) -> str:
     entry = find(name)
-    return text.in_use(_first_upper(entry.title) if entry else name, entry.licence if entry else "")
+    return strings.in_use(
+        _first_upper(entry.title) if entry else name, entry.licence if entry else ""
+    )
 
 
 def _choices(default: str) -> list[tuple[str, str]]:
     choices = [
-        (text.model_choice(_first_upper(m.title), m.download_mb, m.on_this_computer), m.name)
+        (strings.model_choice(_first_upper(m.title), m.download_mb, m.on_this_computer), m.name)
         for m in list_models()
     ]
     if all(default != name for _, name in choices):
@@ -129,8 +132,8 @@ def _rows() -> list[tuple[str, str, str, str, str]]:
         (
             _first_upper(model.title),
             model.licence,
-            text.size(model.download_mb) if model.download_mb else text.SHIPPED,
-            text.YES if model.on_this_computer else text.NO,
+            strings.size(model.download_mb) if model.download_mb else strings.SHIPPED,
+            strings.YES if model.on_this_computer else strings.NO,
             "" if model.download_mb == 0 else model.note,
         )
         for model in list_models()

@@ -9,15 +9,20 @@ import gradio as gr
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import environment_backbone
-from coop_demo.ui import api, compare, header, look, pieces, rank, teach, text
-from coop_demo.ui.handlers import forgiving, sentence_for, warn
+from coop_demo.ui import api, header, strings
+from coop_demo.ui import html as page_html
+from coop_demo.ui.compare import tab as compare_tab
+from coop_demo.ui.context import Refresh, Shell
+from coop_demo.ui.events import forgiving, sentence_for, warn
+from coop_demo.ui.explain import tab as explain_tab
+from coop_demo.ui.rank import tab as rank_tab
 from coop_demo.ui.session import SessionStore
-from coop_demo.ui.shell import Refresh, Shell
+from coop_demo.ui.teach import tab as teach_tab
 
 log = logging.getLogger(__name__)
 
 # one module a tab, each with `build(shell)`
-TABS = (teach.build, compare.build, rank.build, look.build)
+TABS = (teach_tab.build, compare_tab.build, rank_tab.build, explain_tab.build)
 
 _SHOWN = "page"  # in a session: of which model the page shows everything
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
@@ -35,7 +40,7 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
     if os.environ.get("SPACES_ZERO_GPU"):
         shared_backbone(name)  # ZeroGPU moves to the GPU only what was loaded before its jobs
     with gr.Blocks(
-        title=text.APP_NAME,
+        title=strings.APP_NAME,
         fill_width=True,
         analytics_enabled=False,
         delete_cache=(_CLEAN_EVERY, _CLEAN_AGE),
@@ -45,7 +50,7 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
-        gr.HTML(pieces.footer(text.FOOTER))
+        gr.HTML(page_html.footer(strings.FOOTER))
         api.build(shell)
         _wire_opening(page, shell)
     page.queue(max_size=2_000, default_concurrency_limit=8)

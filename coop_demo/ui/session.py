@@ -20,22 +20,23 @@ from pathlib import Path
 
 from torch import Tensor
 
-from coop_demo.datasets import (
+from coop_demo.comparison.verdict import Verdict
+from coop_demo.data.dataset import (
     Dataset,
     Picture,
     check_class_names,
     check_trainable,
     clean_class_name,
-    from_classes,
     split_held_out,
 )
+from coop_demo.data.folders import from_classes
 from coop_demo.errors import DatasetError, PictureError, UserError
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui import text
-from coop_demo.ui.pile import Pile
-from coop_demo.ui.verdict import Verdict
+from coop_demo.ui import strings
+from coop_demo.ui.rank.state import Pile
+from coop_demo.ui.teach import strings as teach_strings
 
 MAX_SESSIONS = 200  # of a few hundred KB each: features are in the process-wide cache
 MAX_IDLE_SECONDS = 12 * 3600  # a class comes back after lunch; nobody comes back after a night
@@ -125,7 +126,7 @@ class Session:
                 return known
             size = source.stat().st_size
             if self.disk_bytes + size > LIMITS.max_zip_bytes:
-                raise DatasetError(text.too_many_bytes(picture.name))
+                raise DatasetError(teach_strings.too_many_bytes(picture.name))
             kept = self.folder / f"{content}{source.suffix.lower()}"
             _link_or_copy(source.resolve(), kept)
             self.disk_bytes += size
@@ -159,7 +160,7 @@ class Session:
         taken: list[Picture] = []
         for path in paths:
             if len(taken) == LIMITS.max_pictures_per_class_page:
-                problems.append(text.too_many_pictures(len(paths)))
+                problems.append(teach_strings.too_many_pictures(len(paths)))
                 break
             try:
                 picture = self.take(Picture(Path(path).name, Path(path)))
@@ -167,7 +168,7 @@ class Session:
                 problems.append(str(error))
                 continue
             if any(picture.content == other.content for other in taken):
-                problems.append(text.twice(picture.name))
+                problems.append(teach_strings.twice(picture.name))
                 continue
             taken.append(picture)
         with self.lock:
@@ -179,13 +180,13 @@ class Session:
     def row(self, index: int) -> ClassRow:
         """Raises UserError when there is no such row."""
         if not 0 <= index < len(self.rows):
-            raise UserError(text.NO_SUCH_ROW)
+            raise UserError(teach_strings.NO_SUCH_ROW)
         return self.rows[index]
 
     def add_row(self) -> None:
         with self.lock:
             if len(self.rows) >= LIMITS.max_classes_page:
-                raise UserError(text.ROWS_FULL)
+                raise UserError(teach_strings.ROWS_FULL)
             self.rows.append(ClassRow())
 
     def remove_row(self, index: int) -> None:
@@ -304,7 +305,7 @@ class SessionStore:
         with self._lock:
             session = self._sessions.get(key) if isinstance(key, str) else None
             if session is None:
-                raise UserError(text.SESSION_GONE if key else text.STILL_OPENING)
+                raise UserError(strings.SESSION_GONE if key else strings.STILL_OPENING)
             self._touch(session)
             return session
 

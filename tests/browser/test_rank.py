@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
-from coop_demo.ranking.training import Ranker
+from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import shared_backbone
 
 LONG = 60_000  # ms: a busy computer looks at pictures slowly

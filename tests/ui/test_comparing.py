@@ -10,29 +10,32 @@ from comparing import made_set
 from tiny import tiny_backbone
 
 from coop_demo.errors import UserError
-from coop_demo.ui import comparing, looking
-from coop_demo.ui.compare_panels import PANELS
-from coop_demo.ui.compare_pieces import cards, method_rows, scoreboard, table
-from coop_demo.ui.comparing import (
-    Compared,
-    CompareSettings,
-    Progress,
-    compared_of,
+from coop_demo.ui.compare import actions as compare_actions
+from coop_demo.ui.compare.actions import (
     look_at,
-    need_compared,
     run_comparison,
     run_curve,
     run_forgetting,
     run_shift,
+)
+from coop_demo.ui.compare.html import cards, method_rows, scoreboard, table
+from coop_demo.ui.compare.panels import PANELS
+from coop_demo.ui.compare.state import (
+    Compared,
+    CompareSettings,
+    Progress,
+    compared_of,
+    need_compared,
     working,
 )
+from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.session import Session, SessionStore
 
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     backbone = tiny_backbone()
-    monkeypatch.setattr(comparing, "shared_backbone", lambda name: backbone)
+    monkeypatch.setattr(compare_actions, "shared_backbone", lambda name: backbone)
     store = SessionStore("mini")
     session = store.open(None)
     session.show_set(made_set(tmp_path / "set", train=4, test=3), source="colours")
@@ -220,7 +223,7 @@ def test_a_single_held_out_picture_is_shown_with_a_warning(
 
 
 def made_set_again(folder: Path):
-    from coop_demo.datasets import read_folder
+    from coop_demo.data.folders import read_folder
 
     return read_folder(folder)
 
@@ -246,7 +249,7 @@ def test_a_picture_leads_to_look_with_both_compared_prompts(
     comparison = need_compared(session).comparison
     assert 'data-picture="7"' in cards(session, comparison, [7], ["learned"])
     look_at(session, 7)
-    subject = looking.chosen(session)
+    subject = explain_actions.chosen(session)
     assert subject is not None
     assert subject.picture is comparison.pictures[7].picture
     assert subject.class_names == comparison.class_names
@@ -257,16 +260,16 @@ def test_a_picture_leads_to_look_with_both_compared_prompts(
         given.update(options)
         raise UserError("drawn elsewhere")
 
-    monkeypatch.setattr(looking, "maps_of", remember)
+    monkeypatch.setattr(explain_actions, "maps_of", remember)
     assert session.current is None  # Look would have no learned prompt of its own
     with pytest.raises(UserError, match="drawn elsewhere"):
-        run(looking.look(session, subject.own, "auto"))
+        run(explain_actions.look(session, subject.own, "auto"))
     assert given["template"] == "a drawing of a {}."
     assert given["prompt"] is comparison.result("learned").classifier.prompt
 
     session.backbone = "another"  # prompts of one model mean nothing to another
     with pytest.raises(UserError, match="drawn elsewhere"):
-        run(looking.look(session, subject.own, "auto"))
+        run(explain_actions.look(session, subject.own, "auto"))
     assert given["prompt"] is None
 
 
@@ -309,7 +312,7 @@ def judged(session: Session, learned_right: int, words_right: int):
 
     import torch
 
-    from coop_demo.evaluation import score
+    from coop_demo.comparison.statistics import score
 
     comparison = need_compared(session).comparison
     labels = comparison.labels

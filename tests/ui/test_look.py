@@ -11,15 +11,16 @@ import pytest
 from PIL import Image
 from tiny import tiny_backbone
 
-from coop_demo.datasets import Picture
+from coop_demo.data.dataset import Picture
 from coop_demo.errors import UserError
 from coop_demo.heatmaps.faithfulness import Curve
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
-from coop_demo.ui import look_pieces, looking
-from coop_demo.ui import look_text as say
-from coop_demo.ui.looking import Looked, Subject
+from coop_demo.ui.explain import actions as explain_actions
+from coop_demo.ui.explain import html as explain_html
+from coop_demo.ui.explain import strings as explain_strings
+from coop_demo.ui.explain.state import Looked, Subject
 from coop_demo.ui.session import Session, SessionStore, Taught
 
 NAMES = ("brick", "sea", "moss")
@@ -33,7 +34,7 @@ def store() -> SessionStore:
 @pytest.fixture
 def session(monkeypatch, store) -> Session:
     model = tiny_backbone()
-    monkeypatch.setattr(looking, "shared_backbone", lambda name: model)
+    monkeypatch.setattr(explain_actions, "shared_backbone", lambda name: model)
     return store.open(None)
 
 
@@ -59,11 +60,11 @@ def teach(session: Session, *, class_specific: bool = False) -> None:
 
 
 def last_look(session: Session, wanted: str, method: str = "auto") -> Looked:
-    return list(looking.look(session, wanted, method))[-1]
+    return list(explain_actions.look(session, wanted, method))[-1]
 
 
 def test_the_sample_scenes_know_what_is_on_them() -> None:
-    found = looking.scenes()
+    found = explain_actions.scenes()
     assert len(found) == 12
     assert all(2 <= len(subject.class_names) <= 4 for subject in found)
     assert found[0].class_names == ("zebra", "guitar")
@@ -71,45 +72,47 @@ def test_the_sample_scenes_know_what_is_on_them() -> None:
 
 def test_what_was_asked_for_last_is_what_is_kept(session, picture) -> None:
     subject = Subject(Picture("noise.png", picture).checked(), NAMES)
-    looking.choose(session, subject)
-    older = looking.look(session, "sea", "auto")
+    explain_actions.choose(session, subject)
+    older = explain_actions.look(session, "sea", "auto")
     assert next(older).wanted == "sea"
     assert last_look(session, "moss").wanted == "moss"
     assert list(older) == []  # its check would stand under the maps of another class
-    kept = looking.looked_at(session)
+    kept = explain_actions.looked_at(session)
     assert kept.wanted == "moss"
     assert kept.checks
-    interrupted = looking.look(session, "sea", "auto")
+    interrupted = explain_actions.look(session, "sea", "auto")
     next(interrupted)
-    looking.choose(session, subject)  # another click on a picture
+    explain_actions.choose(session, subject)  # another click on a picture
     assert list(interrupted) == []
-    assert looking.looked_at(session) is None
+    assert explain_actions.looked_at(session) is None
 
 
 def test_maps_come_first_and_the_check_second(session, picture) -> None:
-    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
-    first, second = looking.look(session, "sea", "auto")
+    explain_actions.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    first, second = explain_actions.look(session, "sea", "auto")
     assert first.checks == ()
     assert first.words.maps.shape == (3, 4, 4)
-    assert [title for title, _ in second.checks] == [say.WORDS]
-    assert looking.looked_at(session) is second
-    assert second.remark == say.NO_PROMPT
+    assert [title for title, _ in second.checks] == [explain_strings.WORDS]
+    assert explain_actions.looked_at(session) is second
+    assert second.remark == explain_strings.NO_PROMPT
 
 
 def test_a_learned_prompt_gets_its_own_map_difference_and_check(session, picture) -> None:
     teach(session)
-    looking.choose(session, looking.dropped(session, str(picture)))
+    explain_actions.choose(session, explain_actions.dropped(session, str(picture)))
     looked = last_look(session, "Sea")
     assert looked.wanted == "sea"
     assert looked.learned is not None
     assert looked.difference is not None
     assert float(looked.difference[looked.index].abs().sum()) > 0
-    assert [title for title, _ in looked.checks] == [say.WORDS, say.LEARNED]
-    drawn = looking.drawings(looked)
+    assert [title for title, _ in looked.checks] == [explain_strings.WORDS, explain_strings.LEARNED]
+    drawn = explain_actions.drawings(looked)
     assert drawn.learned is not None
     assert drawn.words.size == drawn.learned.size == (60, 40)
     assert drawn.words.tobytes() != drawn.learned.tobytes()
-    with zipfile.ZipFile(io.BytesIO(looking.zip_of(looked, opacity=0.7, cells=False))) as packed:
+    with zipfile.ZipFile(
+        io.BytesIO(explain_actions.zip_of(looked, opacity=0.7, cells=False))
+    ) as packed:
         assert len(packed.namelist()) == 9  # three classes, two prompts and the difference
 
 
@@ -118,18 +121,18 @@ def test_a_unified_prompt_is_applied_to_other_names_and_a_class_specific_one_is_
 ) -> None:
     subject = Subject(Picture("noise.png", picture).checked(), ("zebra", "guitar"))
     teach(session)
-    looking.choose(session, subject)
+    explain_actions.choose(session, subject)
     unified = last_look(session, "zebra")
     assert unified.learned is not None
-    assert unified.remark == say.BORROWED
+    assert unified.remark == explain_strings.BORROWED
     teach(session, class_specific=True)
     own = last_look(session, "zebra")
     assert own.learned is None
-    assert own.remark == say.CLASS_SPECIFIC
+    assert own.remark == explain_strings.CLASS_SPECIFIC
 
 
 def test_a_free_text_is_set_against_the_classes_it_does_not_name(session, picture) -> None:
-    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    explain_actions.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
     looked = last_look(session, "a red brick")
     assert looked.texts == ("a red brick", "sea", "moss")
     assert looked.index == 0
@@ -137,25 +140,29 @@ def test_a_free_text_is_set_against_the_classes_it_does_not_name(session, pictur
 
 
 def test_a_text_alone_is_explained_by_its_cosine(session, picture) -> None:
-    looking.choose(session, looking.dropped(session, str(picture)))
+    explain_actions.choose(session, explain_actions.dropped(session, str(picture)))
     looked = last_look(session, "anything")
     assert looked.words.target == "cosine"
-    assert looking.strip(looked) == []
-    drawn = looking.curves(looked, "deletion")
-    assert [name for name, _ in drawn] == [say.WORDS, say.AT_RANDOM, say.MEANINGLESS]
-    chart = look_pieces.curve_chart(looked, "deletion")
+    assert explain_actions.strip(looked) == []
+    drawn = explain_actions.curves(looked, "deletion")
+    assert [name for name, _ in drawn] == [
+        explain_strings.WORDS,
+        explain_strings.AT_RANDOM,
+        explain_strings.MEANINGLESS,
+    ]
+    chart = explain_html.curve_chart(looked, "deletion")
     assert chart.count("<circle") == 33
     assert all(f"{name} {curve.area:.2f}" in chart for name, curve in drawn)
 
 
 def test_opacity_and_cells_change_the_drawing_alone(session, picture) -> None:
-    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    explain_actions.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
     looked = last_look(session, "sea")
-    faint, strong = (looking.drawings(looked, opacity=o).words for o in (0.0, 1.0))
+    faint, strong = (explain_actions.drawings(looked, opacity=o).words for o in (0.0, 1.0))
     seen = (10, 0, 50, 40)  # the square in the middle; the rest is paled
     assert faint.crop(seen).tobytes() == looked.image.crop(seen).tobytes()
     assert strong.tobytes() != faint.tobytes()
-    cells = looking.drawings(looked, opacity=1.0, cells=True).words
+    cells = explain_actions.drawings(looked, opacity=1.0, cells=True).words
     assert cells.tobytes() != strong.tobytes()
 
 
@@ -165,7 +172,7 @@ def test_the_maps_of_a_persons_pictures_come_as_one_zip(session, picture, tmp_pa
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture])
     session.set_pictures(1, [other])
-    *steps, last = looking.maps_of_set(session, say.MINE, "auto", opacity=0.7)
+    *steps, last = explain_actions.maps_of_set(session, explain_strings.MINE, "auto", opacity=0.7)
     assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
     done, total, packed, remark = last
     assert (done, total, remark) == (2, 2, "")
@@ -180,14 +187,14 @@ def test_the_maps_of_a_persons_pictures_come_as_one_zip(session, picture, tmp_pa
 @pytest.mark.parametrize(
     ("wanted", "method", "sentence"),
     [
-        ("", "auto", say.NOTHING_WANTED),
-        ("x" * 301, "auto", say.WANTED_TOO_LONG),
+        ("", "auto", explain_strings.NOTHING_WANTED),
+        ("x" * 301, "auto", explain_strings.WANTED_TOO_LONG),
         ("sea", "magic", "no method"),
         ("sea", "gradcam", "legrad"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(session, picture, wanted, method, sentence) -> None:
-    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    explain_actions.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
     with pytest.raises(UserError) as caught:
         last_look(session, wanted, method)
     assert sentence in str(caught.value)
@@ -197,7 +204,7 @@ def test_without_a_picture_it_asks_for_one(session) -> None:
     with pytest.raises(UserError, match="Choose a picture"):
         last_look(session, "sea")
     with pytest.raises(UserError, match="no pictures in the tab Teach"):
-        looking.subjects(session, say.MINE)
+        explain_actions.subjects(session, explain_strings.MINE)
 
 
 def test_pictures_of_one_name_keep_maps_of_their_own_in_the_zip(session, picture, tmp_path) -> None:
@@ -206,7 +213,9 @@ def test_pictures_of_one_name_keep_maps_of_their_own_in_the_zip(session, picture
     Image.open(picture).rotate(90).save(other)
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture, other])
-    *_, (_, _, packed, _) = looking.maps_of_set(session, say.MINE, "auto", opacity=0.7)
+    *_, (_, _, packed, _) = explain_actions.maps_of_set(
+        session, explain_strings.MINE, "auto", opacity=0.7
+    )
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert len(archive.namelist()) == 2
         assert len({archive.read(name) for name in archive.namelist()}) == 2
@@ -221,23 +230,28 @@ def test_pictures_without_a_class_are_left_out_and_counted(session, picture, tmp
     with session.lock:
         session.rows[0].name = ""
     with pytest.raises(UserError, match="None of these pictures has a class name"):
-        list(looking.maps_of_set(session, say.MINE, "auto", opacity=0.7))
-    assert say.drawn_set(1, 2, 1, 40) == "One picture has no class to look for and was left out."
-    assert say.drawn_set(40, 63, 3, 40).endswith("The first 40 of 60 pictures were drawn.")
+        list(explain_actions.maps_of_set(session, explain_strings.MINE, "auto", opacity=0.7))
+    assert (
+        explain_strings.drawn_set(1, 2, 1, 40)
+        == "One picture has no class to look for and was left out."
+    )
+    assert explain_strings.drawn_set(40, 63, 3, 40).endswith(
+        "The first 40 of 60 pictures were drawn."
+    )
 
 
 def test_only_methods_that_fit_the_model_are_offered(session) -> None:
-    offered = looking.fitting_methods("tiny")
+    offered = explain_actions.fitting_methods("tiny")
     assert [name for _, name in offered] == ["auto", "rollout", "occlusion"]
     assert offered[0][0].startswith("LeGrad")
 
 
 def test_a_picture_chosen_elsewhere_is_fresh_until_it_is_taken_up(session, picture) -> None:
-    assert not looking.is_fresh(session)
-    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
-    assert looking.is_fresh(session)
-    assert looking.taken_up(session)
-    assert not looking.taken_up(session)
+    assert not explain_actions.is_fresh(session)
+    explain_actions.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    assert explain_actions.is_fresh(session)
+    assert explain_actions.taken_up(session)
+    assert not explain_actions.taken_up(session)
 
 
 def test_a_picture_offered_stays_itself_when_the_classes_change(session, picture, tmp_path) -> None:
@@ -246,22 +260,22 @@ def test_a_picture_offered_stays_itself_when_the_classes_change(session, picture
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture])
     session.set_pictures(1, [other])
-    shown, n = looking.offer(session, say.MINE)
+    shown, n = explain_actions.offer(session, explain_strings.MINE)
     assert n == 2
     session.set_pictures(0, [])
-    assert looking.offered(session, 1) is shown[1]
+    assert explain_actions.offered(session, 1) is shown[1]
     for wrong in (2, -1, None, "0"):
         with pytest.raises(UserError, match="not in the list any more"):
-            looking.offered(session, wrong)
+            explain_actions.offered(session, wrong)
 
 
 def test_maps_are_files_whose_names_say_what_they_are(session, picture) -> None:
-    looking.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
+    explain_actions.choose(session, Subject(Picture("noise.png", picture).checked(), NAMES))
     looked = last_look(session, "sea")
     paths = []
     for name in ("noise.png-sea", "狼" * 300, *(f"p{i}" for i in range(12))):
-        drawn = looking.drawings(looked)
-        paths.append(looking.saved_png(session, "hand-crafted", name, drawn.words))
+        drawn = explain_actions.drawings(looked)
+        paths.append(explain_actions.saved_png(session, "hand-crafted", name, drawn.words))
     assert paths[0].name == "noise.png-sea-hand-crafted.png"
     assert all(len(path.name.encode()) <= 255 for path in paths)
     assert paths[-1].is_file()
@@ -272,11 +286,11 @@ def test_the_small_maps_of_all_classes_show_the_same_place(session, tmp_path) ->
     wide = tmp_path / "wide.png"
     pixels = np.random.default_rng(0).integers(0, 255, size=(500, 800, 3))
     Image.fromarray(pixels.astype(np.uint8)).save(wide)
-    looking.choose(session, Subject(Picture("wide.png", wide).checked(), NAMES))
+    explain_actions.choose(session, Subject(Picture("wide.png", wide).checked(), NAMES))
     looked = last_look(session, "sea")
-    small = [picture for picture, _ in looking.strip(looked, opacity=1.0, cells=True)]
+    small = [picture for picture, _ in explain_actions.strip(looked, opacity=1.0, cells=True)]
     assert {picture.size for picture in small} == {(320, 200)}
-    large = looking.drawings(looked, opacity=1.0, cells=True).words
+    large = explain_actions.drawings(looked, opacity=1.0, cells=True).words
     assert large.size == (640, 400)
     shrunk = np.asarray(large.resize((320, 200)), float)
     assert np.abs(shrunk - np.asarray(small[1], float)).mean() < 12  # resampling of noise alone
@@ -284,10 +298,10 @@ def test_the_small_maps_of_all_classes_show_the_same_place(session, tmp_path) ->
 
 @pytest.mark.parametrize("opacity", [None, "x", float("nan"), float("inf"), -3, 7])
 def test_any_opacity_of_a_raw_request_is_held_to_its_range(opacity) -> None:
-    assert 0 <= look_pieces.held(opacity) <= 1
+    assert 0 <= explain_html.held(opacity) <= 1
 
 
 def test_a_cosine_curve_fills_its_plot_and_a_flat_one_is_drawn() -> None:
     flat = Curve((0.0, 1.0), (0.2, 0.2))
-    low, high = look_pieces._range([flat])
+    low, high = explain_html._range([flat])
     assert low < 0.2 < high

@@ -15,12 +15,14 @@ from PIL import Image
 from tiny import tiny_backbone
 
 from coop_demo.errors import RankingError
-from coop_demo.heatmaps.ranking_maps import above_average
+from coop_demo.heatmaps.ranker import above_average
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
-from coop_demo.ranking.training import Ranker
-from coop_demo.ui import look_text as say
-from coop_demo.ui import looking, looking_ranked, ranking
-from coop_demo.ui.pile import Order, UsedRanker
+from coop_demo.ranking.ranker import Ranker
+from coop_demo.ui.explain import actions as explain_actions
+from coop_demo.ui.explain import order_actions, state
+from coop_demo.ui.explain import strings as explain_strings
+from coop_demo.ui.rank import actions as rank_actions
+from coop_demo.ui.rank.state import Order, UsedRanker
 from coop_demo.ui.session import Session, SessionStore
 
 BRIGHT = "Rank the brightness."
@@ -33,7 +35,7 @@ def backbone():
 
 @pytest.fixture
 def session(monkeypatch, backbone) -> Iterator[Session]:
-    for module in (ranking, looking_ranked):
+    for module in (rank_actions, order_actions):
         monkeypatch.setattr(module, "shared_backbone", lambda name: backbone)
     store = SessionStore("tiny")
     yield store.open(None)
@@ -52,15 +54,15 @@ def order(session, backbone, tmp_path) -> Order:
         pixels = 20 + 40 * index + rng.integers(0, 20, size=(40, 60, 3))
         files.append(tmp_path / f"{index}.png")
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(files[-1])
-    ranking.add_files(session, files)
-    *_, orders = ranking.rank(session, BRIGHT, "", "", "")
+    rank_actions.add_files(session, files)
+    *_, orders = rank_actions.rank(session, BRIGHT, "", "", "")
     return orders[0]
 
 
 def test_a_pairs_maps_and_answer_are_those_of_the_matrix(session, order) -> None:
     first, other = order.compared[0], order.compared[3]
-    looking_ranked.choose(session, order, [order.pictures[first], order.pictures[other]])
-    looked = looking_ranked.look(session)
+    order_actions.choose(session, order, [order.pictures[first], order.pictures[other]])
+    looked = order_actions.look(session)
     logit = float(order.pair_logits[0, 3])
     assert looked.maps.pair.probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
     scores = order.scores["ranker"]
@@ -75,23 +77,23 @@ def test_a_pairs_maps_and_answer_are_those_of_the_matrix(session, order) -> None
 
 def test_a_pair_has_four_pictures_and_one_picture_has_none(session, order) -> None:
     two = order.pictures[:2]
-    looking_ranked.choose(session, order, two)
-    pair = looking_ranked.look(session)
-    drawn = looking_ranked.pair_pictures(pair, opacity=0.7, cells=False)
+    order_actions.choose(session, order, two)
+    pair = order_actions.look(session)
+    drawn = order_actions.pair_pictures(pair, opacity=0.7, cells=False)
     assert [picture.size for picture, _ in drawn] == [(60, 40)] * 4
     shares = [float(pair.maps.pair.attention[at].sum()) for at in (0, 1)]
     assert sum(shares) == pytest.approx(1, abs=1e-5)
     assert f"{shares[0]:.0%} of the attention" in drawn[0][1]
-    assert len(looking_ranked.word_pictures(pair, opacity=0.7, cells=False)) == 2 * 3
+    assert len(order_actions.word_pictures(pair, opacity=0.7, cells=False)) == 2 * 3
 
-    looking_ranked.choose(session, order, two[:1])
-    alone = looking_ranked.look(session)
+    order_actions.choose(session, order, two[:1])
+    alone = order_actions.look(session)
     assert alone.maps.pair is None
-    assert looking_ranked.pair_pictures(alone, opacity=0.7, cells=False) == []
-    assert alone.answer == say.score_is(alone.names[0], alone.maps.scores[0].score)
-    words = looking_ranked.word_pictures(alone, opacity=0.7, cells=False)
+    assert order_actions.pair_pictures(alone, opacity=0.7, cells=False) == []
+    assert alone.answer == explain_strings.score_is(alone.names[0], alone.maps.scores[0].score)
+    words = order_actions.word_pictures(alone, opacity=0.7, cells=False)
     assert [caption.split(" · ")[0] for _, caption in words] == BRIGHT.split()
-    assert len(looking_ranked.score_pictures(alone, opacity=0.7, cells=False)) == 1
+    assert len(order_actions.score_pictures(alone, opacity=0.7, cells=False)) == 1
 
 
 def test_both_pictures_attention_is_drawn_to_one_scale() -> None:
@@ -105,9 +107,9 @@ def test_both_pictures_attention_is_drawn_to_one_scale() -> None:
 
 
 def test_all_maps_come_as_one_zip(session, order) -> None:
-    looking_ranked.choose(session, order, order.pictures[:2])
-    looked = looking_ranked.look(session)
-    packed = looking_ranked.zip_of(looked, opacity=0.7, cells=True)
+    order_actions.choose(session, order, order.pictures[:2])
+    looked = order_actions.look(session)
+    packed = order_actions.zip_of(looked, opacity=0.7, cells=True)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         names = sorted(archive.namelist())
     assert len(names) == 4 + 2 + 6
@@ -119,31 +121,31 @@ def test_all_maps_come_as_one_zip(session, order) -> None:
 
 
 def test_choosing_ranked_pictures_puts_off_what_was_chosen_before(session, order) -> None:
-    looking.choose(session, looking.Subject(order.pictures[0], ("a", "b")))
-    looking_ranked.choose(session, order, order.pictures[:1])
-    assert not looking.is_fresh(session)
-    assert looking_ranked.is_fresh(session)
-    subject = looking_ranked.chosen(session)
+    explain_actions.choose(session, state.Subject(order.pictures[0], ("a", "b")))
+    order_actions.choose(session, order, order.pictures[:1])
+    assert not explain_actions.is_fresh(session)
+    assert order_actions.is_fresh(session)
+    subject = order_actions.chosen(session)
     assert [p.name for p in subject.order] == [
         order.pictures[at].name for at in order.ranking("ranker")
     ]
-    looking_ranked.forget(session)
-    assert looking_ranked.chosen(session) is None
+    order_actions.forget(session)
+    assert order_actions.chosen(session) is None
     with pytest.raises(RankingError, match="Click a picture or a pair in the tab Rank"):
-        looking_ranked.look(session)
+        order_actions.look(session)
 
 
 def test_maps_belong_to_the_order_that_was_clicked_whatever_came_after(
     session, order, backbone
 ) -> None:
-    looking_ranked.choose(session, order, order.pictures[:1])
+    order_actions.choose(session, order, order.pictures[:1])
     config = order.ranker.config
     other = Ranker(config, RankingAdapter.seeded(config, 9).state_dict(), backbone.identity)
     session.pile.rankers["tiny"] = UsedRanker(other, "taught meanwhile")
-    *_, later = ranking.rank(session, "Rank the noise.", "", "", "")
+    *_, later = rank_actions.rank(session, "Rank the noise.", "", "", "")
     assert later[0].ranker is other
-    looking_ranked.choose_again(session, [2])
-    looked = looking_ranked.look(session)
+    order_actions.choose_again(session, [2])
+    looked = order_actions.look(session)
     at = order.ranking("ranker")[2]
     assert looked.names == (order.pictures[at].name,)
     assert looked.instruction == BRIGHT
@@ -151,8 +153,8 @@ def test_maps_belong_to_the_order_that_was_clicked_whatever_came_after(
 
 
 def test_equal_scores_put_neither_ahead(session, order) -> None:
-    looking_ranked.choose(session, order, order.pictures[:2])
-    looked = looking_ranked.look(session)
+    order_actions.choose(session, order, order.pictures[:2])
+    looked = order_actions.look(session)
     one = looked.maps.scores[0]
     same = replace(looked, maps=replace(looked.maps, scores=(one, one)))
     assert "The scores are equal" in same.answer
@@ -160,8 +162,8 @@ def test_equal_scores_put_neither_ahead(session, order) -> None:
 
 def test_without_a_ranker_three_pictures_or_one_twice_it_says_so(session, order) -> None:
     with pytest.raises(RankingError, match="one or two pictures, not 3"):
-        looking_ranked.choose(session, order, order.pictures[:3])
+        order_actions.choose(session, order, order.pictures[:3])
     with pytest.raises(RankingError, match="one picture twice"):
-        looking_ranked.choose(session, order, [order.pictures[0]] * 2)
+        order_actions.choose(session, order, [order.pictures[0]] * 2)
     with pytest.raises(RankingError, match="no ranker for this model"):
-        looking_ranked.choose(session, replace(order, ranker=None), order.pictures[:1])
+        order_actions.choose(session, replace(order, ranker=None), order.pictures[:1])

@@ -17,13 +17,14 @@ from tiny import tiny_backbone
 from coop_demo.errors import RankingError, UserError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
-from coop_demo.ranking.training import Ranker
-from coop_demo.ui import ranking
-from coop_demo.ui.pile import ANTONYMS, COSINE, RANKER, Order, TaughtOrder
+from coop_demo.ranking.ranker import Ranker
+from coop_demo.ui.rank import actions as rank_actions
+from coop_demo.ui.rank import state
+from coop_demo.ui.rank.state import ANTONYMS, COSINE, RANKER, Order, TaughtOrder
 from coop_demo.ui.session import Session, SessionStore
 
 BRIGHT = "Rank the brightness."
-QUICK = ranking.OrderSettings(steps=6, learning_rate=None, seed=1, from_nothing=False)
+QUICK = state.OrderSettings(steps=6, learning_rate=None, seed=1, from_nothing=False)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def backbone():
 
 @pytest.fixture
 def session(monkeypatch, backbone) -> Iterator[Session]:
-    monkeypatch.setattr(ranking, "shared_backbone", lambda name: backbone)
+    monkeypatch.setattr(rank_actions, "shared_backbone", lambda name: backbone)
     store = SessionStore("tiny")  # its folder goes with it
     yield store.open(None)
     assert len(store) == 1
@@ -74,7 +75,7 @@ def table(folder: Path, rows: list[str], header: str = "image,value,prompt") -> 
 
 
 def ranked(session: Session, first: str = BRIGHT, second: str = "") -> tuple[Order, ...]:
-    *_, orders = ranking.rank(session, first, second, "", "")
+    *_, orders = rank_actions.rank(session, first, second, "", "")
     assert isinstance(orders, tuple)
     return orders
 
@@ -83,12 +84,12 @@ def ranked(session: Session, first: str = BRIGHT, second: str = "") -> tuple[Ord
 
 
 def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
-    ranking.add_files(session, grey(4))
+    rank_actions.add_files(session, grey(4))
     (order,) = ranked(session)
     assert set(order.scores) == {ANTONYMS, COSINE}
     assert order.leading == ANTONYMS
     assert sorted(order.ranking(ANTONYMS)) == [0, 1, 2, 3]
-    verdict = ranking.judge(order)
+    verdict = rank_actions.judge(order)
     assert verdict.kind == ""
     assert verdict.sentence.startswith("No picture here has a label")
 
@@ -98,20 +99,20 @@ def test_what_lies_at_the_edge_counts_in_every_order(session, tmp_path, ranker_f
         wide = Image.new("RGB", (96, 32), (90, 90, 90))
         wide.paste((50 * number,) * 3, (0, 0, 16, 32))
         wide.save(tmp_path / f"{number}.png")
-    ranking.add_files(session, sorted(tmp_path.glob("*.png")))
-    ranking.load(session, ranker_file)
+    rank_actions.add_files(session, sorted(tmp_path.glob("*.png")))
+    rank_actions.load(session, ranker_file)
     (order,) = ranked(session)
     assert set(order.scores) == {RANKER, ANTONYMS, COSINE}
     for scores in order.scores.values():
         assert len(set(scores.tolist())) == 5
     before = order.scores[ANTONYMS]
-    (again,) = ranking.compare_again(session, order.pair.high, order.pair.low)
+    (again,) = rank_actions.compare_again(session, order.pair.high, order.pair.low)
     assert again.scores[ANTONYMS] == pytest.approx(before)
 
 
 def test_two_instructions_give_two_orders_of_the_same_pictures(session, grey, ranker_file) -> None:
-    ranking.add_files(session, grey(5))
-    ranking.load(session, ranker_file)
+    rank_actions.add_files(session, grey(5))
+    rank_actions.load(session, ranker_file)
     first, second = ranked(session, BRIGHT, "Rank the sharpness.")
     assert first.pictures == second.pictures
     assert first.pair != second.pair
@@ -123,11 +124,11 @@ def test_two_instructions_give_two_orders_of_the_same_pictures(session, grey, ra
 
 def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file) -> None:
     files = grey(4)
-    ranking.load(session, ranker_file)
+    rank_actions.load(session, ranker_file)
     labels = table(tmp_path, [f"{file.name},{i},{BRIGHT}" for i, file in enumerate(files)])
-    ranking.add_files(session, [*files, labels])
+    rank_actions.add_files(session, [*files, labels])
     orders = ranked(session)
-    rows = list(csv.DictReader(io.StringIO(ranking.as_csv(orders))))
+    rows = list(csv.DictReader(io.StringIO(rank_actions.as_csv(orders))))
     assert [int(row[f"place: {BRIGHT}"]) for row in rows] == [1, 2, 3, 4]
     scores = [float(row[f"ranker: {BRIGHT}"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
@@ -137,24 +138,24 @@ def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file
 
 def test_a_formula_in_a_name_is_quoted_in_the_csv(session, grey, tmp_path) -> None:
     evil = grey(1)[0].rename(tmp_path / "=HYPERLINK.png")
-    ranking.add_files(session, [evil, *grey(2, start=1)])
-    assert "'=HYPERLINK.png" in ranking.as_csv(ranked(session))
+    rank_actions.add_files(session, [evil, *grey(2, start=1)])
+    assert "'=HYPERLINK.png" in rank_actions.as_csv(ranked(session))
 
 
 def test_an_edited_antonym_pair_changes_its_order_alone(session, grey) -> None:
-    ranking.add_files(session, grey(4))
+    rank_actions.add_files(session, grey(4))
     (before,) = ranked(session)
-    (after,) = ranking.compare_again(session, before.pair.low, before.pair.high)
+    (after,) = rank_actions.compare_again(session, before.pair.low, before.pair.high)
     np.testing.assert_allclose(after.scores[ANTONYMS], 1 - before.scores[ANTONYMS], atol=1e-9)
     assert after.scores[COSINE] is before.scores[COSINE]
 
 
 def test_an_untouched_pair_follows_the_instruction_an_edited_one_stays(session) -> None:
     pile = session.pile
-    first = ranking.pair_for(pile, BRIGHT, "", "")
-    follows = ranking.pair_for(pile, "Rank the sharpness.", first.high, first.low)
+    first = rank_actions.pair_for(pile, BRIGHT, "", "")
+    follows = rank_actions.pair_for(pile, "Rank the sharpness.", first.high, first.low)
     assert "sharp" in follows.high
-    stays = ranking.pair_for(pile, BRIGHT, "a snowy day.", "a night.")
+    stays = rank_actions.pair_for(pile, BRIGHT, "a snowy day.", "a night.")
     assert (stays.high, stays.low) == ("a snowy day.", "a night.")
 
 
@@ -163,7 +164,7 @@ def test_an_untouched_pair_follows_the_instruction_an_edited_one_stays(session) 
 
 def order_with(scores: dict[str, list[float]], values: list[float]) -> Order:
     arrays = {name: np.array(column, float) for name, column in scores.items()}
-    pair = ranking.propose_antonyms(BRIGHT)
+    pair = rank_actions.propose_antonyms(BRIGHT)
     return Order("tiny", BRIGHT, (), arrays, pair, np.array(values, float))
 
 
@@ -180,7 +181,7 @@ def test_the_verdict_says_who_wins_whoever_it_is(own: int, kind: str, words: str
         -1: {RANKER: bad, ANTONYMS: good, COSINE: bad},
         0: {RANKER: good, ANTONYMS: good, COSINE: bad},
     }[own]
-    verdict = ranking.judge(order_with(scores, values))
+    verdict = rank_actions.judge(order_with(scores, values))
     assert verdict.kind == kind
     assert words in verdict.sentence
     assert "20 labelled" in verdict.sentence
@@ -188,7 +189,7 @@ def test_the_verdict_says_who_wins_whoever_it_is(own: int, kind: str, words: str
 
 def test_equal_labels_are_said_not_measured() -> None:
     same = order_with({RANKER: [1, 2, 3], ANTONYMS: [3, 2, 1]}, [5, 5, 5])
-    assert "not defined" in ranking.judge(same).sentence
+    assert "not defined" in rank_actions.judge(same).sentence
 
 
 # --- bad input: one sentence each, and everything else stays
@@ -197,7 +198,7 @@ def test_equal_labels_are_said_not_measured() -> None:
 def test_one_picture_is_no_order(session, grey) -> None:
     with pytest.raises(RankingError, match="no pictures"):
         ranked(session)
-    ranking.add_files(session, grey(1))
+    rank_actions.add_files(session, grey(1))
     with pytest.raises(RankingError, match="one picture here; an order needs two"):
         ranked(session)
 
@@ -206,7 +207,7 @@ def test_identical_pictures_count_once(session, grey, tmp_path) -> None:
     (file,) = grey(1)
     copy = tmp_path / "copy.png"
     copy.write_bytes(file.read_bytes())
-    ranking.add_files(session, [file, copy])
+    rank_actions.add_files(session, [file, copy])
     assert len(session.pile.pictures) == 1
     assert "“copy.png” is the same picture as “00.png”" in session.pile.notes[0]
 
@@ -218,7 +219,7 @@ def test_identical_pictures_count_once(session, grey, tmp_path) -> None:
 def test_an_unusable_instruction_keeps_the_order_there_was(
     session, grey, instruction: str, message: str
 ) -> None:
-    ranking.add_files(session, grey(3))
+    rank_actions.add_files(session, grey(3))
     before = ranked(session)
     with pytest.raises(UserError, match=message):
         ranked(session, instruction)
@@ -226,7 +227,7 @@ def test_an_unusable_instruction_keeps_the_order_there_was(
 
 
 def test_the_same_instruction_twice(session, grey) -> None:
-    ranking.add_files(session, grey(3))
+    rank_actions.add_files(session, grey(3))
     with pytest.raises(RankingError, match="the same"):
         ranked(session, BRIGHT, BRIGHT.lower())
 
@@ -234,11 +235,11 @@ def test_the_same_instruction_twice(session, grey) -> None:
 def test_a_ranker_for_another_model_leaves_the_one_in_use(
     session, tmp_path, ranker_file, backbone
 ) -> None:
-    used = ranking.load(session, ranker_file)
+    used = rank_actions.load(session, ranker_file)
     foreign = save_ranker(make_ranker(backbone, "ViT-B-32@abc"), tmp_path / "foreign.safetensors")
     with pytest.raises(RankingError, match="ViT-B-32, and the model in use is tiny"):
-        ranking.load(session, foreign)
-    assert ranking.ranker_in_use(session) is used
+        rank_actions.load(session, foreign)
+    assert rank_actions.ranker_in_use(session) is used
 
 
 @pytest.mark.parametrize(
@@ -251,8 +252,8 @@ def test_a_ranker_for_another_model_leaves_the_one_in_use(
     ],
 )
 def test_unusable_labels_cost_themselves_only(session, grey, tmp_path, rows, message) -> None:
-    ranking.add_files(session, grey(2))
-    ranking.add_files(session, [table(tmp_path, rows)])
+    rank_actions.add_files(session, grey(2))
+    rank_actions.add_files(session, [table(tmp_path, rows)])
     (problem,) = session.pile.problems
     assert re.search(message, problem)
     assert session.pile.labels == {}
@@ -261,7 +262,7 @@ def test_unusable_labels_cost_themselves_only(session, grey, tmp_path, rows, mes
 
 def test_labels_of_pictures_that_are_not_here_are_passed_over(session, grey, tmp_path) -> None:
     rows = ["00.png,1,", "01.png,2,", "gone.png,3,"]
-    ranking.add_files(session, [*grey(2), table(tmp_path, rows)])
+    rank_actions.add_files(session, [*grey(2), table(tmp_path, rows)])
     assert sorted(session.pile.labels_for("anything at all").values()) == [1, 2]
     assert "“gone.png”" in session.pile.problems[0]
 
@@ -271,8 +272,10 @@ def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None
     outside.mkdir()
     secret = outside / "secret.png"
     Image.new("RGB", (9, 9)).save(secret)
-    ranking.add_files(session, grey(2))
-    ranking.add_files(session, [table(tmp_path, [f"{secret},3,Rank it.", "../x.png,2,Rank it."])])
+    rank_actions.add_files(session, grey(2))
+    rank_actions.add_files(
+        session, [table(tmp_path, [f"{secret},3,Rank it.", "../x.png,2,Rank it."])]
+    )
     assert "None of the pictures" in session.pile.problems[0]
     assert session.pile.labels == {}
 
@@ -280,25 +283,25 @@ def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None
 def test_a_table_without_instructions_counts_for_the_one_that_is_asked_for(
     session, grey, tmp_path
 ) -> None:
-    ranking.add_files(session, grey(3))
+    rank_actions.add_files(session, grey(3))
     names = [picture.name for picture in session.pile.pictures]
     rows = [f"{name},{i},{BRIGHT}" for i, name in enumerate(names)]
-    ranking.add_labels(session.pile, table(tmp_path, rows))
+    rank_actions.add_labels(session.pile, table(tmp_path, rows))
     own = table(tmp_path, [f"{name},{9 - i}" for i, name in enumerate(names)], "image,value")
-    ranking.add_labels(session.pile, own, instruction=BRIGHT)
+    rank_actions.add_labels(session.pile, own, instruction=BRIGHT)
     values = session.pile.values(session.pile.pictures, BRIGHT)
     assert values.tolist() == [9, 8, 7]
 
 
 def test_an_order_of_a_pile_that_changed_meanwhile_is_not_kept(monkeypatch, session, grey) -> None:
-    ranking.add_files(session, grey(4))
-    score = ranking._score_events
+    rank_actions.add_files(session, grey(4))
+    score = rank_actions._score_events
 
     def interrupted(*given):
         yield from score(*given)
         session.pile.clear()  # "Start over" was pressed
 
-    monkeypatch.setattr(ranking, "_score_events", interrupted)
+    monkeypatch.setattr(rank_actions, "_score_events", interrupted)
     with pytest.raises(RankingError, match="changed while they were ranked"):
         ranked(session)
     assert session.pile.orders == ()
@@ -307,9 +310,9 @@ def test_an_order_of_a_pile_that_changed_meanwhile_is_not_kept(monkeypatch, sess
 def test_the_rival_of_what_is_taught_is_its_own_instructions(
     monkeypatch, session, grey, ranker_file
 ) -> None:
-    ranking.add_files(session, grey(9))
-    ranking.load(session, ranker_file)
-    list(ranking.rank(session, BRIGHT, "", "a sunny picture", "a gloomy picture"))
+    rank_actions.add_files(session, grey(9))
+    rank_actions.load(session, ranker_file)
+    list(rank_actions.rank(session, BRIGHT, "", "a sunny picture", "a gloomy picture"))
     session.pile.numbers = {p.content: float(i) for i, p in enumerate(session.pile.pictures)}
     session.pile.instruction = "Rank the noise."  # typed, not ranked
     asked = []
@@ -318,12 +321,12 @@ def test_the_rival_of_what_is_taught_is_its_own_instructions(
         asked.append(given[5])
         raise RankingError("enough")
 
-    monkeypatch.setattr(ranking, "_teach_events", teach)
+    monkeypatch.setattr(rank_actions, "_teach_events", teach)
     for instruction in ("Rank the noise.", BRIGHT):
         with pytest.raises(RankingError, match="enough"):
             list(
-                ranking.teach_order(
-                    session, instruction, ranking.OrderSettings(None, None, 1, False)
+                rank_actions.teach_order(
+                    session, instruction, state.OrderSettings(None, None, 1, False)
                 )
             )
     assert asked[0] is None or asked[0].high != "a sunny picture"
@@ -338,7 +341,7 @@ def test_a_zip_brings_pictures_and_labels(session, grey, tmp_path) -> None:
             archive.write(file, f"set/pictures/{file.name}")
         rows = "\n".join(f"pictures/{file.name},{i},{BRIGHT}" for i, file in enumerate(files))
         archive.writestr("set/labels.csv", f"image,value,prompt\n{rows}\n")
-    ranking.add_files(session, [path])
+    rank_actions.add_files(session, [path])
     assert session.pile.problems == ()
     assert sorted(session.pile.labels_for("rank the BRIGHTNESS").values()) == [0, 1, 2]
 
@@ -347,7 +350,7 @@ def test_a_file_of_another_kind(session, tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
     with pytest.raises(RankingError, match=r"notes\.txt"):
-        ranking.add_files(session, [path])
+        rank_actions.add_files(session, [path])
 
 
 # --- teaching
@@ -360,10 +363,10 @@ def number(session: Session, values: list[float], meaning: str = "amount") -> No
 
 
 def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) -> None:
-    ranking.add_files(session, grey(12))
-    ranking.load(session, ranker_file)
+    rank_actions.add_files(session, grey(12))
+    rank_actions.load(session, ranker_file)
     number(session, list(range(12)))
-    *_, taught = ranking.teach_order(session, BRIGHT, QUICK)
+    *_, taught = rank_actions.teach_order(session, BRIGHT, QUICK)
     assert isinstance(taught, TaughtOrder)
     assert (taught.n_learned, taught.n_held_out, taught.n_pairs) == (8, 4, 6)
     assert taught.started
@@ -374,21 +377,21 @@ def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) ->
     assert set(taught.rivals) == {ANTONYMS, COSINE}
     assert "Completed all 6 steps" in taught.ending
     assert taught.points[-1].step == 6
-    used = ranking.ranker_in_use(session)
+    used = rank_actions.ranker_in_use(session)
     assert used.taught is taught
-    again = ranking.load(session, used.file)  # the file holds the same ranker
+    again = rank_actions.load(session, used.file)  # the file holds the same ranker
     for name, tensor in taught.ranker.state.items():
         assert tensor.equal(again.ranker.state[name])
 
 
 def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
-    ranking.add_files(session, grey(9))
-    ranking.load(session, ranker_file)
+    rank_actions.add_files(session, grey(9))
+    rank_actions.load(session, ranker_file)
     number(session, list(range(9)))
-    settings = ranking.OrderSettings(steps=2000, learning_rate=None, seed=1, from_nothing=False)
+    settings = state.OrderSettings(steps=2000, learning_rate=None, seed=1, from_nothing=False)
     session.stop.clear()
     taught = None
-    for event in ranking.teach_order(session, BRIGHT, settings):
+    for event in rank_actions.teach_order(session, BRIGHT, settings):
         if isinstance(event, TaughtOrder):
             taught = event
         elif event.points and event.points[-1].step >= 70:
@@ -403,26 +406,26 @@ def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
     [([1, 2, 3], "Number 6 or more"), ([4.0] * 9, "the same, so there is no order")],
 )
 def test_too_little_to_learn_from(session, grey, values, message) -> None:
-    ranking.add_files(session, grey(len(values)))
+    rank_actions.add_files(session, grey(len(values)))
     number(session, values)
     with pytest.raises(RankingError, match=message):
-        list(ranking.teach_order(session, BRIGHT, QUICK))
+        list(rank_actions.teach_order(session, BRIGHT, QUICK))
     assert session.pile.rankers == {}
 
 
 def test_places_and_amounts_are_opposite(session, grey, ranker_file) -> None:
-    ranking.add_files(session, grey(9))
-    ranking.load(session, ranker_file)
+    rank_actions.add_files(session, grey(9))
+    rank_actions.load(session, ranker_file)
     number(session, list(range(9)), "amount")
-    *_, amounts = ranking.teach_order(session, BRIGHT, QUICK)
-    ranking.load(session, ranker_file)
+    *_, amounts = rank_actions.teach_order(session, BRIGHT, QUICK)
+    rank_actions.load(session, ranker_file)
     number(session, [9 - i for i in range(9)], "place")
-    *_, places = ranking.teach_order(session, BRIGHT, QUICK)
+    *_, places = rank_actions.teach_order(session, BRIGHT, QUICK)
     assert (amounts.before, amounts.after) == (places.before, places.after)
 
 
 def test_the_held_out_third_spans_the_order() -> None:
-    learned, judged = ranking.split_numbers({f"p{i}": float(i) for i in range(30)}, seed=1)
+    learned, judged = rank_actions.split_numbers({f"p{i}": float(i) for i in range(30)}, seed=1)
     assert len(judged) == 10
     assert not set(learned) & set(judged)
     assert min(learned.values()) == 0
@@ -430,17 +433,17 @@ def test_the_held_out_third_spans_the_order() -> None:
 
 
 def test_a_cell_that_is_no_number_names_its_picture(session, grey) -> None:
-    ranking.add_files(session, grey(3))
+    rank_actions.add_files(session, grey(3))
     rows = [["", "00.png", "1"], ["", "01.png", "3,5"], ["", "02.png", ""]]
-    assert sorted(ranking.read_numbers(session.pile, rows).values()) == [1.0, 3.5]
+    assert sorted(rank_actions.read_numbers(session.pile, rows).values()) == [1.0, 3.5]
     for bad in ("many", "nan", "inf"):
         with pytest.raises(RankingError, match=r"“01\.png”.*is not a number"):
-            ranking.read_numbers(session.pile, [["", "01.png", bad]])
+            rank_actions.read_numbers(session.pile, [["", "01.png", bad]])
     with pytest.raises(RankingError, match="Reload the page"):
-        ranking.read_numbers(session.pile, [["", "nowhere.png", "2"]])
+        rank_actions.read_numbers(session.pile, [["", "nowhere.png", "2"]])
 
 
 @pytest.mark.parametrize("steps", [-1, 2001, 1.5, "many"])
 def test_settings_out_of_range_are_a_sentence(steps) -> None:
     with pytest.raises(RankingError, match="Steps"):
-        ranking.OrderSettings.parse(steps, None, 1, False)
+        state.OrderSettings.parse(steps, None, 1, False)

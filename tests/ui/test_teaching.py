@@ -12,12 +12,15 @@ from PIL import Image
 from tiny import tiny_backbone
 
 from coop_demo.backbones import features
-from coop_demo.datasets import Picture
+from coop_demo.data.dataset import Picture
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.ui import handlers, teach, teaching, text
+from coop_demo.ui import events, strings
 from coop_demo.ui.session import Session, SessionStore, Taught
-from coop_demo.ui.teaching import Progress, TeachSettings, Tried
+from coop_demo.ui.teach import actions as teach_actions
+from coop_demo.ui.teach import strings as teach_strings
+from coop_demo.ui.teach import tab as teach_tab
+from coop_demo.ui.teach.state import Progress, TeachSettings, Tried
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def store() -> SessionStore:
 def session(monkeypatch, tmp_path, store) -> Session:
     """A person who has shown eight red and eight blue pictures."""
     model = tiny_backbone()
-    monkeypatch.setattr(teaching, "shared_backbone", lambda name: model)
+    monkeypatch.setattr(teach_actions, "shared_backbone", lambda name: model)
     session = store.open(None)
     rng = np.random.default_rng(0)
     for index, (name, colour) in enumerate({"brick": (220, 30, 30), "sea": (30, 30, 220)}.items()):
@@ -59,7 +62,7 @@ def settings(**changes) -> TeachSettings:
 
 def learned(session: Session, **changes) -> Taught:
     dataset, _ = session.split(1)
-    *_, taught = teaching.learn(session, dataset, settings(**changes))
+    *_, taught = teach_actions.learn(session, dataset, settings(**changes))
     assert isinstance(taught, Taught)
     return taught
 
@@ -76,7 +79,7 @@ def test_a_finished_training_says_so_and_counts_right_answers(session) -> None:
 
 def test_a_stopped_training_keeps_a_usable_prompt_and_never_says_completed(session) -> None:
     dataset, _ = session.split(1)
-    events = teaching.learn(session, dataset, settings(steps=5000))
+    events = teach_actions.learn(session, dataset, settings(steps=5000))
     for event in events:
         if isinstance(event, Progress) and len(event.points) > 130:  # measured every 125 steps
             session.stop.set()
@@ -87,7 +90,7 @@ def test_a_stopped_training_keeps_a_usable_prompt_and_never_says_completed(sessi
     assert taught.ending.startswith("Stopped at step")
     assert "ompleted" not in taught.ending
     picture = Picture("one", session.rows[0].pictures[0].source)
-    assert teaching.try_pictures(session, [picture], "{}").learned is not None
+    assert teach_actions.try_pictures(session, [picture], "{}").learned is not None
 
 
 def test_stopping_before_the_first_step_is_a_sentence(session, monkeypatch) -> None:
@@ -96,13 +99,13 @@ def test_stopping_before_the_first_step_is_a_sentence(session, monkeypatch) -> N
     dataset, _ = session.split(1)
     session.stop.set()
     with pytest.raises(UserError, match="nothing was learned"):
-        list(teaching.learn(session, dataset, settings()))
+        list(teach_actions.learn(session, dataset, settings()))
     assert session.current is None
 
 
 def test_a_page_that_is_left_keeps_what_was_learned_so_far(session) -> None:
     dataset, _ = session.split(1)
-    events = teaching.learn(session, dataset, settings(steps=5000))
+    events = teach_actions.learn(session, dataset, settings(steps=5000))
     for event in events:
         if isinstance(event, Progress) and len(event.points) > 130:
             break
@@ -116,8 +119,8 @@ def test_two_people_interleaved_learn_what_each_learns_alone(session, store) -> 
     dataset, _ = session.split(1)
     other = store.open(None)
     runs = [
-        teaching.learn(session, dataset, settings()),
-        teaching.learn(other, dataset, settings(seed=2)),
+        teach_actions.learn(session, dataset, settings()),
+        teach_actions.learn(other, dataset, settings(seed=2)),
     ]
     while runs:
         runs = [run for run in runs if next(run, None) is not None]
@@ -131,12 +134,12 @@ def test_a_saved_prompt_loads_in_another_session_and_says_the_same(session, stor
     taught = learned(session)
     assert taught.file is not None
     other = store.open(None)
-    loaded = teaching.load(other, taught.file)
+    loaded = teach_actions.load(other, taught.file)
     assert loaded.prompt.class_names == ("brick", "sea")
     assert loaded.verdict is None, "no result is claimed for pictures this person never showed"
     picture = session.rows[1].pictures[0]
-    first = teaching.try_pictures(session, [picture], "{}")
-    second = teaching.try_pictures(other, [picture], "{}")
+    first = teach_actions.try_pictures(session, [picture], "{}")
+    second = teach_actions.try_pictures(other, [picture], "{}")
     assert first.learned is not None
     assert second.learned is not None
     assert np.allclose(first.learned, second.learned, atol=1e-5)
@@ -147,23 +150,23 @@ def test_a_wrong_prompt_file_leaves_the_prompt_that_is_there(session, tmp_path) 
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"nothing of the kind")
     with pytest.raises(PromptError, match=r"wrong\.safetensors"):
-        teaching.load(session, wrong)
+        teach_actions.load(session, wrong)
     assert session.current is taught
 
 
 def test_before_training_only_the_words_answer(session) -> None:
-    tried = teaching.try_pictures(session, [session.rows[0].pictures[0]], "a photo of a {}.")
+    tried = teach_actions.try_pictures(session, [session.rows[0].pictures[0]], "a photo of a {}.")
     assert tried.learned is None
     assert tried.words.shape == (1, 2)
     session.clear()
     with pytest.raises(UserError, match="Name two classes"):
-        teaching.try_pictures(session, [Picture("x", Path("x.png"))], "{}")
+        teach_actions.try_pictures(session, [Picture("x", Path("x.png"))], "{}")
 
 
 def test_a_cell_a_spreadsheet_would_run_is_made_harmless(session) -> None:
     shares = learned_shares()
     tried = Tried(("=cmd()", "+b"), ("@name.png",), shares, shares)
-    rows = list(csv.reader(io.StringIO(teaching.as_csv(tried))))
+    rows = list(csv.reader(io.StringIO(teach_actions.as_csv(tried))))
     assert rows[1][0] == "'@name.png"
     assert all(cell[:1] not in ("=", "+", "-", "@") for row in rows for cell in row)
 
@@ -193,7 +196,7 @@ def learned_shares():
     ],
 )
 def test_every_setting_is_checked_whoever_sends_it(position, value, part) -> None:
-    sent = ["a photo of a {}.", 16, text.KINDS[0], "end", "", 16, "fast", 0, 0, 0, 1]
+    sent = ["a photo of a {}.", 16, teach_strings.KINDS[0], "end", "", 16, "fast", 0, 0, 0, 1]
     TeachSettings.parse(*sent)
     sent[position] = value
     with pytest.raises(PromptError) as error:
@@ -202,26 +205,26 @@ def test_every_setting_is_checked_whoever_sends_it(position, value, part) -> Non
 
 
 def test_the_summary_says_what_is_missing_then_how_many_are_held_out(session) -> None:
-    assert "16 pictures: 4 of them" in teach.summary(session)
+    assert "16 pictures: 4 of them" in teach_tab.summary(session)
     session.rows[1].pictures = session.rows[1].pictures[:1]
-    assert "has 1 picture" in teach.summary(session)
+    assert "has 1 picture" in teach_tab.summary(session)
     session.rows[1].name = "brick"
-    assert "Two classes are called" in teach.summary(session)
+    assert "Two classes are called" in teach_tab.summary(session)
 
 
 def test_a_handler_that_fails_says_one_sentence_and_changes_nothing(monkeypatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(handlers, "warn", said.append)
+    monkeypatch.setattr(events, "warn", said.append)
 
-    @handlers.forgiving
+    @events.forgiving
     def fails() -> str:
         raise UserError("Class 2 has no name.")
 
-    @handlers.forgiving
+    @events.forgiving
     def breaks():
         yield "one"
         raise ZeroDivisionError("secret detail")
 
     assert fails() == {"__type__": "update"}
     assert list(breaks()) == ["one", {"__type__": "update"}]
-    assert said == ["Class 2 has no name.", text.UNEXPECTED]
+    assert said == ["Class 2 has no name.", strings.UNEXPECTED]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coop_demo.ui import pieces
-from coop_demo.ui.verdict import compare
+from coop_demo.comparison.verdict import compare
+from coop_demo.ui import html as page_html
+from coop_demo.ui.teach import html as teach_html
 
 TEMPLATE = "a photo of a {}."
 
@@ -43,19 +44,19 @@ def test_a_tie_with_disagreements_has_no_winner() -> None:
 
 
 def test_the_loser_is_shown_in_the_same_size_and_only_a_sure_winner_is_marked() -> None:
-    assert "cs-won-by-words" in pieces.scoreboard(verdict(41, 57, 60), "")
-    assert "cs-won-by-learned" in pieces.scoreboard(verdict(57, 41, 60), "")
-    assert "cs-won-by-nobody" in pieces.scoreboard(verdict(42, 40, 60), "")
+    assert "cs-won-by-words" in teach_html.scoreboard(verdict(41, 57, 60), "")
+    assert "cs-won-by-learned" in teach_html.scoreboard(verdict(57, 41, 60), "")
+    assert "cs-won-by-nobody" in teach_html.scoreboard(verdict(42, 40, 60), "")
 
 
 def test_what_people_write_is_escaped() -> None:
     nasty = "<img src=x onerror=alert(1)>"
     shares = torch.tensor([0.7, 0.3])
     for piece in (
-        pieces.bars("x", "learned", [nasty, "b"], shares, empty=""),
-        pieces.notes([nasty]),
-        pieces.class_table([(nasty, 1, 2)]),
-        pieces.facts(nasty, nasty),
-        pieces.progress(nasty, 0.5),
+        teach_html.bars("x", "learned", [nasty, "b"], shares, empty=""),
+        page_html.notes([nasty]),
+        teach_html.class_table([(nasty, 1, 2)]),
+        page_html.facts(nasty, nasty),
+        teach_html.progress(nasty, 0.5),
     ):
         assert "<img" not in piece

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coop_demo import archives
-from coop_demo.datasets import read_folder, read_zip
+from coop_demo.data import archives
+from coop_demo.data.folders import read_folder, read_zip
 from coop_demo.errors import DatasetError
 from coop_demo.settings import LIMITS
 

@@ -10,25 +10,27 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 from tiny import separable_features, tiny_backbone
 
-from coop_demo.classifiers import (
+from coop_demo.comparison.methods import (
     METHODS,
-    TIP_DEFAULT,
     TRAINING_FREE_METHODS,
-    _folds,
     find_methods,
+    hand_crafted,
+    learn,
+)
+from coop_demo.comparison.rivals import (
+    TIP_DEFAULT,
+    _folds,
     fit,
     fit_logistic,
     gda,
-    hand_crafted,
-    learn,
     linear_probe,
     nearest_class_mean,
     tip_adapter,
 )
-from coop_demo.datasets import Dataset
+from coop_demo.data.dataset import Dataset
 from coop_demo.errors import UserError
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.prompts.teaching import Prepared
+from coop_demo.prompts.teach import Prepared
 from coop_demo.prompts.templates import class_weights
 
 FITTED = ("class-mean", "tip-adapter", "gda", "linear-probe")

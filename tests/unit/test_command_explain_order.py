@@ -12,11 +12,11 @@ from PIL import Image
 
 from coop_demo.__main__ import main
 from coop_demo.commands import rank
-from coop_demo.heatmaps.ranking_maps import order_maps
-from coop_demo.images import load_picture
+from coop_demo.data.images import load_picture
+from coop_demo.heatmaps.ranker import order_maps
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
-from coop_demo.ranking.training import Ranker
+from coop_demo.ranking.ranker import Ranker
 from tests.tiny import tiny_backbone
 
 BRIGHT = "Rank the brightness."

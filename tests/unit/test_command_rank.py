@@ -15,7 +15,7 @@ from coop_demo.commands import rank, train_ranker
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.metrics import srcc
-from coop_demo.ranking.training import Ranker
+from coop_demo.ranking.ranker import Ranker
 from tests.tiny import tiny_backbone
 
 PROMPT = "Rank the brightness."

@@ -10,21 +10,18 @@ import pytest
 from comparing import made_set
 from tiny import tiny_backbone
 
-from coop_demo import charts
-from coop_demo.datasets import Dataset
-from coop_demo.evaluation import (
-    calibrate,
-    compare,
-    confusion_matrix,
-    forgetting,
-    picture_map,
-    reliability,
-    shift,
-)
+from coop_demo.charts import comparison as comparison_charts
+from coop_demo.charts.report import Report, csv_files, html_report, tables, versions, write_report
+from coop_demo.comparison.calibration import calibrate, reliability
+from coop_demo.comparison.compare import compare
+from coop_demo.comparison.confusion import confusion_matrix
+from coop_demo.comparison.forgetting import forgetting
+from coop_demo.comparison.grid import shots_curve
+from coop_demo.comparison.projection import project
+from coop_demo.comparison.shift import shift
+from coop_demo.data.dataset import Dataset
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.words import nearest_words, words_accuracy
-from coop_demo.protocol import shots_curve
-from coop_demo.report import Report, csv_files, html_report, tables, versions, write_report
 
 EVIL = '</script><b>x</b> & "y"'
 FAST = {"shots": 2, "steps": 3, "prompt_config": PromptConfig(n_ctx=4)}
@@ -69,7 +66,7 @@ def report(backbone, dataset, comparison):
 
 
 def test_the_methods_table_is_sorted_and_shows_losers_in_full(comparison):
-    table = charts.methods_table(comparison)
+    table = comparison_charts.methods_table(comparison)
     assert len(table) == len(comparison.results)
     assert list(table["accuracy %"]) == sorted(table["accuracy %"], reverse=True)
     row = table[table["key"] == "class-mean"].iloc[0]
@@ -77,13 +74,13 @@ def test_the_methods_table_is_sorted_and_shows_losers_in_full(comparison):
     assert row["accuracy %"] == pytest.approx(100 * result.score.accuracy, abs=0.01)
     assert row["better on"] == comparison.paired("class-mean").only_first
     assert pd.isna(table[table["key"] == "hand-crafted"].iloc[0]["McNemar p"])
-    figure = charts.methods_figure(comparison)
+    figure = comparison_charts.methods_figure(comparison)
     assert list(figure.data[0].x) == list(table["accuracy %"])[::-1]
     assert len(set(figure.data[0].y)) == len(table)
 
 
 def test_a_confusion_cell_leads_to_its_true_class_and_answer(comparison):
-    figure = charts.confusion_figure(comparison, "class-mean")
+    figure = comparison_charts.confusion_figure(comparison, "class-mean")
     result = comparison.result("class-mean")
     counts = confusion_matrix(result.predicted, comparison.labels, 4)
     heatmap = figure.data[0]
@@ -98,17 +95,17 @@ def test_a_class_without_held_out_pictures_has_no_share(comparison):
     labels = comparison.labels.clone()
     labels[labels == 3] = 0
     changed = replace(comparison, prepared=replace(comparison.prepared, test_labels=labels))
-    figure = charts.confusion_figure(changed)
+    figure = comparison_charts.confusion_figure(changed)
     assert np.isfinite(np.array(figure.data[0].z, dtype=float)).all()
-    table = charts.per_class_table(changed)
+    table = comparison_charts.per_class_table(changed)
     assert table["pictures"].tolist()[3] == 0
     assert table.iloc[3, 2:].isna().all()
 
 
 def test_map_points_lead_to_their_pictures(comparison):
-    found = picture_map(comparison)
+    found = project(comparison)
     names = [item.picture.name for item in comparison.pictures]
-    figure = charts.map_figure(found, comparison.class_names, names)
+    figure = comparison_charts.projection_figure(found, comparison.class_names, names)
     seen = {}
     for trace in figure.data[:4]:
         for number, x in zip(trace.customdata, trace.x, strict=True):
@@ -119,9 +116,9 @@ def test_map_points_lead_to_their_pictures(comparison):
 
 
 def test_names_on_the_map_are_not_written_over_one_another(comparison):
-    found = picture_map(comparison)
+    found = project(comparison)
     together = replace(found, pictures=np.tile([[0.0, 0.0], [1.0, 1.0]], (8, 1)))
-    figure = charts.map_figure(together, comparison.class_names)
+    figure = comparison_charts.projection_figure(together, comparison.class_names)
     heights = sorted(note.y for note in figure.layout.annotations)
     assert len(heights) == 4
     assert min(np.diff(heights)) >= 0.05
@@ -130,35 +127,35 @@ def test_names_on_the_map_are_not_written_over_one_another(comparison):
 def test_the_reliability_figure_draws_bins_that_hold_pictures(comparison):
     result = comparison.result("learned")
     found = reliability(result.logits, comparison.labels)
-    figure = charts.reliability_figure(found, "learned")
+    figure = comparison_charts.reliability_figure(found, "learned")
     filled = [b for b in found.bins if b.n]
     assert list(figure.data[0].y) == [b.accuracy for b in filled]
-    table = charts.calibration_table({"m": calibrate(result.logits, comparison.labels)})
+    table = comparison_charts.calibration_table({"m": calibrate(result.logits, comparison.labels)})
     assert found.ece is not None
     assert table["calibration error %"].tolist() == [pytest.approx(100 * found.ece, abs=0.01)]
 
 
 def test_the_shots_figure_draws_what_is_there(report):
-    figure = charts.shots_figure(report.cells)
+    figure = comparison_charts.shots_figure(report.cells)
     lines = {trace.name: trace for trace in figure.data}
     assert list(lines["Learned prompt"].x) == [1, 2]
     assert len(set(lines["Hand-crafted prompt"].y)) == 1
-    assert len(charts.shots_figure(()).data) == 0
-    assert len(charts.shots_figure(report.cells[:1]).data) == 1
+    assert len(comparison_charts.shots_figure(()).data) == 0
+    assert len(comparison_charts.shots_figure(report.cells[:1]).data) == 1
 
 
 def test_tables_of_forgetting_shift_and_words(report):
-    table = charts.forgetting_table(report.forgetting)
+    table = comparison_charts.forgetting_table(report.forgetting)
     new = report.forgetting.rows[0].new
     assert table["new classes %"].tolist()[0] == pytest.approx(100 * new.correct / new.n, abs=0.01)
-    assert set(charts.shift_table(report.shift)["fall, points"].tolist()) == {0}
-    assert len(charts.words_table(report.words)) == 4
-    assert len(charts.words_accuracy_table(report.words_accuracy)) == 4
-    assert len(charts.forgetting_figure(report.forgetting).data) == 2
-    assert len(charts.shift_figure(report.shift).data) == 2
+    assert set(comparison_charts.shift_table(report.shift)["fall, points"].tolist()) == {0}
+    assert len(comparison_charts.words_table(report.words)) == 4
+    assert len(comparison_charts.words_accuracy_table(report.words_accuracy)) == 4
+    assert len(comparison_charts.forgetting_figure(report.forgetting).data) == 2
+    assert len(comparison_charts.shift_figure(report.shift).data) == 2
     row = report.shift.rows[0]
     alike = [replace(row, title="x " * 80 + end) for end in "ab"]
-    bars = charts.shift_figure(replace(report.shift, rows=tuple(alike))).data[0]
+    bars = comparison_charts.shift_figure(replace(report.shift, rows=tuple(alike))).data[0]
     assert len(set(bars.y)) == 2  # a bar each, though their titles are cut to the same
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coop_demo.coop_layout import COOP_DATASETS, half_of_classes, read_coop
-from coop_demo.datasets import LabelledPicture, check_pictures, few_shot
+from coop_demo.data.coop_datasets import COOP_DATASETS, half_of_classes, read_coop
+from coop_demo.data.dataset import LabelledPicture, check_pictures, few_shot
 from coop_demo.errors import DatasetError
 
 # Set -> (folder, picture folder, split file), as in DATASETS.md of github.com/KaiyangZhou/CoOp.

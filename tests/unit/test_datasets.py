@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coop_demo.datasets import (
+from coop_demo.data.dataset import (
     Dataset,
     LabelledPicture,
     Picture,
@@ -20,13 +20,12 @@ from coop_demo.datasets import (
     check_trainable,
     clean_class_name,
     few_shot,
-    from_classes,
-    read_folder,
     select_classes,
     split_held_out,
 )
+from coop_demo.data.folders import from_classes, read_folder
+from coop_demo.data.images import content_hash
 from coop_demo.errors import DatasetError
-from coop_demo.images import content_hash
 from coop_demo.settings import LIMITS
 
 

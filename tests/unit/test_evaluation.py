@@ -15,32 +15,19 @@ from sklearn.decomposition import PCA
 from tiny import tiny_backbone
 
 from coop_demo.backbones.features import encode_all
-from coop_demo.classifiers import Classifier
-from coop_demo.datasets import Dataset, read_folder
+from coop_demo.comparison.calibration import calibrate, fit_temperature, reliability
+from coop_demo.comparison.compare import Comparison, MethodResult, compare
+from coop_demo.comparison.confusion import cell_pictures, confusion_matrix, disagreements, per_class
+from coop_demo.comparison.forgetting import Forgetting, apply_to_names, forgetting
+from coop_demo.comparison.methods import Classifier
+from coop_demo.comparison.projection import project
+from coop_demo.comparison.shift import Shift, shift
+from coop_demo.comparison.statistics import mcnemar, score, wilson_interval
+from coop_demo.data.dataset import Dataset
+from coop_demo.data.folders import read_folder
 from coop_demo.errors import PromptError, UserError
-from coop_demo.evaluation import (
-    Comparison,
-    Forgetting,
-    MethodResult,
-    Shift,
-    apply_to_names,
-    calibrate,
-    cell_pictures,
-    compare,
-    confusion_matrix,
-    disagreements,
-    fit_temperature,
-    forgetting,
-    mcnemar,
-    per_class,
-    picture_map,
-    reliability,
-    score,
-    shift,
-    wilson_interval,
-)
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.prompts.teaching import TeachResult, teach
+from coop_demo.prompts.teach import TeachResult, teach
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
 from coop_demo.prompts.training import TrainEvent
 
@@ -272,7 +259,7 @@ def test_a_single_test_picture_is_measured_and_said_to_mean_little(backbone, tmp
     assert "There is 1 held-out picture" in notes
     assert 'No held-out pictures of "red"' in notes or 'No held-out pictures of "green"' in notes
     with pytest.raises(UserError, match="two or more"):
-        picture_map(result)
+        project(result)
 
 
 def test_no_held_out_pictures_is_a_sentence(backbone, comparison):
@@ -409,14 +396,14 @@ def test_a_second_set_of_other_classes_is_a_sentence(backbone, comparison, tmp_p
 
 
 def test_the_map_is_sklearns_pca(comparison):
-    found = picture_map(comparison)
+    found = project(comparison)
     features = comparison.prepared.test_features.double().numpy()
     pca = PCA(2).fit(features)
     assert np.allclose(np.abs(found.pictures), np.abs(pca.transform(features)), atol=1e-6)
     assert found.explained == pytest.approx(tuple(pca.explained_variance_ratio_))
     assert set(found.vectors) == {"hand-crafted", "ensemble", "class-mean", "learned"}
     assert all(points.shape == (4, 2) for points in found.vectors.values())
-    assert set(picture_map(comparison, ["learned"]).vectors) == {"learned"}
+    assert set(project(comparison, ["learned"]).vectors) == {"learned"}
 
 
 def test_class_means_land_among_their_own_pictures(comparison):
@@ -426,7 +413,7 @@ def test_class_means_land_among_their_own_pictures(comparison):
     )
     own = Classifier("class-mean", "own means", means, 1.0)
     result = replace(comparison.results[0], classifier=own)
-    found = picture_map(replace(comparison, results=(result,)))
+    found = project(replace(comparison, results=(result,)))
     for c in range(4):
         expected = found.pictures[found.labels == c].mean(axis=0)
         assert np.allclose(found.vectors["class-mean"][c], expected, atol=1e-4)
@@ -436,7 +423,7 @@ def test_pictures_that_are_all_alike_have_no_map(comparison):
     same = comparison.prepared.test_features[:1].expand(len(comparison.labels), -1)
     alike = replace(comparison, prepared=replace(comparison.prepared, test_features=same))
     with pytest.raises(UserError, match="look the same"):
-        picture_map(alike)
+        project(alike)
 
 
 # ---- prompts that are there already, and sets that were not checked

@@ -19,14 +19,7 @@ from torch import Tensor, nn
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import HeatmapError
 from coop_demo.heatmaps import attribution
-from coop_demo.heatmaps.attribution import (
-    Grid,
-    compare,
-    difference,
-    explain,
-    methods_for,
-    view_box,
-)
+from coop_demo.heatmaps.attribution import Grid, compare, difference, explain, methods_for, view_box
 
 SIDE = 64
 

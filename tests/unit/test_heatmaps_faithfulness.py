@@ -14,13 +14,7 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import BackboneError
 from coop_demo.heatmaps import faithfulness
 from coop_demo.heatmaps.attribution import Explanation, Grid, blurred, explain
-from coop_demo.heatmaps.faithfulness import (
-    Claim,
-    Curve,
-    assess,
-    assess_together,
-    text_correlation,
-)
+from coop_demo.heatmaps.faithfulness import Claim, Curve, assess, assess_together, text_correlation
 
 SIDE = 32
 

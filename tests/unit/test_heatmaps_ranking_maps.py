@@ -8,7 +8,7 @@ from tiny import tiny_backbone
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import HeatmapError, RankingError
-from coop_demo.heatmaps.ranking_maps import (
+from coop_demo.heatmaps.ranker import (
     PairMaps,
     pair_maps,
     score_map,

@@ -12,14 +12,7 @@ from PIL import Image
 
 from coop_demo.errors import HeatmapError
 from coop_demo.heatmaps.attribution import Grid
-from coop_demo.heatmaps.render import (
-    LESS,
-    MORE,
-    draw,
-    overlay,
-    png_bytes,
-    zip_bytes,
-)
+from coop_demo.heatmaps.render import LESS, MORE, draw, overlay, png_bytes, zip_bytes
 
 GREY = Image.new("RGB", (40, 20), (128, 128, 128))
 

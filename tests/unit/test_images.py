@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from coop_demo import images
+from coop_demo.data import images
+from coop_demo.data.images import content_hash, is_picture_name, list_pictures, load_picture
 from coop_demo.errors import PictureError
-from coop_demo.images import content_hash, is_picture_name, list_pictures, load_picture
 from coop_demo.settings import LIMITS
 
 READABLE = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]

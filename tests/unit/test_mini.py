@@ -101,7 +101,7 @@ def test_the_weight_files_are_small_enough_to_be_kept_in_the_repository() -> Non
 
 
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"has no weight files.*mini_text_tower"):
+    with pytest.raises(BackboneError, match=r"has no weight files.*recipes.mini"):
         mini.build_mini(tmp_path)
 
 

@@ -13,28 +13,22 @@ import torch
 from comparing import made_set, write_coop_set, write_picture, write_set
 from tiny import tiny_backbone
 
-from coop_demo import protocol
-from coop_demo.errors import DatasetError, UserError
-from coop_demo.prompts.learner import PromptConfig
-from coop_demo.prompts.teaching import teach
-from coop_demo.prompts.training import TrainEvent
-from coop_demo.protocol import (
-    COLUMNS,
-    Cell,
+from coop_demo.comparison import grid, results_csv
+from coop_demo.comparison.feature_store import StoredFeatures
+from coop_demo.comparison.grid import (
     GridProblem,
     GridProgress,
     GridResult,
-    StoredFeatures,
-    append_cell,
     benchmark,
     find_dataset,
-    losses,
-    markdown_table,
-    open_results,
-    read_results,
     shots_curve,
-    summary,
 )
+from coop_demo.comparison.results_csv import COLUMNS, Cell, append_cell, open_results, read_results
+from coop_demo.comparison.summary import losses, markdown_table, summary
+from coop_demo.errors import DatasetError, UserError
+from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.teach import teach
+from coop_demo.prompts.training import TrainEvent
 
 PROMPT = PromptConfig(n_ctx=4)
 FAST = {"steps": 3, "prompt_config": PROMPT}
@@ -175,7 +169,7 @@ def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
         from tiny import tiny_backbone
         from coop_demo.prompts.learner import PromptConfig
         from coop_demo.prompts.training import TrainEvent
-        from coop_demo.protocol import benchmark
+        from coop_demo.comparison.grid import benchmark
         n = 0
         for event in benchmark(tiny_backbone(), {str(root)!r}, ["colours"], shots=(1, 2),
                                seeds=(1, 2), methods=("hand-crafted", "class-mean", "learned"),
@@ -289,9 +283,9 @@ def test_a_row_survives_the_file_with_every_value(tmp_path):
 
 def test_results_that_cannot_be_written_end_the_grid(backbone, root, tmp_path, monkeypatch):
     def full(path, cell):
-        raise protocol._Unwritable("no room")
+        raise results_csv.UnwritableResults("no room")
 
-    monkeypatch.setattr(protocol, "append_cell", full)
+    monkeypatch.setattr(grid, "append_cell", full)
     with pytest.raises(UserError, match="no room"):
         last(benchmark(backbone, root, ["colours"], out=tmp_path / "r.csv", shots=(1,), seeds=(1,),
                        methods=("class-mean",)))  # fmt: skip

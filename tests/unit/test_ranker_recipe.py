@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from coop_demo.ranking.adapter import AdapterConfig
-from coop_demo.recipes import ranker as recipe
 from coop_demo.recipes.cutouts import Cutout
-from coop_demo.recipes.ranker_pictures import (
+from coop_demo.recipes.ranker import train
+from coop_demo.recipes.ranker.pictures import (
     APPLES_AND_ORANGES,
     SEEN_KINDS,
     UNSEEN_KINDS,
@@ -165,7 +165,7 @@ def test_parts_are_drawn_by_name_in_the_shares_that_are_stated():
 # --- training and measuring, on made-up tokens
 
 
-def collection(backbone, n: int = 48) -> recipe.Collection:
+def collection(backbone, n: int = 48) -> train.Collection:
     """Pictures whose tokens hold their number of apples along one direction."""
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(backbone.embed_dim, generator=generator)
@@ -176,13 +176,13 @@ def collection(backbone, n: int = 48) -> recipe.Collection:
         samples.append(Sample("counting", part, Image.Image, values, plain=i % 8 != 1))
         noise = 0.1 * torch.randn(9, backbone.embed_dim, generator=generator)
         tokens.append(noise + (i % 7) / 7 * base)
-    return recipe.Collection(samples, torch.stack(tokens).half())
+    return train.Collection(samples, torch.stack(tokens).half())
 
 
 def test_the_judging_part_is_never_learned_nor_augmented():
     backbone = tiny_backbone()
     held = collection(backbone)
-    for task in recipe.tasks_of(held, ("train", "val")):
+    for task in train.tasks_of(held, ("train", "val")):
         assert all(held.samples[row].part != "test" for row in task.rows.tolist())
     rows = held.rows(count_prompt("apple"), ("test",))
     assert rows
@@ -196,12 +196,12 @@ def test_an_instruction_of_two_families_learns_from_the_pictures_of_both():
         for family, instruction in (("counting", fish), ("aquarium", fish), ("aquarium", sharks))
         for i in range(10)
     ]
-    held = recipe.Collection(samples, torch.zeros(30, 4, 8))
-    tasks = {task.instruction: task for task in recipe.tasks_of(held, ("train",))}
+    held = train.Collection(samples, torch.zeros(30, 4, 8))
+    tasks = {task.instruction: task for task in train.tasks_of(held, ("train",))}
     assert set(tasks) == {fish, sharks}
     assert tasks[fish].rows.tolist() == list(range(20))
     scenes, photographs = tasks[fish].weights.split(10)
-    wanted = recipe.FAMILY_SHARES["counting"], recipe.FAMILY_SHARES["aquarium"] / 2
+    wanted = train.FAMILY_SHARES["counting"], train.FAMILY_SHARES["aquarium"] / 2
     assert scenes.sum() / photographs.sum() == pytest.approx(wanted[0] / wanted[1])
     assert tasks[fish].negatives.tolist() == list(range(20, 30))  # photographs of sharks
     assert tasks[sharks].negatives.tolist() == list(range(10, 20))
@@ -214,7 +214,7 @@ def test_an_aligned_start_puts_words_and_pictures_into_one_space():
     tokens = collection(backbone).tokens
     config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=backbone.embed_dim, mlp_ratio=1.0)
     wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon", "pear", "fish")]
-    ranker = recipe.aligned_start(backbone, tokens, wordings, config, seed=1)
+    ranker = train.aligned_start(backbone, tokens, wordings, config, seed=1)
     pictures, words = (ranker.state[f"{kind}_projection.weight"] for kind in ("image", "text"))
     # the tiny tower's words arrive in the joint space: both maps look the same way in it,
     # but for the axes along which the five instructions differ
@@ -226,7 +226,7 @@ def test_an_aligned_start_puts_words_and_pictures_into_one_space():
     mapped = mapped + ranker.state["image_projection.bias"]
     assert mapped.std() == pytest.approx(1.0, abs=0.05)
     assert abs(mapped.mean()) < 0.05
-    scores = recipe.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
+    scores = train.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
     assert scores.unique().numel() == 1
 
 
@@ -235,7 +235,7 @@ def test_an_aligned_start_tells_instructions_apart():
     tokens = collection(backbone).tokens
     config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=backbone.embed_dim, mlp_ratio=1.0)
     wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon", "pear", "fish")]
-    state = recipe.aligned_start(backbone, tokens, wordings, config, seed=1).state
+    state = train.aligned_start(backbone, tokens, wordings, config, seed=1).state
     ends = torch.stack([backbone.text_tokens([wording])[0, -1] for wording in wordings])
     before = torch.nn.functional.normalize(ends, dim=-1)
     after = ends @ state["text_projection.weight"].T + state["text_projection.bias"]
@@ -254,7 +254,7 @@ def test_an_aligned_start_keeps_places_for_the_detail_of_earlier_stages():
     d = backbone.embed_dim
     config = AdapterConfig(dim=16, layers=1, heads=4, token_dim=d + 6, text_token_dim=d)
     wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon", "pear", "fish")]
-    ranker = recipe.aligned_start(backbone, tokens, wordings, config, seed=1)
+    ranker = train.aligned_start(backbone, tokens, wordings, config, seed=1)
     projection = ranker.state["image_projection.weight"]
     assert (projection[:12, d:] == 0).all()  # what is compared with words is the joint space alone
     assert (projection[12:, :d] == 0).all()
@@ -265,24 +265,24 @@ def test_an_aligned_start_keeps_places_for_the_detail_of_earlier_stages():
     # a loud channel does not drown a quiet one
     heard = projection[12:, d:].norm(dim=0) * detail.flatten(0, 1).std(dim=0)
     assert heard.max() < 4 * heard.min()
-    scores = recipe.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
+    scores = train.adapter_scores(backbone, ranker, tokens, count_prompt("apple"))
     assert scores.unique().numel() == 1
 
 
 def test_coarse_tokens_are_means_of_blocks():
     tokens = torch.randn(3, 81, 5)
-    coarse = recipe.coarse_tokens(tokens)
+    coarse = train.coarse_tokens(tokens)
     assert coarse.shape == (3, 9, 5)
     block = tokens.view(3, 9, 9, 5)[:, 3:6, 6:9].mean(dim=(1, 2))
     assert torch.allclose(coarse[:, 5], block, atol=1e-6)
 
 
-@pytest.mark.parametrize("setting", [recipe.SHIPPED, *recipe.ABLATIONS], ids=lambda s: s.name)
+@pytest.mark.parametrize("setting", [train.SHIPPED, *train.ABLATIONS], ids=lambda s: s.name)
 def test_every_setting_learns_a_plain_order(setting):
     backbone = tiny_backbone()
     held = collection(backbone)
-    tasks = recipe.tasks_of(held, ("train", "val"))
-    ranker = recipe.train_setting(
+    tasks = train.tasks_of(held, ("train", "val"))
+    ranker = train.train_setting(
         backbone,
         held,
         tasks,
@@ -293,12 +293,12 @@ def test_every_setting_learns_a_plain_order(setting):
         learning_rate=5e-3,
         config=AdapterConfig(dim=16, layers=1, mlp_ratio=2.0, token_dim=backbone.embed_dim),
     )
-    table = recipe.measure(backbone, held, ranker, learned=("train", "val"))
+    table = train.measure(backbone, held, ranker, learned=("train", "val"))
     by_instruction = {row["instruction"]: row for row in table}
     row = by_instruction[count_prompt("apple")]
     assert row["srcc"]["adapter"] > 0.8
     assert row["srcc"]["ridge"] > 0.8
-    assert recipe.family_means(table)["counting"]["instructions"] == len(table) == 2
+    assert train.family_means(table)["counting"]["instructions"] == len(table) == 2
     wide = ranker.state["learnable_text_tokens"].shape
     assert wide == ((16 if setting.wide_prompts else 1), setting.n_learnable_tokens)
 
@@ -306,9 +306,9 @@ def test_every_setting_learns_a_plain_order(setting):
 def test_flip_accuracy_counts_pairs_right_under_both_instructions():
     apples, oranges = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, 1.0])
     values = (apples, oranges)
-    assert recipe.flip_accuracy((apples, oranges), values) == 1.0
-    assert recipe.flip_accuracy((apples, apples), values) == 0.0  # blind to the instruction
-    assert recipe.flip_accuracy((apples, oranges), (apples, apples)) is None
+    assert train.flip_accuracy((apples, oranges), values) == 1.0
+    assert train.flip_accuracy((apples, apples), values) == 0.0  # blind to the instruction
+    assert train.flip_accuracy((apples, oranges), (apples, apples)) is None
 
 
 def test_the_card_says_the_measured_figures():
@@ -334,15 +334,15 @@ def test_the_card_says_the_measured_figures():
         "seconds_training": 12.0,
         "unseen_kinds": ["owls"],
     }
-    text = recipe.card(report)
+    text = train.card(report)
     assert "| **0.91** | 0.80 | 0.70 | -0.10 | – |" in text
     assert "80 %" in text
     assert "owls" in text
     with_ablation = replace_ablations(report)
-    assert "without learnable prompts" in recipe.card(with_ablation)
+    assert "without learnable prompts" in train.card(with_ablation)
 
 
 def replace_ablations(report: dict) -> dict:
-    setting = replace(recipe.SHIPPED, name="without learnable prompts")
+    setting = replace(train.SHIPPED, name="without learnable prompts")
     one = {"name": setting.name, "steps": 5, "families": report["families"]}
     return report | {"ablations": [one]}

@@ -8,9 +8,9 @@ from tiny import tiny_backbone
 from coop_demo.__main__ import main
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
-from coop_demo.ranking.benchmark import benchmark_pairs, benchmark_piles, learning_curve
-from coop_demo.ranking.data import read_labels_csv
-from coop_demo.ranking.training import Ranker
+from coop_demo.ranking.labels import read_labels_csv
+from coop_demo.ranking.ranker import Ranker
+from coop_demo.recipes.ranking_benchmark import benchmark_pairs, benchmark_piles, learning_curve
 
 CONFIG = AdapterConfig(dim=24, layers=1, heads=4, n_relational_tokens=4, token_dim=24)
 

@@ -21,7 +21,7 @@ from coop_demo.ranking.checkpoint import (
     save_ranker,
 )
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.training import LearnedInstruction, Ranker, RankerTrainConfig
+from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig
 
 SHAPE = AdapterConfig(
     dim=16, layers=1, heads=2, n_learnable_tokens=2, n_relational_tokens=4, token_dim=24

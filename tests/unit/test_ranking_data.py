@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from coop_demo.errors import RankingError
-from coop_demo.ranking.data import RankingTable, check_rankable, read_labels_csv
+from coop_demo.ranking.labels import RankingTable, check_rankable, read_labels_csv
 
 
 @pytest.fixture

@@ -7,20 +7,13 @@ import pytest
 import torch
 from tiny import tiny_backbone
 
-from coop_demo.datasets import Picture
+from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig
-from coop_demo.ranking.data import RankingRow, RankingTable
+from coop_demo.ranking.labels import RankingRow, RankingTable
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.training import (
-    RankerTrainConfig,
-    RankingTask,
-    mean_pair_accuracy,
-    mean_srcc,
-    task_metrics,
-    tasks_from_table,
-    train_ranker,
-)
+from coop_demo.ranking.ranker import RankerTrainConfig, RankingTask, tasks_from_table
+from coop_demo.ranking.training import mean_pair_accuracy, mean_srcc, task_metrics, train_ranker
 
 SHAPE = AdapterConfig(
     dim=16,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coop_demo.recipes import sample_sets
 from coop_demo.recipes.cutouts import EMOJI_FONT, STAMPS
-from coop_demo.recipes.invented import CREATURES, GRADES
-from coop_demo.recipes.sample_sets import ASSETS, DRAWN_PICTURES, TEST_PICTURES, TRAIN_PICTURES
+from coop_demo.recipes.samples import build as sample_sets
+from coop_demo.recipes.samples.build import ASSETS, DRAWN_PICTURES, TEST_PICTURES, TRAIN_PICTURES
+from coop_demo.recipes.samples.invented import CREATURES, GRADES
 
 TO_LEARN = ("everyday", "creatures", "biscuits")
 FROM_STAMPS = ("everyday", "everyday_drawn", "counting", "conditions", "scenes")

@@ -15,7 +15,7 @@ from coop_demo.recipes.cutouts import (
     load_stamps,
     plain_name,
 )
-from coop_demo.recipes.invented import CREATURES, GRADES, biscuit, creature
+from coop_demo.recipes.samples.invented import CREATURES, GRADES, biscuit, creature
 from coop_demo.recipes.scenes import (
     BACKGROUNDS,
     DEGRADATIONS,

@@ -9,10 +9,10 @@ import torch
 
 from coop_demo.backbones.features import FeatureCache, encode_all
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
-from coop_demo.ranking.data import read_labels_csv
+from coop_demo.ranking.labels import read_labels_csv
 from coop_demo.ranking.metrics import srcc
-from coop_demo.recipes import ranker as recipe
-from coop_demo.recipes.ranker_pictures import labelled_samples
+from coop_demo.recipes.ranker import train
+from coop_demo.recipes.ranker.pictures import labelled_samples
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import ASSETS_DIR, CHECKPOINT_DIR
 
@@ -82,10 +82,10 @@ def test_its_card_says_what_the_file_gives_on_labelled_photographs(shared_dir, b
     judged = [
         one for one in labelled_samples(shared_dir / "data", augmented=False) if one.part == "test"
     ]
-    tokens = recipe.encode_samples(backbone, judged, name="judged", cache=None)
-    held = recipe.Collection(judged, tokens)
-    table = recipe.measure(backbone, held, ranker, learned=("train", "val"), rivals=False)
-    found = recipe.family_means(table)
+    tokens = train.encode_samples(backbone, judged, name="judged", cache=None)
+    held = train.Collection(judged, tokens)
+    table = train.measure(backbone, held, ranker, learned=("train", "val"), rivals=False)
+    found = train.family_means(table)
     said = json.loads((CHECKPOINT_DIR / "ranker-mini.json").read_text(encoding="utf-8"))
     assert set(found) == {"dice", "aquarium", "age", "quality"}
     for family, figures in found.items():

@@ -1,0 +1,1 @@
+"""Is the learned prompt better?"""

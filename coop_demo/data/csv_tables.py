@@ -1,0 +1,107 @@
+"""A CSV that a person or a spreadsheet wrote -> rows of text, or one sentence with the line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coop_demo.errors import DatasetError, UserError
+from coop_demo.settings import LIMITS
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of a CSV: column -> text without spaces around it, and its line in the file."""
+
+    line: int
+    cells: Mapping[str, str]
+
+
+def read_table(
+    source: str | Path | bytes,
+    *,
+    label: str,
+    required: Sequence[str] = (),
+    error: type[UserError] = DatasetError,
+) -> tuple[tuple[str, ...], tuple[TableRow, ...], str]:
+    """Read a CSV of UTF-8 text (a byte-order mark is fine), separated by comma, semicolon or tab.
+
+    Args:
+        source: the file's path, or its bytes.
+        label: what messages call the file.
+        required: columns that must be there. Column names are compared in lower case.
+        error: the class of the errors raised.
+
+    Returns:
+        The column names in lower case, the rows that are not blank, and the separator.
+
+    Raises:
+        error: unreadable, not UTF-8, empty, a column that is missing or double, a row with too
+            many or too few cells; the message has the line.
+    """
+    try:
+        data = source if isinstance(source, bytes) else _bounded(Path(source))
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise error(f"{label} cannot be opened ({reason}). Check the path.") from problem
+    if len(data) > LIMITS.max_table_bytes:
+        raise error(
+            f"{label} is larger than {LIMITS.max_table_bytes / 2**20:.0f} MB, the most that is "
+            f"taken. Split it."
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(
+            f'{label} is not UTF-8 text. Save it as "CSV UTF-8" and add it again.'
+        ) from problem
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not first:
+        raise error(f"{label} is empty. Its first line must name the columns.")
+    separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header: tuple[str, ...] = ()
+    rows: list[TableRow] = []
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if not header:
+                header = tuple(cell.lower() for cell in cells)
+                _check_header(header, required, label, error)
+            elif len(cells) != len(header):
+                raise error(
+                    f"{label}, line {reader.line_num}: {len(cells)} cells where the "
+                    f"first line has {len(header)}. Put text that holds the separator in quotes."
+                )
+            else:
+                rows.append(TableRow(reader.line_num, dict(zip(header, cells, strict=True))))
+    except csv.Error as problem:
+        raise error(
+            f"{label}, line {reader.line_num}: {problem}. Check the quotes in that line."
+        ) from problem
+    return header, tuple(rows), separator
+
+
+def _check_header(
+    header: tuple[str, ...], required: Sequence[str], label: str, error: type[UserError]
+) -> None:
+    missing = [f'"{column}"' for column in required if column not in header]
+    if missing:
+        raise error(
+            f"{label} has no column {' or '.join(missing)}; its first line names "
+            f"{', '.join(header)}. Add the column or its name."
+        )
+    double = [column for column, count in Counter(header).items() if count > 1 and column]
+    if double:
+        raise error(f'{label} has two columns named "{double[0]}". Rename one of them.')
+
+
+def _bounded(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(LIMITS.max_table_bytes + 1)

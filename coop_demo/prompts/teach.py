@@ -1,0 +1,205 @@
+"""teach: from a set of pictures to a learned prompt and its honest result, in one generator.
+
+The page and the command line both run this: draw the shots, encode what is not in the cache,
+train, and measure the learned prompt beside the hand-crafted one on pictures neither has seen.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
+from coop_demo.data.dataset import (
+    Dataset,
+    LabelledPicture,
+    check_trainable,
+    few_shot,
+    split_held_out,
+)
+from coop_demo.errors import PromptError
+from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.training import (
+    LearnedPrompt,
+    Preset,
+    TrainConfig,
+    TrainEvent,
+    fast,
+    paper,
+    train_prompt,
+)
+
+
+@dataclass(frozen=True)
+class TeachResult:
+    """A learned prompt with its measured results. Accuracies are fractions, NaN-free or None."""
+
+    prompt: LearnedPrompt
+    dataset: Dataset  # the pictures that were used, held-out ones as its test part
+    n_train: int
+    n_test: int
+    n_held_out: int  # of n_test: split off here because no test pictures were given
+    zero_shot_accuracy: float | None
+    learned_accuracy: float | None
+    train_accuracy: float | None
+    seconds_encoding: float
+    seconds_training: float
+    steps: int
+    status: str  # finished or diverged
+    message: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Features of the shots and of the held-out pictures of one set.
+
+    Shape: train_features (V, N, d), train_labels (N,), test_features (K, d), test_labels (K,).
+    """
+
+    dataset: Dataset
+    n_held_out: int
+    train_features: Tensor
+    train_labels: Tensor
+    test_features: Tensor
+    test_labels: Tensor
+    seconds_encoding: float
+
+
+def train_config_for(
+    preset: Preset, shots: int, n_train: int, *, seed: int = 1, **overrides
+) -> TrainConfig:
+    """The settings of a named preset for this many shots and pictures.
+
+    Args:
+        overrides: fields of TrainConfig; None leaves the preset's own value.
+
+    Raises:
+        PromptError: there is no such preset, or a setting is out of range.
+    """
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    if preset == "fast":
+        return fast(seed=seed, **overrides)
+    if preset == "paper":
+        return paper(shots, n_train, seed=seed, **overrides)
+    raise PromptError(f'There is no preset "{preset}". Choose fast or paper.')
+
+
+def prepare(
+    backbone: Backbone,
+    dataset: Dataset,
+    *,
+    shots: int,
+    seed: int = 1,
+    views: tuple[int, ...] = (0,),
+) -> Generator[EncodeEvent | Prepared, None, None]:
+    """Draw the shots, hold pictures out where none are given, and encode; last comes the result.
+
+    Raises:
+        DatasetError: the set cannot be trained on; the message names the class.
+    """
+    n_held_out = 0
+    if not dataset.test:
+        dataset, n_held_out = split_held_out(dataset, seed=seed)
+    check_trainable(dataset)
+    dataset = few_shot(dataset, shots=shots, seed=seed)
+    check_trainable(dataset)  # unreadable pictures may have left
+    train = yield from _encode(backbone, dataset.train, views)
+    test = yield from _encode(backbone, dataset.test, (0,))
+    # a set that was not checked when it was read may hold pictures that cannot be used
+    dataset = replace(
+        dataset,
+        train=tuple(dataset.train[i] for i in train.kept),
+        test=tuple(dataset.test[i] for i in test.kept),
+        problems=(*dataset.problems, *train.problems, *test.problems),
+    )
+    check_trainable(dataset)
+    yield Prepared(
+        dataset=dataset,
+        n_held_out=n_held_out,
+        train_features=train.features,
+        train_labels=_labels(dataset.train),
+        test_features=test.features[0],
+        test_labels=_labels(dataset.test),
+        seconds_encoding=train.seconds + test.seconds,
+    )
+
+
+def teach(
+    backbone: Backbone,
+    dataset: Dataset,
+    *,
+    shots: int = 16,
+    seed: int = 1,
+    preset: Preset = "fast",
+    prompt_config: PromptConfig | None = None,
+    **overrides,
+) -> Generator[EncodeEvent | TrainEvent | TeachResult, None, None]:
+    """Learn a prompt from a few pictures a class and measure it; last comes the result.
+
+    Args:
+        shots: pictures a class to learn from; a class with fewer gives all it has.
+        seed: draws the shots, the held-out pictures, the context and the batches.
+        overrides: fields of TrainConfig (`learning_rate`, `steps`, `template`,
+            `kgcoop_weight`, …); None leaves the preset's own value.
+
+    Raises:
+        DatasetError, PromptError: the set or a setting cannot be used; the message says why.
+    """
+    views = train_config_for(preset, shots, 1, seed=seed, **overrides).view_numbers
+    prepared = None
+    for event in prepare(backbone, dataset, shots=shots, seed=seed, views=views):
+        if isinstance(event, Prepared):
+            prepared = event
+        else:
+            yield event
+    assert prepared is not None
+    n_train, n_test = len(prepared.train_labels), len(prepared.test_labels)
+    config = train_config_for(preset, shots, n_train, seed=seed, **overrides)
+    last = None
+    for last in train_prompt(
+        backbone,
+        prepared.train_features,
+        prepared.train_labels,
+        prepared.dataset.class_names,
+        prompt_config,
+        config,
+        held_out=(prepared.test_features, prepared.test_labels) if n_test else None,
+        shots=shots,
+    ):
+        yield last
+    assert last is not None
+    if last.prompt is None:
+        raise PromptError(last.message)
+    measured = last.prompt.history[-1]  # of a training that ran away: its last sound measurement
+    yield TeachResult(
+        prompt=last.prompt,
+        dataset=prepared.dataset,
+        n_train=n_train,
+        n_test=n_test,
+        n_held_out=prepared.n_held_out,
+        zero_shot_accuracy=last.hand_crafted_accuracy,
+        learned_accuracy=measured["held_out_accuracy"],
+        train_accuracy=measured["train_accuracy"],
+        seconds_encoding=prepared.seconds_encoding,
+        seconds_training=last.seconds,
+        steps=last.step,
+        status=last.status,
+        message=last.message,
+    )
+
+
+def _encode(
+    backbone: Backbone, pictures: tuple[LabelledPicture, ...], views: tuple[int, ...]
+) -> Generator[EncodeEvent, None, EncodedPictures]:
+    """Encode, passing progress on; the result comes back through `yield from`."""
+    for event in encode_pictures(backbone, [item.picture for item in pictures], views=views):
+        if isinstance(event, EncodedPictures):
+            return event
+        yield event
+    raise AssertionError("encode_pictures ends with its result")
+
+
+def _labels(pictures: tuple[LabelledPicture, ...]) -> Tensor:
+    return torch.tensor([item.label for item in pictures], dtype=torch.long)

@@ -1,0 +1,1 @@
+"""How the sample sets were made."""

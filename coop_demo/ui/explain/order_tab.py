@@ -1,0 +1,200 @@
+"""Part of the tab "Look": what the ranker looked at in pictures of an order."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from coop_demo.errors import RankingError, UserError
+from coop_demo.ui import html as page_html
+from coop_demo.ui.context import Refresh, Shell
+from coop_demo.ui.events import forgiving, sentence_for
+from coop_demo.ui.explain import html as explain_html
+from coop_demo.ui.explain import order_actions
+from coop_demo.ui.explain import strings as say
+from coop_demo.ui.explain.state import RankedLook
+from coop_demo.ui.session import Session
+from coop_demo.ui.teach import html as teach_html
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_ALONE = -1  # the second dropdown's value for "no other"
+
+
+class Ranked:
+    """The ranker's maps of one or two pictures: the pair, the score, the words."""
+
+    def __init__(self) -> None:
+        gr.HTML(page_html.step_head(2, say.RANKED_TITLE, say.RANKED_LEAD), padding=False)
+        with gr.Row(elem_classes="cs-options", equal_height=True):
+            self.first = gr.Dropdown(
+                [], label=say.RANKED_FIRST, interactive=True, elem_id="look-ranked-first"
+            )
+            self.other = gr.Dropdown(
+                [], label=say.RANKED_OTHER, interactive=True, elem_id="look-ranked-other"
+            )
+        self.status = gr.HTML(padding=False, elem_id="look-ranked-status")
+        with gr.Column(visible=False, elem_id="look-ranked-maps") as self.all:
+            self.answer = gr.HTML(padding=False, elem_id="look-ranked-answer")
+            with gr.Row(elem_classes="cs-options cs-look-options"):
+                self.opacity = gr.Slider(
+                    0, 1, explain_html.OPACITY, step=0.05, label=say.OPACITY_LABEL, buttons=[]
+                )
+                self.cells = gr.Checkbox(False, label=say.CELLS_LABEL)
+            with gr.Column() as self.pair_part:
+                gr.HTML(explain_html.part(say.PAIR_HEAD, say.PAIR_LEAD), padding=False)
+                self.pair = _gallery("look-ranked-pair", "cs-look-two")
+            gr.HTML(explain_html.part(say.SCORE_HEAD, say.SCORE_LEAD), padding=False)
+            self.score = _gallery("look-ranked-score", "cs-look-two")
+            self.words_head = gr.HTML(padding=False)
+            self.words = _gallery("look-ranked-words", "cs-look-many")
+            self.save = gr.Button(say.ZIP_RANKED, size="sm", elem_id="look-ranked-save")
+            self.zip = gr.DownloadButton(
+                say.ZIP_RANKED, elem_id="look-ranked-zip", elem_classes="cs-unseen"
+            )
+        self.back = gr.Button(say.BACK, size="sm", elem_id="look-ranked-back")
+
+    @property
+    def choices(self) -> list[Any]:
+        return [self.first, self.other]
+
+    @property
+    def drawings(self) -> list[Any]:
+        return [self.pair_part, self.pair, self.score, self.words]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.status, self.all, self.answer, self.words_head, *self.drawings]
+
+    def choices_view(self, session: Session) -> list[Any]:
+        """Updates for `choices`: the order's pictures, those that are looked at chosen."""
+        subject = order_actions.chosen(session)
+        if subject is None:
+            return [gr.update(choices=[], value=None)] * 2
+        order = subject.order
+        named = [(f"{place}. {one.name}", place - 1) for place, one in enumerate(order, start=1)]
+        at = [_place(order, picture) for picture in subject.pictures]
+        other = at[1] if len(at) > 1 else _ALONE
+        return [
+            gr.update(choices=named, value=at[0]),
+            gr.update(choices=[(say.ALONE, _ALONE), *named], value=other),
+        ]
+
+    def drawings_view(self, looked: RankedLook, opacity: Any, cells: Any) -> list[Any]:
+        """Updates for `drawings`."""
+        how = {"opacity": explain_html.held(opacity), "cells": bool(cells)}
+        return [
+            gr.update(visible=looked.maps.pair is not None),
+            order_actions.pair_pictures(looked, **how),
+            order_actions.score_pictures(looked, **how),
+            order_actions.word_pictures(looked, **how),
+        ]
+
+    def view(self, looked: RankedLook | None, opacity: Any, cells: Any) -> list[Any]:
+        """Updates for `outputs`."""
+        if looked is None:
+            return ["", gr.update(visible=False), "", "", *(gr.skip() for _ in self.drawings)]
+        asked = say.ranked_by(looked.instruction, looked.maps.grid.shape, looked.seconds)
+        elsewhere = sum(one.elsewhere for one in looked.maps.words) / len(looked.maps.words)
+        return [
+            page_html.hint(asked),
+            gr.update(visible=True),
+            explain_html.answer(looked.answer),
+            explain_html.part(say.WORDS_HEAD, say.words_lead(elsewhere)),
+            *self.drawings_view(looked, opacity, cells),
+        ]
+
+    def run(self, session: Session, opacity: Any, cells: Any) -> Iterator[list[Any]]:
+        """Updates for `outputs`: the maps of what was chosen."""
+        nothing = [gr.skip() for _ in self.outputs]
+        order_actions.taken_up(session)
+        yield [teach_html.progress(say.LOOKING), *nothing[1:]]
+        try:
+            looked = order_actions.look(session)
+        except Exception as error:
+            yield [page_html.notes([sentence_for(error)]), gr.update(visible=False), *nothing[2:]]
+            return
+        yield self.view(looked, opacity, cells)
+
+    def wire(self, shell: Shell, heavy: dict[str, Any], save_file: str) -> None:
+        """Wire the panel.
+
+        `heavy` holds what events that compute share; `save_file` is the script that clicks the
+        hidden download button, with its id left open.
+        """
+        store = shell.store
+        heavy = {**heavy, "show_progress_on": [self.status], "trigger_mode": "always_last"}
+
+        @forgiving
+        def choose(key: str, first: Any, other: Any, opacity: Any, cells: Any) -> Iterator:
+            session = store.get(key)
+            subject = order_actions.chosen(session)
+            wanted = [first] if other in (None, _ALONE) else [first, other]
+            if subject is None or not all(
+                isinstance(at, int) and 0 <= at < len(subject.order) for at in wanted
+            ):
+                raise RankingError(say.NOTHING_RANKED)
+            order_actions.choose_again(session, wanted)
+            yield from self.run(session, opacity, cells)
+
+        @forgiving
+        def redraw(key: str, opacity: Any, cells: Any) -> list[Any]:
+            looked = order_actions.looked_at(store.get(key))
+            if looked is None:
+                return [gr.skip() for _ in self.drawings]
+            return self.drawings_view(looked, opacity, cells)
+
+        @forgiving
+        def save(key: str, opacity: Any, cells: Any) -> Any:
+            session = store.get(key)
+            looked = order_actions.looked_at(session)
+            if looked is None:
+                raise UserError(say.NO_MAPS)
+            path = session.folder / "ranker-maps.zip"
+            path.write_bytes(
+                order_actions.zip_of(looked, opacity=explain_html.held(opacity), cells=bool(cells))
+            )
+            return gr.update(value=str(path))
+
+        def refresh(key: str) -> list[Any]:
+            session = store.get(key)
+            looked = order_actions.looked_at(session)
+            return [*self.choices_view(session), *self.view(looked, explain_html.OPACITY, False)]
+
+        drawing = [shell.key, self.opacity, self.cells]
+        gr.on(
+            [self.first.input, self.other.input],
+            choose,
+            [shell.key, self.first, self.other, self.opacity, self.cells],
+            self.outputs,
+            **heavy,
+        )
+        # `input` and not `release`, which a keyboard never sends; what came too fast is skipped
+        self.opacity.input(redraw, drawing, self.drawings, trigger_mode="always_last", **_QUIET)
+        self.cells.input(redraw, drawing, self.drawings, **_QUIET)
+        self.save.click(
+            save,
+            drawing,
+            self.zip,
+            concurrency_id=heavy["concurrency_id"],
+            api_visibility="private",
+        ).success(None, None, None, js=save_file % "look-ranked-zip")
+        shell.on_open.append(Refresh(refresh, [*self.choices, *self.outputs]))
+
+
+def _gallery(elem_id: str, kind: str) -> gr.Gallery:
+    return gr.Gallery(
+        show_label=False,
+        interactive=False,
+        columns=2,
+        object_fit="contain",
+        height="auto",
+        format="png",
+        buttons=["download", "fullscreen"],
+        elem_id=elem_id,
+        elem_classes=["cs-look-strip", kind],
+    )
+
+
+def _place(order: Sequence[Any], picture: Any) -> int | None:
+    """Where the picture stands in the order; None where it does not."""
+    return next((at for at, one in enumerate(order) if one.content == picture.content), None)

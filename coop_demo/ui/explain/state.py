@@ -1,0 +1,104 @@
+"""What the Look tab keeps in a session."""
+
+from dataclasses import dataclass, field
+
+from PIL import Image
+from torch import Tensor
+
+from coop_demo.data.dataset import Picture
+from coop_demo.heatmaps.attribution import Explanation
+from coop_demo.heatmaps.faithfulness import Faithfulness
+from coop_demo.heatmaps.ranker import OrderMaps
+from coop_demo.prompts.training import LearnedPrompt
+from coop_demo.ranking.ranker import Ranker
+from coop_demo.ui.explain import strings as say
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What another tab judged a picture by."""
+
+    model: str  # they mean nothing with another one
+    template: str
+    prompt: LearnedPrompt | None = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A picture to look at and the class names it is told apart by."""
+
+    picture: Picture
+    class_names: tuple[str, ...]
+    own: str = ""  # the class it is known to show
+    prompts: Prompts | None = None  # the session's own when None
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """The maps of one picture.
+
+    `words` and `learned` hold a map for each of `texts`; `index` is the one asked for. A free
+    text stands first, before the class names. `learned` is None where a learned prompt has
+    nothing to say, and `remark` says why.
+    """
+
+    image: Image.Image = field(repr=False)
+    name: str
+    box: tuple[float, float, float, float]
+    texts: tuple[str, ...]
+    index: int
+    words: Explanation
+    learned: Explanation | None
+    difference: Tensor | None  # (T, h, w)
+    remark: str
+    seconds: float
+    checks: tuple[tuple[str, Faithfulness], ...] = ()  # (prompt's title, check)
+
+    @property
+    def wanted(self) -> str:
+        return self.texts[self.index]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The maps asked for as pictures; the learned ones None where there are none."""
+
+    words: Image.Image
+    learned: Image.Image | None
+    difference: Image.Image | None
+
+
+@dataclass(frozen=True, eq=False)
+class RankedSubject:
+    """One picture of an order, or two to compare, with what they were ranked by."""
+
+    pictures: tuple[Picture, ...]
+    instruction: str
+    order: tuple[Picture, ...]  # all pictures, the first one first
+    model: str
+    ranker: Ranker
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLook:
+    """The ranker's maps of one or two pictures; tuples hold one entry a picture."""
+
+    instruction: str
+    names: tuple[str, ...]
+    images: tuple[Image.Image, ...] = field(repr=False)
+    boxes: tuple[tuple[float, float, float, float], ...]
+    maps: OrderMaps
+    seconds: float
+
+    @property
+    def answer(self) -> str:
+        """Why this one is ahead, or what its score is, as sentences."""
+        pair, scores = self.maps.pair, [one.score for one in self.maps.scores]
+        if pair is None:
+            return say.score_is(self.names[0], scores[0])
+        first, other = scores
+        ahead = pair.sentence(f"“{self.names[0]}”", f"“{self.names[1]}”")
+        if first == other:
+            return f"{ahead} {say.scores_are_equal(first)}"
+        agrees = (first > other) == (pair.probability > 0.5)
+        return f"{ahead} {say.scores_are(first, other, agrees)}"

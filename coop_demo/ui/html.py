@@ -1,0 +1,72 @@
+"""HTML that more than one tab shows."""
+
+from collections.abc import Sequence
+from html import escape
+
+
+def step_head(number: int, title: str, lead: str) -> str:
+    """The head of one of the three columns."""
+    return (
+        f'<div class="cs-step"><span class="cs-step-number" aria-hidden="true">{number}</span>'
+        f"<div><h2>{escape(title)}</h2><p>{escape(lead)}</p></div></div>"
+    )
+
+
+def hint(sentence: str) -> str:
+    return f'<p class="cs-hint">{escape(sentence)}</p>' if sentence else ""
+
+
+def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6) -> str:
+    """Problems, then remarks, one line each; the rest is counted."""
+    lines = [("problem", line) for line in problems] + [("remark", line) for line in remarks]
+    if not lines:
+        return ""
+    items = [f'<li class="cs-{kind}">{escape(line)}</li>' for kind, line in lines[:most]]
+    if len(lines) > most:
+        items.append(f'<li class="cs-remark">And {len(lines) - most} more.</li>')
+    return f'<ul class="cs-notes">{"".join(items)}</ul>'
+
+
+def facts(source: str, sentence: str, more: str = "") -> str:
+    """Where the pictures came from and how many there are; `more` is HTML."""
+    head = f"<b>{escape(source)}.</b> " if source else ""
+    return f'<div class="cs-facts"><p>{head}{escape(sentence)}</p>{more}</div>'
+
+
+def mosaic(pictures: Sequence[str]) -> str:
+    """Up to four pictures (data URIs) as one square; the button under it names them."""
+    images = "".join(f'<img src="{uri}" alt="">' for uri in pictures)
+    return f'<div class="cs-mosaic">{images}</div>'
+
+
+def brand(name: str, promise: str) -> str:
+    """The header's left side: our mark (context vectors before a name), name and promise."""
+    mark = (
+        '<svg viewBox="0 0 44 44" width="44" height="44" aria-hidden="true">'
+        '<rect x="1" y="1" width="42" height="42" rx="11" class="cs-mark-back"/>'
+        '<rect x="9" y="13" width="5" height="18" rx="2.5" class="cs-mark-learned"/>'
+        '<rect x="17" y="9" width="5" height="26" rx="2.5" class="cs-mark-learned"/>'
+        '<rect x="25" y="16" width="5" height="12" rx="2.5" class="cs-mark-learned"/>'
+        '<circle cx="35" cy="22" r="3.5" class="cs-mark-words"/></svg>'
+    )
+    words = f"<h1>{escape(name)}</h1><p>{escape(promise)}</p>"
+    return f'<div class="cs-brand">{mark}<div>{words}</div></div>'
+
+
+def footer(sentence: str) -> str:
+    return f'<footer class="cs-footer"><p>{escape(sentence)}</p></footer>'
+
+
+def model_table(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+    """The list of models: name, licence, size, whether it is here, a note."""
+    body = "".join(
+        f"<tr><th scope='row'>{escape(title)}</th><td>{escape(licence)}</td><td>{escape(size)}</td>"
+        f"<td>{escape(here)}</td><td>{escape(note)}</td></tr>"
+        for title, licence, size, here, note in rows
+    )
+    return (
+        '<div class="cs-table" tabindex="0" role="region" aria-label="Models"><table><thead><tr>'
+        "<th scope='col'>Model</th><th scope='col'>Licence</th><th scope='col'>Size</th>"
+        f"<th scope='col'>Here?</th><th scope='col'>Note</th></tr></thead><tbody>{body}</tbody>"
+        "</table></div>"
+    )

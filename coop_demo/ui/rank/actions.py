@@ -1,0 +1,719 @@
+"""What the Rank tab does to a session: add images, order them, teach an order, export."""
+
+import contextlib
+import csv
+import io
+import json
+import math
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
+from coop_demo.charts.training import CurvePoint
+from coop_demo.data.archives import read_archive
+from coop_demo.data.csv_tables import read_table
+from coop_demo.data.dataset import Picture
+from coop_demo.data.images import is_picture_name
+from coop_demo.errors import DatasetError, RankingError
+from coop_demo.ranking.baselines import antonym_scores, cosine_scores
+from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
+from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
+from coop_demo.ranking.labels import read_labels_csv
+from coop_demo.ranking.metrics import bootstrap_interval, pair_accuracy, srcc
+from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
+from coop_demo.ranking.training import RankerEvent, mean_pair_accuracy, train_ranker
+from coop_demo.runtime import gpu_job, shared_backbone
+from coop_demo.samples import SampleSet
+from coop_demo.ui.rank import strings as say
+from coop_demo.ui.rank.state import (
+    ANTONYMS,
+    COSINE,
+    LEAST_TO_TEACH,
+    PLACE,
+    RANKER,
+    Floats,
+    Order,
+    OrderSettings,
+    Pile,
+    RankProgress,
+    RankVerdict,
+    TaughtOrder,
+    UsedRanker,
+    take_all,
+)
+from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session
+
+MAX_COMPARED = 60  # pictures of the pair matrix: more would make cells too small to click
+
+
+_MEASUREMENTS = 30  # Stop keeps the last measured state, so measure every other step
+
+
+_GPU_SECONDS = 60
+
+
+@lru_cache(maxsize=4)
+def _shipped(path: Path, modified: float, backbone: str) -> Ranker:
+    return load_ranker(path, shared_backbone(backbone))
+
+
+def ranker_in_use(session: Session) -> UsedRanker | None:
+    """What the session taught or loaded for its model, else the shipped ranker, else None.
+
+    Raises:
+        RankingError: the shipped file is damaged or was made with other weights of the model.
+    """
+    used = session.pile.rankers.get(session.backbone)
+    if used is not None:
+        return used
+    path = shipped_ranker_path(session.backbone)
+    if path is None:
+        return None
+    ranker = _shipped(path, path.stat().st_mtime, session.backbone)
+    return UsedRanker(ranker, say.SHIPPED_TITLE, path)
+
+
+def load(session: Session, path: str | Path) -> UsedRanker:
+    """Make a ranker file the session's own; what was in use stays if that fails.
+
+    Raises:
+        RankingError: the file cannot be used; the message says why.
+    """
+    path = Path(path)
+    ranker = load_ranker(path, shared_backbone(session.backbone))
+    kept = save_ranker(ranker, session.folder / f"ranker-{session.backbone}.safetensors")
+    used = UsedRanker(ranker, say.loaded(path.name, len(ranker.instructions)), kept)
+    with session.lock:
+        session.pile.rankers[session.backbone] = used
+    return used
+
+
+def add_files(session: Session, paths: Sequence[str | Path]) -> None:
+    """Pictures, zips and tables of labels onto the session's pile.
+
+    What cannot be used costs itself only and is named in `pile.problems`.
+
+    Raises:
+        RankingError: nothing among the files is a picture, a zip or a table.
+    """
+    pile = session.pile
+    problems: list[str] = []
+    notes: list[str] = []
+    tables: list[Path] = []
+    given: list[Picture] = []
+    with tempfile.TemporaryDirectory(dir=session.folder) as folder:
+        for number, path in enumerate(map(Path, paths)):
+            kind = path.suffix.lower()
+            if kind == ".csv":
+                tables.append(path)
+            elif kind == ".zip":
+                into = Path(folder) / str(number)
+                into.mkdir()
+                try:
+                    pictures, found, said = _unpack(path, into)
+                except DatasetError as error:
+                    problems.append(str(error))
+                    continue
+                given, tables = given + pictures, tables + found
+                problems += said
+            elif is_picture_name(path.name):
+                given.append(Picture(path.name, path))
+            else:
+                problems.append(f"“{path.name}” is neither a picture nor a zip nor a CSV.")
+        if not given and not tables:
+            raise RankingError(problems[0] if problems else say.NO_FILE)
+        taken, said = take_all(session.take, given)
+        problems += said
+        with session.lock:
+            notes = pile.add(taken)
+            if taken:
+                pile.orders = ()
+        for table in tables:
+            try:
+                problems += add_labels(pile, table, instruction=pile.instruction)
+            except RankingError as error:
+                problems.append(str(error))
+    with session.lock:
+        pile.problems, pile.notes = tuple(problems), tuple(notes)
+
+
+def _unpack(path: Path, into: Path) -> tuple[list[Picture], list[Path], list[str]]:
+    contents = read_archive(
+        path, wanted=lambda name: is_picture_name(name) or name.lower() == "labels.csv", into=into
+    )
+    pictures, tables = [], []
+    for parts, source in contents.files:
+        assert isinstance(source, Path)
+        if parts[-1].lower() == "labels.csv":
+            named = source.with_name("labels.csv")  # messages call it by the name it had
+            if named.exists():
+                continue
+            source.rename(named)
+            tables.append(named)
+        else:
+            pictures.append(Picture("/".join(parts), source))
+    return pictures, tables, list(contents.problems)
+
+
+def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
+    """Values of a labels.csv for the pictures on the pile; sentences for rows passed over.
+
+    The table's paths are only compared with names on the pile, never opened. Rows without an
+    instruction of their own count for `instruction`; for any when that is empty too.
+
+    Raises:
+        RankingError: it is no such table, a value is no number, all are equal, or none of the
+            pictures it names is here.
+    """
+    if not pile.pictures:
+        raise RankingError(say.labels_without_pictures(path.name))
+    label = f'"{path.name}"'
+    header, rows, _ = read_table(path, label=label, error=RankingError)
+    column = "image" if "image" in header else "filepath"
+    missing: list[str] = []
+    n_passed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        found: dict[str, Picture] = {}
+        lines: dict[int, list[str]] = {}
+        for row in rows:
+            cells = dict(row.cells)
+            if cells.get(column):
+                picture = pile.find(cells[column])
+                if picture is None:
+                    n_passed += 1
+                    missing.append(cells[column])
+                    continue
+                name = f"{picture.content}.png"
+                (home / name).touch()
+                found[name] = picture
+                cells[column] = name
+            lines[row.line] = list(cells.values())
+        if missing and not found:
+            raise RankingError(say.labels_for_others(path.name, missing[0]))
+        safe = home / path.name
+        safe.write_text(_with_lines(header, lines), encoding="utf-8")
+        table = read_labels_csv(safe, default_prompt=_ANY, check=False)
+    for row in table.rows:
+        prompt = instruction if row.prompt == _ANY else row.prompt
+        content = found[row.picture.name].content
+        assert content is not None
+        pile.labels.setdefault(prompt, {})[content] = row.value
+    if not missing:
+        return list(table.notes)
+    names = list(dict.fromkeys(missing))
+    return [*table.notes, say.labels_elsewhere(path.name, names, n_passed)]
+
+
+_ANY = "*"  # no instruction reads so: one needs a letter or a number
+
+
+def _with_lines(header: Sequence[str], lines: Mapping[int, Sequence[str]]) -> str:
+    """A tab-separated table whose rows stand on the lines they came from."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter="\t", lineterminator="\n")
+    writer.writerow(header)
+    at = 1
+    for line, cells in sorted(lines.items()):
+        buffer.write("\n" * max(0, line - at - 1))
+        writer.writerow([" ".join(cell.split()) for cell in cells])
+        at = max(line, at + 1)
+    return buffer.getvalue()
+
+
+def show_sample(session: Session, sample: SampleSet) -> None:
+    """A sample set in place of the pile, with its labels and instructions."""
+    about = json.loads((sample.folder / "set.json").read_text(encoding="utf-8"))
+    instructions = about.get("instructions", [""])
+    given = [
+        Picture(f"pictures/{path.name}", path).checked()
+        for path in sorted((sample.folder / "pictures").iterdir())
+        if is_picture_name(path.name)
+    ]
+    with session.lock:
+        pile = session.pile
+        pile.clear()
+        pile.add(given)
+        add_labels(pile, sample.folder / "labels.csv")
+        pile.source = sample.title
+        pile.about = (sample.description, sample.expect, f"Licence: {sample.licence}.")
+        pile.instruction = instructions[0]
+        pile.second = instructions[1] if len(instructions) > 1 else ""
+
+
+def pair_for(pile: Pile, instruction: str, high: str, low: str) -> AntonymPair:
+    """The antonym pair to compare with: as written, unless it is still the proposal for another
+    instruction, or empty.
+
+    Raises:
+        RankingError: one side is empty, or both are the same.
+    """
+    high, low = high.strip(), low.strip()
+    proposal = propose_antonyms(instruction)
+    untouched = not (high or low) or (
+        pile.proposed is not None and (high, low) == (pile.proposed[1].high, pile.proposed[1].low)
+    )
+    pile.proposed = (instruction, proposal)
+    return proposal if untouched else AntonymPair(high, low)
+
+
+def rank(
+    session: Session, instruction: str, second: str, high: str, low: str
+) -> Generator[RankProgress | tuple[Order, ...], None, None]:
+    """Order the session's pile by one or two instructions; the result is kept and comes last.
+
+    Raises:
+        RankingError: fewer than two pictures, an instruction or antonym pair that cannot be used,
+            or the pile became another one meanwhile.
+    """
+    pile = session.pile
+    backbone = session.backbone
+    instruction = check_instruction(instruction)
+    instructions = [instruction]
+    if second.strip():
+        instructions.append(check_instruction(second))
+        if instructions[1].casefold() == instruction.casefold():
+            raise RankingError(say.SAME_TWICE)
+    pictures = tuple(pile.pictures)
+    if len(pictures) < 2:
+        raise RankingError(say.ONE_PICTURE if pictures else say.NO_PICTURES)
+    used = ranker_in_use(session)
+    pairs = [pair_for(pile, instruction, high, low)]
+    pairs += [propose_antonyms(other) for other in instructions[1:]]
+    began = time.perf_counter()
+    scored: _Scored | None = None
+    shown_at = 0.0
+    jobs = _score_events(backbone, pictures, instructions, pairs, used.ranker if used else None)
+    with contextlib.closing(jobs) as events:
+        for event in events:
+            if isinstance(event, _Scored):
+                scored = event
+            elif time.monotonic() - shown_at > SHOW_EVERY:
+                shown_at = time.monotonic()
+                sentence = say.ranking(event.done, event.total, event.seconds_left)
+                yield RankProgress(sentence, event.done / max(event.total, 1))
+    assert scored is not None
+    kept = tuple(pictures[i] for i in scored.kept)
+    seconds = time.perf_counter() - began
+    orders = tuple(
+        Order(
+            backbone=backbone,
+            instruction=wording,
+            pictures=kept,
+            scores=scores,
+            pair=pair,
+            values=pile.values(kept, wording),
+            ranker=used.ranker if used else None,
+            compared=compared,
+            pair_logits=logits,
+            seconds=seconds,
+        )
+        for wording, pair, (scores, compared, logits) in zip(
+            instructions, pairs, scored.orders, strict=True
+        )
+    )
+    with session.lock:
+        if tuple(pile.pictures) != pictures:
+            raise RankingError(say.PILE_CHANGED)
+        pile.instruction = instruction
+        pile.second = instructions[1] if len(instructions) > 1 else ""
+        pile.pair = (pairs[0].high, pairs[0].low)
+        pile.orders = orders
+        pile.problems = scored.problems
+    yield orders
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    kept: tuple[int, ...]
+    problems: tuple[str, ...]
+    orders: tuple[tuple[dict[str, Floats], tuple[int, ...], Floats | None], ...]
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _score_events(
+    backbone: str,
+    pictures: Sequence[Picture],
+    instructions: Sequence[str],
+    pairs: Sequence[AntonymPair],
+    ranker: Ranker | None,
+) -> Iterator[EncodeEvent | _Scored]:
+    model = shared_backbone(backbone)
+    for words in (*instructions, *(side for pair in pairs for side in (pair.high, pair.low))):
+        check_instruction(words, model)
+    tokens = None
+    # where pooled features come with the tokens, the second pass finds all of them
+    parts = 2 if ranker is not None and not model.mean_pooled else 1
+    if ranker is not None:
+        tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=parts)
+        pictures = [pictures[i] for i in tokens.kept]
+    pooled = yield from _encoded(model, pictures, tokens=False, part=parts - 1, parts=parts)
+    first = pooled if tokens is None else tokens
+    if len(first.kept) < 2:
+        said = first.problems[0] if first.problems else say.ONE_PICTURE
+        raise RankingError(said)
+    features = pooled.features[0]
+    orders = []
+    adapter = None if ranker is None else ranker.adapter(model.device)
+    for wording, pair in zip(instructions, pairs, strict=True):
+        scores: dict[str, Floats] = {}
+        compared: tuple[int, ...] = ()
+        logits = None
+        if adapter is not None and tokens is not None:
+            with torch.no_grad():
+                words = model.text_tokens([wording])
+                seen = tokens.features.to(model.device)
+                scores[RANKER] = adapter.scores(seen, words).cpu().double().numpy()
+                order = np.argsort(-scores[RANKER], kind="stable")
+                compared = tuple(order[evenly(len(order), MAX_COMPARED)].tolist())
+                logits = adapter.pair_logits(seen[list(compared)], words).cpu().double().numpy()
+        scores[ANTONYMS] = antonym_scores(model, features, pair).numpy()
+        scores[COSINE] = cosine_scores(model, features, wording).numpy()
+        orders.append((scores, compared, logits))
+    yield _Scored(first.kept, first.problems, tuple(orders))
+
+
+def _encoded(
+    model: Backbone, pictures: Sequence[Picture], *, tokens: bool, part: int, parts: int
+) -> Generator[EncodeEvent, None, EncodedPictures]:
+    """Progress over `parts` passes, of which this is number `part`; returns EncodedPictures."""
+    result = None
+    for event in encode_pictures(model, list(pictures), views=(WHOLE_VIEW,), tokens=tokens):
+        if isinstance(event, EncodedPictures):
+            result = event
+        else:
+            yield EncodeEvent(
+                event.done + part * event.total,
+                event.total * parts,
+                event.seconds,
+                event.seconds_left + (parts - 1 - part) * (event.seconds + event.seconds_left),
+            )
+    assert result is not None
+    return result
+
+
+def evenly(n: int, most: int) -> list[int]:
+    """Up to `most` of the numbers 0 … n − 1, evenly spread, the first and the last among them."""
+    if n <= most:
+        return list(range(n))
+    return np.linspace(0, n - 1, most).round().astype(int).tolist()
+
+
+def compare_again(session: Session, high: str, low: str) -> tuple[Order, ...]:
+    """The first order with another antonym pair; everything else stays.
+
+    Raises:
+        RankingError: nothing was ranked yet, or the pair cannot be used.
+    """
+    orders = session.pile.orders_with(session.backbone)
+    if not orders:
+        raise RankingError(say.RANK_FIRST)
+    pair = AntonymPair(high.strip(), low.strip())
+    scores = _antonyms(session.backbone, orders[0].pictures, pair)
+    changed = replace(orders[0], scores={**orders[0].scores, ANTONYMS: scores}, pair=pair)
+    with session.lock:
+        if session.pile.orders[:1] == orders[:1]:  # not when something else was ranked meanwhile
+            session.pile.pair = (pair.high, pair.low)
+            session.pile.orders = (changed, *orders[1:])
+    return session.pile.orders
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _antonyms(backbone: str, pictures: Sequence[Picture], pair: AntonymPair) -> Floats:
+    model = shared_backbone(backbone)
+    for words in (pair.high, pair.low):
+        check_instruction(words, model)
+    *_, encoded = encode_pictures(model, list(pictures), views=(WHOLE_VIEW,))
+    assert isinstance(encoded, EncodedPictures)
+    return antonym_scores(model, encoded.features[0], pair).numpy()
+
+
+def judge(order: Order) -> RankVerdict:
+    """Whether the ranker beats the better rival: by the bootstrap interval of SRCC's difference."""
+    at = order.labelled
+    figures = order.metrics()
+    if not figures:
+        return RankVerdict("", say.few_labels(len(at)))
+    if RANKER not in figures:
+        return RankVerdict("", "")
+    known = {name: one.srcc for name, one in figures.items() if one.srcc is not None}
+    rivals = [name for name in known if name != RANKER]
+    if RANKER not in known or not rivals:
+        return RankVerdict("", say.VERDICT_UNDEFINED)
+    rival = max(rivals, key=lambda name: known[name])
+    both = np.stack([order.scores[RANKER][at], order.scores[rival][at]], axis=1)
+    interval = bootstrap_interval(_srcc_difference, both, order.values[at])
+    low, high = interval if interval is not None else (-2.0, 2.0)
+    kind = say.BETTER if low > 0 else say.WORSE if high < 0 else say.UNSURE
+    sentence = say.verdict(kind, len(at), rival, known[RANKER], known[rival], low, high)
+    return RankVerdict(kind, sentence)
+
+
+def _srcc_difference(scores: Any, values: Any) -> float | None:
+    """Of two columns of scores (N, 2): the first's SRCC less the second's."""
+    one, other = srcc(scores[:, 0], values), srcc(scores[:, 1], values)
+    return None if one is None or other is None else one - other
+
+
+def as_csv(orders: Sequence[Order]) -> str:
+    """One row a picture, in the first order: place, scores of every way, label."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    header = ["image"]
+    columns: list[list[Any]] = []
+    for order in orders:
+        suffix = f": {order.instruction}"
+        place = np.empty(len(order.pictures), int)
+        place[order.ranking(order.leading)] = np.arange(1, len(place) + 1)
+        header += [f"place{suffix}", *(f"{method}{suffix}" for method in order.scores)]
+        columns += [place.tolist(), *(scores.tolist() for scores in order.scores.values())]
+        if len(order.labelled):
+            header.append(f"label{suffix}")
+            columns.append([value if math.isfinite(value) else "" for value in order.values])
+    writer.writerow([_harmless(cell) for cell in header])
+    for i in orders[0].ranking(orders[0].leading):
+        cells = [f"{c[i]:.6g}" if isinstance(c[i], float) else c[i] for c in columns]
+        writer.writerow([_harmless(orders[0].pictures[i].name), *cells])
+    return buffer.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    # a cell that begins like this is a formula to a spreadsheet, and the names are anybody's
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def read_numbers(pile: Pile, rows: Sequence[Sequence[Any]]) -> dict[str, float]:
+    """Numbers of the page's table (thumbnail, name, number), by content; empty cells left out.
+
+    Raises:
+        RankingError: a cell is no number, or the rows are not those of the table.
+    """
+    by_name = pile.by_name
+    numbers: dict[str, float] = {}
+    for row in rows:
+        if len(row) != len(say.TABLE_HEADERS):
+            raise RankingError(say.BAD_TABLE)
+        name, cell = str(row[1] or ""), row[2]
+        given = "" if cell is None or cell != cell else str(cell).strip()
+        if not given:
+            continue
+        picture = by_name.get(name)
+        if picture is None or picture.content is None:
+            raise RankingError(say.BAD_TABLE)
+        try:
+            number = float(given.replace(",", ".") if given.count(",") == 1 else given)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise RankingError(say.not_a_number(name, given))
+        numbers[picture.content] = number
+    return numbers
+
+
+def split_numbers(
+    numbers: Mapping[str, float], seed: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """A part to learn from and a third to judge with, both spread over the whole order.
+
+    Raises:
+        RankingError: too few numbers, or all the same.
+    """
+    n = len(numbers)
+    if n < LEAST_TO_TEACH:
+        raise RankingError(say.too_few(n, LEAST_TO_TEACH))
+    if len(set(numbers.values())) < 2:
+        raise RankingError(say.all_equal(n))
+    rng = np.random.default_rng(seed)
+    tie_break = {content: rng.random() for content in sorted(numbers)}
+    ordered = sorted(numbers, key=lambda content: (numbers[content], tie_break[content]))
+    held = {content for group in range(n // 3) for content in [ordered[3 * group + 1]]}
+    learned = {content: numbers[content] for content in ordered if content not in held}
+    judged = {content: numbers[content] for content in ordered if content in held}
+    if len(set(learned.values())) < 2:
+        raise RankingError(say.all_equal(len(learned)))
+    return learned, judged
+
+
+def teach_order(
+    session: Session, instruction: str, settings: OrderSettings
+) -> Generator[RankProgress | TaughtOrder, None, None]:
+    """Train a ranker on the session's numbers; progress a few times a second, the result last.
+
+    `session.stop` ends it after the step at hand with the last measured state. When it is closed
+    from outside (the page was left), that state is kept in the session just the same.
+
+    Raises:
+        RankingError: instruction, numbers or settings cannot be used, or it was stopped before
+            the first step.
+    """
+    pile, backbone = session.pile, session.backbone
+    instruction = check_instruction(instruction)
+    by_content = pile.by_content
+    sign = -1.0 if pile.meaning == PLACE else 1.0  # the first place is the most
+    numbers = {c: sign * v for c, v in pile.numbers.items() if c in by_content}
+    learned, judged = split_numbers(numbers, settings.seed)
+    used = None if settings.from_nothing else ranker_in_use(session)
+    start = used.ranker if used else None
+    pictures = [by_content[content] for content in (*learned, *judged)]
+    values = [*learned.values(), *judged.values()]
+    pair = pile.proposed[1] if pile.proposed and pile.proposed[0] == instruction else None
+    for order in pile.orders_with(backbone):
+        if order.instruction == instruction:
+            pair = order.pair  # perhaps a person's own words
+            break
+    config = settings.config(started=start is not None)
+    points: list[CurvePoint] = []
+    rivals: Mapping[str, float | None] = {}
+    last: RankerEvent | None = None
+    kept: RankerEvent | None = None
+    before: float | None = None
+    shown_at = drawn_at = 0.0
+    done = False
+
+    def ended() -> TaughtOrder:
+        assert kept is not None
+        assert kept.ranker is not None
+        assert last is not None
+        if last.status == "finished":
+            ending = say.finished(last.step, last.seconds, len(learned), len(judged))
+        elif last.status == "diverged":
+            ending = last.message
+        else:
+            ending = say.stopped(last.step, last.total_steps, kept.step)
+        taught = TaughtOrder(
+            ranker=kept.ranker,
+            instruction=instruction,
+            n_learned=len(learned),
+            n_held_out=len(judged),
+            n_pairs=_n_pairs(list(judged.values())),
+            before=before,
+            after=mean_pair_accuracy(kept.held_out or {}),
+            rivals=rivals,
+            points=tuple(points),
+            ending=ending,
+            started=start is not None,
+        )
+        file = save_ranker(taught.ranker, session.folder / f"ranker-{backbone}.safetensors")
+        with session.lock:
+            pile.rankers[backbone] = UsedRanker(
+                taught.ranker, say.taught_title(instruction), file, taught
+            )
+        return taught
+
+    try:
+        jobs = _teach_events(
+            backbone, pictures, values, len(learned), instruction, pair, start, config
+        )
+        with contextlib.closing(jobs) as events:
+            for event in events:
+                if session.stop.is_set():
+                    break
+                now = time.monotonic()
+                if isinstance(event, EncodeEvent):
+                    if now - shown_at > SHOW_EVERY:
+                        shown_at = now
+                        sentence = say.ranking(event.done, event.total, event.seconds_left)
+                        yield RankProgress(sentence, event.done / max(event.total, 1))
+                    continue
+                if isinstance(event, dict):
+                    rivals = event
+                    continue
+                last = event
+                held = None if event.held_out is None else mean_pair_accuracy(event.held_out)
+                if event.step == 0:
+                    before = held
+                elif event.ranker is not None:
+                    kept = event
+                points.append(CurvePoint(event.step, event.loss, None, held))
+                if now - shown_at > SHOW_EVERY:
+                    shown_at = now
+                    with_curves = now - drawn_at > CURVES_EVERY
+                    drawn_at = now if with_curves else drawn_at
+                    yield RankProgress(
+                        say.step(event.step, event.total_steps, _known(event.seconds_left)),
+                        event.step / event.total_steps,
+                        tuple(points) if with_curves else (),
+                        best_rival(rivals)[1],
+                        event.total_steps,
+                    )
+        done = True
+        if kept is None:
+            raise RankingError(say.STOPPED_EARLY)
+        yield ended()
+    finally:
+        if not done and kept is not None:
+            ended()
+
+
+def _known(seconds: float) -> float:
+    return seconds if math.isfinite(seconds) else 0.0
+
+
+def _n_pairs(values: Sequence[float]) -> int:
+    return sum(a != b for i, a in enumerate(values) for b in values[:i])
+
+
+def best_rival(shares: Mapping[str, float | None]) -> tuple[str, float | None]:
+    """Name and share of the simpler way that does best on the held-out pairs."""
+    known = {name: share for name, share in shares.items() if share is not None}
+    if not known:
+        return ANTONYMS, None
+    name = max(known, key=lambda one: known[one])
+    return name, known[name]
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _teach_events(
+    backbone: str,
+    pictures: Sequence[Picture],
+    values: Sequence[float],
+    n_learned: int,
+    instruction: str,
+    pair: AntonymPair | None,
+    start: Ranker | None,
+    config: RankerTrainConfig,
+) -> Iterator[EncodeEvent | RankerEvent | dict[str, float | None]]:
+    """The rivals' shares of held-out pairs, then the training; the first n_learned are learned."""
+    model = shared_backbone(backbone)
+    check_instruction(instruction, model)
+    parts = 1 if model.mean_pooled else 2
+    tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=parts)
+    pooled = yield from _encoded(model, pictures, tokens=False, part=parts - 1, parts=parts)
+    if len(tokens.kept) < len(pictures):
+        raise RankingError(tokens.problems[0])
+    known = torch.tensor(values, dtype=torch.float32)
+    n_held = len(pictures) - n_learned
+    features = pooled.features[0][n_learned:]
+    yield {
+        ANTONYMS: pair_accuracy(
+            antonym_scores(model, features, pair or instruction).numpy(), values[n_learned:]
+        ),
+        COSINE: pair_accuracy(
+            cosine_scores(model, features, instruction).numpy(), values[n_learned:]
+        ),
+    }
+    seen = tokens.features.to(model.device)
+    judged = known[n_learned:]
+    held_out = None
+    if len(set(judged.tolist())) > 1:
+        task = RankingTask(instruction, torch.arange(n_held), judged)
+        held_out = (seen[n_learned:], [task])
+    yield from train_ranker(
+        model,
+        seen[:n_learned],
+        [RankingTask(instruction, torch.arange(n_learned), known[:n_learned])],
+        held_out=held_out,
+        start=start,
+        config=config,
+        measurements=_MEASUREMENTS,
+        title=instruction,
+    )

@@ -1,0 +1,83 @@
+"""Sentences that no single tab owns."""
+
+APP_NAME = "CoOp Studio"
+
+
+PROMISE = (
+    "Show a model a few pictures, watch it learn its own prompt, and see whether that beats yours."
+)
+
+
+MODEL_LABEL = "Model"
+
+
+FETCH = "Fetch"
+
+
+ALL_MODELS = "All models"
+
+
+SHIPPED = "ships with the app"
+
+
+YES, NO = "yes", "not yet"
+
+
+def model_choice(title: str, megabytes: int, here: bool) -> str:
+    short = title.split(":")[0]
+    return short if here else f"{short} · {size(megabytes)}, not here yet"
+
+
+def size(megabytes: int) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes} MB"
+
+
+def fetch_button(megabytes: int) -> str:
+    return f"Fetch {size(megabytes)}"
+
+
+def not_here_yet(title: str, in_use: str) -> str:
+    return f"{title} is not on this computer yet. {in_use} stays in use until it is."
+
+
+def fetching(title: str) -> str:
+    return f"Fetching {title}"
+
+
+def unknown_model(name: str) -> str:
+    return f"There is no model “{name[:80]}” in the list. Choose one of those shown."
+
+
+def in_use(title: str, licence: str) -> str:
+    name, _, about = title.partition(":")
+    described = f":{about}." if about else "."
+    return f"{name} is in use{described}" + (f" Licence: {licence}." if licence else "")
+
+
+SESSION_GONE = (
+    "Your session is not on this server any more (it was restarted, or unused for half a day). "
+    "Reload the page to begin anew."
+)
+
+
+STILL_OPENING = "The page is still opening. Try again in a moment."
+
+
+UNEXPECTED = (
+    "Something went wrong here that is not your fault. What you made is still there; please try "
+    "again. The server's log has the details."
+)
+
+
+FOOTER = (
+    "Code: Apache-2.0. Built-in model: Apache-2.0. Sample pictures: GPL-2.0 (Tux Paint stamps) and "
+    "CC0-1.0 (rendered here), as each says. Methods: CoOp, Zhou et al., IJCV 2022; ranking-aware "
+    "adapter, Yu et al., ICLR 2025. "
+    "Pictures you add stay on the computer that runs this page and are forgotten after half a day."
+)
+
+
+SAMPLE_OR_ZIP = "Give either the name of a sample set or a zip, and not both."
+
+
+PROMPT_AND_PICTURE = "Give a saved prompt and a picture."

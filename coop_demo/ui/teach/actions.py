@@ -1,0 +1,290 @@
+"""What the Teach tab does to a session: learn, load, try, export."""
+
+import contextlib
+import csv
+import io
+import re
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
+from coop_demo.charts.training import CurvePoint
+from coop_demo.comparison.verdict import Verdict, compare
+from coop_demo.data.dataset import Dataset, Picture
+from coop_demo.errors import PromptError, UserError
+from coop_demo.prompts.checkpoint import load_prompt, save_prompt
+from coop_demo.prompts.teach import TeachResult, teach
+from coop_demo.prompts.templates import class_weights, probabilities
+from coop_demo.prompts.training import LearnedPrompt, TrainEvent
+from coop_demo.runtime import gpu_job, shared_backbone
+from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session, Taught
+from coop_demo.ui.teach import strings as say
+from coop_demo.ui.teach.state import MAX_STEPS_PAGE, Progress, TeachSettings, Tried
+
+MAX_PICTURES_TO_TRY = 1_000
+
+
+_GPU_SECONDS = 60
+
+
+def learn(
+    session: Session, dataset: Dataset, settings: TeachSettings
+) -> Generator[Progress | Taught, None, None]:
+    """Train a prompt for a session; progress a few times a second, the result last.
+
+    `session.stop` ends it after the step at hand with the best prompt so far. When it is closed
+    from outside (the page was left), that prompt is kept in the session just the same.
+
+    Args:
+        dataset: with a test part; see `Session.split`.
+
+    Raises:
+        UserError: the set or a setting cannot be used, or nothing was learned before the stop.
+    """
+    backbone = session.backbone
+    points: list[CurvePoint] = []
+    last: TrainEvent | None = None
+    best: LearnedPrompt | None = None
+    measured_at = 0
+    result: TeachResult | None = None
+    shown_at = drawn_at = 0.0
+    done = False
+
+    def ended() -> Taught:
+        assert best is not None
+        if result is not None and result.status == "finished":
+            ending = say.finished(result.steps, result.seconds_encoding + result.seconds_training)
+        elif last is not None and last.status == "diverged":
+            ending = last.message
+        else:
+            assert last is not None
+            ending = say.stopped(last.step, last.total_steps, measured_at)
+        return keep(session, backbone, best, settings.template, dataset, ending)
+
+    try:
+        with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
+            for event in events:
+                now = time.monotonic()
+                if isinstance(event, EncodeEvent):
+                    if session.stop.is_set():
+                        break
+                    if now - shown_at > SHOW_EVERY:
+                        shown_at = now
+                        share = event.done / max(event.total, 1)
+                        sentence = say.encoding(event.done, event.total, event.seconds_left)
+                        yield Progress(sentence, share)
+                    continue
+                if isinstance(event, TeachResult):
+                    result = event
+                    continue
+                last = event
+                if event.prompt is not None:
+                    best, measured_at = event.prompt, event.step
+                points.append(
+                    CurvePoint(
+                        event.step, event.loss, event.train_accuracy, event.held_out_accuracy
+                    )
+                )
+                if session.stop.is_set() and event.step < event.total_steps:
+                    break
+                if now - shown_at > SHOW_EVERY:
+                    shown_at = now
+                    with_curves = now - drawn_at > CURVES_EVERY
+                    drawn_at = now if with_curves else drawn_at
+                    yield Progress(
+                        say.step(event.step, event.total_steps, event.seconds_left),
+                        event.step / event.total_steps,
+                        tuple(points) if with_curves else (),
+                        event.hand_crafted_accuracy,
+                        event.total_steps,
+                    )
+        done = True
+        if best is None:
+            raise UserError(say.STOPPED_BEFORE_TRAINING)
+        yield ended()
+    finally:
+        if not done and best is not None:
+            ended()
+
+
+def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings) -> int:
+    return min(_GPU_SECONDS, 20 + settings.train_config(len(dataset.train)).steps // 20)
+
+
+@gpu_job(duration=_gpu_seconds)
+def _teach_events(
+    backbone: str, dataset: Dataset, settings: TeachSettings
+) -> Iterator[EncodeEvent | TrainEvent | TeachResult]:
+    config = settings.train_config(len(dataset.train))
+    if config.steps > MAX_STEPS_PAGE:
+        raise PromptError(say.too_many_steps(config.steps, MAX_STEPS_PAGE))
+    yield from teach(
+        shared_backbone(backbone),
+        dataset,
+        shots=settings.shots,
+        seed=settings.seed,
+        preset=settings.preset,
+        prompt_config=settings.prompt,
+        **settings.overrides,
+    )
+
+
+def keep(
+    session: Session,
+    backbone: str,
+    prompt: LearnedPrompt,
+    template: str,
+    dataset: Dataset | None,
+    ending: str,
+) -> Taught:
+    """Measure a prompt beside the words, save it as a file, and make it the session's own."""
+    hand_weights, verdict = _measure(
+        backbone, prompt.class_names, prompt.class_weights, template, dataset
+    )
+    taught = Taught(
+        prompt=prompt,
+        template=template,
+        hand_weights=hand_weights,
+        hand_accuracy=verdict.words_right / verdict.n_test if verdict else None,
+        verdict=verdict,
+        ending=ending,
+        dataset=dataset,
+    )
+    name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.name if dataset else 'loaded'}-{backbone}".lower())
+    path = session.folder / f"prompt-{name.strip('-')[:60]}.safetensors"
+    taught = replace(taught, file=save_prompt(prompt, path))
+    with session.lock:
+        session.taught[backbone] = taught
+    return taught
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _measure(
+    backbone: str,
+    class_names: Sequence[str],
+    learned: Tensor,
+    template: str,
+    dataset: Dataset | None,
+) -> tuple[Tensor, Verdict | None]:
+    """Hand-crafted class weights (C, d), and both prompts' score on the test part."""
+    model = shared_backbone(backbone)
+    hand = class_weights(model, class_names, [template]).float().cpu()
+    if dataset is None or not dataset.test:
+        return hand, None
+    encoded = _encode(backbone, [item.picture for item in dataset.test])
+    features = encoded.features[0]
+    if not len(features):
+        return hand, None
+    labels = torch.tensor([dataset.test[i].label for i in encoded.kept])
+    verdict = compare(
+        (features @ learned.T).argmax(-1), (features @ hand.T).argmax(-1), labels, template
+    )
+    return hand, verdict
+
+
+def _encode(backbone: str, pictures: Sequence[Picture]) -> EncodedPictures:
+    *_, encoded = encode_pictures(shared_backbone(backbone), list(pictures))
+    assert isinstance(encoded, EncodedPictures)
+    return encoded
+
+
+def load(session: Session, path: str | Path) -> Taught:
+    """Make a saved prompt the session's own; what was there before stays if that fails.
+
+    Raises:
+        PromptError: the file cannot be used; the message says why.
+    """
+    backbone = session.backbone
+    prompt = load_prompt(path, shared_backbone(backbone))
+    ending = say.loaded(Path(path).name, len(prompt.class_names), backbone)
+    return keep(session, backbone, prompt, prompt.train_config.template, None, ending)
+
+
+def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -> Tried:
+    """Probabilities of both prompts for some pictures.
+
+    Before anything was learned, only the words are asked, about the classes named on the page.
+
+    Raises:
+        UserError: there are no class names to choose from, or none of the pictures can be read.
+    """
+    taught = session.current
+    if taught is not None:
+        names, hand, learned = (
+            taught.prompt.class_names,
+            taught.hand_weights,
+            taught.prompt.class_weights,
+        )
+    else:
+        names, hand, learned = tuple(session.named_classes()), None, None
+        if len(names) < 2:
+            raise UserError(say.TRY_NOTHING_TO_TELL)
+    return _try(session.backbone, pictures, names, learned, hand, template)
+
+
+@gpu_job(duration=_GPU_SECONDS)
+def _try(
+    backbone: str,
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    learned: Tensor | None,
+    hand: Tensor | None,
+    template: str,
+) -> Tried:
+    model = shared_backbone(backbone)
+    if hand is None:
+        hand = class_weights(model, names, [template]).float().cpu()
+    encoded = _encode(backbone, pictures)
+    if not encoded.kept:
+        raise UserError(encoded.problems[0] if encoded.problems else say.NO_TRY_PICTURES)
+    features = encoded.features[0]
+    return Tried(
+        class_names=tuple(names),
+        pictures=tuple(pictures[i].name for i in encoded.kept),
+        learned=None if learned is None else probabilities(features, learned, model.logit_scale),
+        words=probabilities(features, hand, model.logit_scale),
+        problems=encoded.problems,
+    )
+
+
+def table_rows(tried: Tried) -> list[list[str | float]]:
+    """One row a picture: its name, the learned prompt's answer and percent, the words' ones."""
+    rows: list[list[str | float]] = []
+    for index, name in enumerate(tried.pictures):
+        row: list[str | float] = [name]
+        for shares in (tried.learned, tried.words):
+            if shares is None:
+                row += ["–", ""]
+            else:
+                best = int(shares[index].argmax())
+                row += [tried.class_names[best], round(100 * float(shares[index, best]), 1)]
+        rows.append(row)
+    return rows
+
+
+def as_csv(tried: Tried) -> str:
+    """Every probability of both prompts. Names that a spreadsheet would run are quoted."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    header = ["picture", "learned", "words"]
+    header += [f"{kind}: {name}" for kind in ("learned", "words") for name in tried.class_names]
+    writer.writerow([_harmless(cell) for cell in header])
+    for index, row in enumerate(table_rows(tried)):
+        shares = [
+            [""] * len(tried.class_names)
+            if table is None
+            else [f"{float(share):.6f}" for share in table[index]]
+            for table in (tried.learned, tried.words)
+        ]
+        writer.writerow([*(_harmless(str(row[i])) for i in (0, 1, 3)), *shares[0], *shares[1]])
+    return buffer.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    # a cell that begins like this is a formula to a spreadsheet, and the names are anybody's
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,0 +1,90 @@
+"""The Teach tab's HTML: progress, score board, bars, class table."""
+
+from collections.abc import Sequence
+from html import escape
+
+import torch
+from torch import Tensor
+
+from coop_demo.comparison.verdict import LUCK, Verdict
+from coop_demo.ui.teach import strings as say
+
+
+def progress(sentence: str, share: float | None = None) -> str:
+    """A sentence with a bar under it; no bar without a share (0 to 1)."""
+    bar = ""
+    if share is not None:
+        percent = round(100 * min(max(share, 0.0), 1.0))
+        bar = (
+            f'<div class="cs-track" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+            f'aria-valuemax="100" aria-valuenow="{percent}">'
+            f'<div class="cs-fill" style="width:{percent}%"></div></div>'
+        )
+    return f'<div class="cs-progress"><p>{escape(sentence)}</p>{bar}</div>'
+
+
+def scoreboard(verdict: Verdict | None, ending: str) -> str:
+    """Both accuracies in the same size of type, and the verdict as a sentence."""
+    if verdict is None:
+        return f'<div class="cs-result"><p>{escape(ending)}</p></div>' if ending else ""
+    n = max(verdict.n_test, 1)
+    ahead = verdict.learned_right - verdict.words_right
+    sure = verdict.p_value < LUCK
+    winner = ("learned" if ahead > 0 else "words") if sure and ahead else "nobody"
+
+    def cell(kind: str, title: str, right: int) -> str:
+        return (
+            f'<div class="cs-score cs-{kind}"><span>{escape(title)}</span>'
+            f"<strong>{100 * right / n:.0f}<small>%</small></strong>"
+            f"<span>{right} of {verdict.n_test}</span></div>"
+        )
+
+    return (
+        f'<div class="cs-result cs-won-by-{winner}"><div class="cs-scores">'
+        f"{cell('learned', say.LEARNED, verdict.learned_right)}"
+        f"{cell('words', say.WORDS, verdict.words_right)}</div>"
+        f'<p class="cs-verdict">{escape(verdict.sentence())}</p>'
+        f'<p class="cs-ending">{escape(ending)}</p></div>'
+    )
+
+
+def bars(
+    title: str, kind: str, names: Sequence[str], shares: Tensor | None, *, empty: str, most: int = 5
+) -> str:
+    """A list of classes with bars, the likeliest first.
+
+    Shape: shares (C,) probabilities, or None while there is nothing to show.
+    """
+    head = f'<div class="cs-bars cs-{kind}"><h3>{escape(title)}</h3>'
+    if shares is None:
+        return f'{head}<p class="cs-hint">{escape(empty)}</p></div>'
+    top = torch.argsort(shares, descending=True, stable=True)[:most].tolist()
+    rows = []
+    for index in top:
+        percent, name = 100 * float(shares[index]), escape(str(names[int(index)]))
+        rows.append(
+            f'<li><span class="cs-bar-name" title="{name}">{name}</span>'
+            f'<span class="cs-bar-value">{percent:.0f} %</span>'
+            f'<span class="cs-track" aria-hidden="true"><span class="cs-fill" '
+            f'style="width:{percent:.1f}%"></span></span></li>'
+        )
+    rest = len(names) - len(top)
+    more = f'<p class="cs-hint">and {rest} more</p>' if rest > 0 else ""
+    return f"{head}<ol>{''.join(rows)}</ol>{more}</div>"
+
+
+def pair(left: str, right: str) -> str:
+    return f'<div class="cs-pair">{left}{right}</div>'
+
+
+def class_table(rows: Sequence[tuple[str, int, int]]) -> str:
+    """Overview of a set with more classes than the page has rows: name, pictures, test pictures."""
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{n}</td><td>{n_test or '–'}</td></tr>"
+        for name, n, n_test in rows
+    )
+    return (
+        '<div class="cs-table" tabindex="0" role="region" aria-label="Classes"><table><thead><tr>'
+        "<th scope='col'>Class</th><th scope='col'>To learn from</th><th scope='col'>To test</th>"
+        f"</tr></thead><tbody>{body}</tbody></table></div>"
+    )

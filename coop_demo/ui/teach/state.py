@@ -1,0 +1,142 @@
+"""What the Teach tab's handlers take and keep: settings, progress, a try."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from coop_demo.charts.training import CurvePoint
+from coop_demo.errors import PromptError
+from coop_demo.prompts.learner import POSITIONS, PromptConfig
+from coop_demo.prompts.teach import train_config_for
+from coop_demo.prompts.templates import fill
+from coop_demo.prompts.training import Preset, TrainConfig
+from coop_demo.ui.teach import strings as say
+
+MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
+
+
+MAX_SHOTS_PAGE = 64
+
+
+@dataclass(frozen=True)
+class TeachSettings:
+    """The settings of the Train column, checked."""
+
+    template: str
+    prompt: PromptConfig
+    shots: int
+    preset: Preset
+    seed: int
+    steps: int | None  # None: the preset's own; the page shows that as 0
+    learning_rate: float | None
+    kgcoop_weight: float
+
+    @classmethod
+    def parse(
+        cls,
+        template: Any,
+        n_ctx: Any,
+        kind: Any,
+        position: Any,
+        init: Any,
+        shots: Any,
+        preset: Any,
+        steps: Any,
+        learning_rate: Any,
+        kgcoop_weight: Any,
+        seed: Any,
+    ) -> "TeachSettings":
+        """Read what the page (or anybody's raw request) sent.
+
+        Raises:
+            PromptError: a value is missing, of the wrong kind or out of range.
+        """
+        if kind not in say.KINDS:
+            raise PromptError(say.choose_one(say.KIND_LABEL, kind, say.KINDS))
+        if position not in POSITIONS:
+            raise PromptError(say.choose_one(say.POSITION_LABEL, position, POSITIONS))
+        if preset not in say.PRESETS:
+            raise PromptError(say.choose_one(say.PRESET_LABEL, preset, say.PRESETS))
+        settings = cls(
+            template=str(template or "").strip(),
+            prompt=PromptConfig(
+                n_ctx=_whole(n_ctx, say.N_CTX_LABEL, 1, 32),
+                class_specific=kind == say.KINDS[1],
+                position=position,
+                init=str(init or "").strip()[:500],
+            ),
+            shots=_whole(shots, say.SHOTS_LABEL, 1, MAX_SHOTS_PAGE),
+            preset=preset,
+            seed=_whole(seed, say.SEED_LABEL, 0, 2**31 - 1),
+            steps=None if steps in (None, "", 0) else _whole(steps, say.STEPS_LABEL, 1, 10**9),
+            learning_rate=None
+            if learning_rate in (None, "", 0)
+            else _number(learning_rate, say.RATE_LABEL),
+            kgcoop_weight=_number(kgcoop_weight or 0, say.PULL_LABEL),
+        )
+        fill(settings.template, "thing")  # raises when there is no {}
+        if len(settings.template) > 300:
+            raise PromptError(say.TEMPLATE_TOO_LONG)
+        if settings.steps is not None and settings.steps > MAX_STEPS_PAGE:
+            raise PromptError(say.too_many_steps(settings.steps, MAX_STEPS_PAGE))
+        settings.train_config(1)  # raises when a number is out of range
+        return settings
+
+    def train_config(self, n_train: int) -> TrainConfig:
+        return train_config_for(self.preset, self.shots, n_train, seed=self.seed, **self.overrides)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        return {
+            "template": self.template,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "kgcoop_weight": self.kgcoop_weight,
+        }
+
+
+def _number(value: Any, label: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise PromptError(say.not_a_number(label)) from error
+    if not math.isfinite(number):
+        raise PromptError(say.not_a_number(label))
+    return number
+
+
+def _whole(value: Any, label: str, low: int, high: int) -> int:
+    number = _number(value, label)
+    if number != int(number) or not low <= number <= high:
+        raise PromptError(say.out_of_range(label, number, low, high))
+    return int(number)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the page shows while a prompt is learned; `share` is 0 to 1, or None.
+
+    `points` is empty where the curves stay as they are.
+    """
+
+    sentence: str
+    share: float | None
+    points: tuple[CurvePoint, ...] = ()
+    hand_accuracy: float | None = None
+    total_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What both prompts say about pictures.
+
+    Shape: learned and words (K, C) probabilities; learned is None while nothing was learned.
+    """
+
+    class_names: tuple[str, ...]
+    pictures: tuple[str, ...]  # names, K
+    learned: Tensor | None
+    words: Tensor
+    problems: tuple[str, ...] = ()

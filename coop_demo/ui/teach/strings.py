@@ -1,0 +1,337 @@
+"""Every sentence of the Teach tab."""
+
+from coop_demo.settings import LIMITS
+
+SHOW_TITLE = "Show"
+
+
+SHOW_LEAD = "Begin with a sample, or give each class a name and a few pictures."
+
+
+ADD_CLASS = "Add a class"
+
+
+START_OVER = "Start over"
+
+
+UPLOAD_ZIP = "Open a zip"
+
+
+UPLOAD_FOLDER = "Open a folder"
+
+
+UPLOAD_HINT = "A zip or folder with one folder per class; also train/ and test/ with those inside."
+
+
+NO_PICTURES_YET = "No pictures yet."
+
+
+ROWS_FULL = (
+    f"The page shows up to {LIMITS.max_classes_page} classes. Remove one first, or open a zip "
+    "or a folder, which may have more."
+)
+
+
+NO_SUCH_ROW = "That class is not there any more. Reload the page to see what is."
+
+
+YOUR_FOLDER = "your folder"
+
+
+FOLDER_EMPTY = "That folder holds no pictures. Choose a folder with one folder per class."
+
+
+NAME_PLACEHOLDER = "Name, for instance oak"
+
+
+NO_FILE = "No file came through. Choose it again."
+
+
+def licence(name: str) -> str:
+    return f"Licence of the pictures: {name}."
+
+
+def remove_label(number: int) -> str:
+    return f"Remove class {number}"
+
+
+def learn_and_test(n: int, n_test: int) -> str:
+    return f"{n:,} to learn from · {n_test:,} to test"
+
+
+def what_is_there(n_classes: int, n_train: int, n_test: int, n_held_out: int) -> str:
+    """How many pictures there are, and which of them only judge."""
+    classes = counted(n_classes, "class", "classes")
+    if n_held_out:
+        return (
+            f"{classes}, {counted(n_train + n_test, 'picture')}: {n_test:,} of them, drawn from "
+            f"every class, are held out to test with; {n_train:,} are there to learn from."
+        )
+    return (
+        f"{classes}, {counted(n_train, 'picture')} to learn from; {n_test:,} others that came "
+        "with the set are held out to test with."
+    )
+
+
+def class_label(number: int) -> str:
+    return f"Class {number}"
+
+
+def pictures_label(number: int) -> str:
+    return f"Pictures of class {number}"
+
+
+def too_many_pictures(n: int) -> str:
+    most = LIMITS.max_pictures_per_class_page
+    return f"A class takes up to {most} pictures here; the first {most} of {n} are used."
+
+
+def too_many_bytes(name: str) -> str:
+    return (
+        f'"{name}" was not taken: your pictures fill the {LIMITS.max_zip_bytes // 2**20} MB one '
+        "person has here, removed ones included. Open the page in a private window to go on."
+    )
+
+
+def twice(name: str) -> str:
+    return f'"{name}" is in this class twice and counts once.'
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def no_test_part(names: list[str]) -> str:
+    shown = ", ".join(f"“{name}”" for name in names[:4])
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return (
+        f"{shown}{more} {'has' if len(names) == 1 else 'have'} no test pictures of "
+        f"{'its' if len(names) == 1 else 'their'} own: accuracy is measured on the other classes."
+    )
+
+
+TRAIN_TITLE = "Train"
+
+
+TRAIN_LEAD = "The model stays as it is; only the words in front of each name are learned."
+
+
+TEMPLATE_LABEL = "The words to beat"
+
+
+TEMPLATE_INFO = "The prompt you would write; {} stands for the class name."
+
+
+TRAIN = "Train"
+
+
+STOP = "Stop"
+
+
+SETTINGS = "Settings"
+
+
+CURVES_HINT = "Curves of loss and accuracy are drawn here while it learns."
+
+
+WAITING = "Waiting for a free place to train…"
+
+
+PREPARING = "Getting ready…"
+
+
+STOPPING = "Stopping after this step…"
+
+
+STOPPED_BEFORE_TRAINING = "Stopped before the first step; nothing was learned."
+
+
+ALREADY_TRAINING = (
+    "A training of yours is running already, maybe in another window. Stop it or wait for it."
+)
+
+
+NOTHING_TO_STOP = "Nothing is being trained."
+
+
+ACCURACY_TITLE = "Accuracy on held-out pictures, %"
+
+
+LOSS_TITLE = "Loss"
+
+
+STEP_AXIS = "step"
+
+
+LEARNED = "Learned prompt"
+
+
+WORDS = "Your words"
+
+
+FLAT_LINE = "your words"
+
+
+LEARNED_HELD_OUT = "learned"
+
+
+LEARNED_TRAINING = "learned, training"
+
+
+def encoding(done: int, total: int, seconds_left: float) -> str:
+    return f"Looking at the pictures: {done:,} of {total:,} views · {left(seconds_left)}"
+
+
+def step(number: int, total: int, seconds_left: float) -> str:
+    return f"Step {number:,} of {total:,} · {left(seconds_left)}"
+
+
+def left(seconds: float) -> str:
+    if seconds < 1:
+        return "almost there"
+    if seconds < 90:
+        return f"about {seconds:.0f} s left"
+    return f"about {seconds / 60:.0f} min left"
+
+
+def finished(steps: int, seconds: float) -> str:
+    return f"Completed all {steps:,} steps in {seconds:.1f} s."
+
+
+def stopped(number: int, total: int, measured_at: int) -> str:
+    kept = "" if measured_at == number else f", last measured at step {measured_at:,}"
+    return f"Stopped at step {number:,} of {total:,}. The best prompt so far is kept{kept}."
+
+
+N_CTX_LABEL = "Context length"
+
+
+N_CTX_INFO = "How many vectors are learned in place of words."
+
+
+KIND_LABEL = "Context"
+
+
+KINDS = ("one for all classes", "one per class")
+
+
+POSITION_LABEL = "Class name stands"
+
+
+POSITIONS = {"at the end": "end", "in the middle": "middle", "at the front": "front"}
+
+
+INIT_LABEL = "Initial words"
+
+
+INIT_INFO = "Where learning starts, for instance “a photo of a”; random when empty."
+
+
+SHOTS_LABEL = "Shots"
+
+
+SHOTS_INFO = "Pictures of each class to learn from."
+
+
+PRESET_LABEL = "Recipe"
+
+
+PRESETS = ("fast", "paper")
+
+
+PRESET_INFO = "fast: all pictures in every step. paper: CoOp's own, slower."
+
+
+STEPS_LABEL = "Steps"
+
+
+RATE_LABEL = "Learning rate"
+
+
+FROM_RECIPE = "0: as the recipe has it."
+
+
+PULL_LABEL = "Pull towards the words"
+
+
+PULL_INFO = "KgCoOp's λ: 0 is off; 8, as in its paper, forgets less about new classes."
+
+
+SEED_LABEL = "Seed"
+
+
+SEED_INFO = "Draws the shots, the held-out pictures and the start."
+
+
+TEMPLATE_TOO_LONG = "The words to beat are longer than 300 characters. Shorten them."
+
+
+def choose_one(label: str, given: object, choices: object) -> str:
+    return f"{label}: “{str(given)[:40]}” is not among {', '.join(map(str, choices))}."  # type: ignore[call-overload]
+
+
+def not_a_number(label: str) -> str:
+    return f"{label} is not a number. Give a number and try again."
+
+
+def out_of_range(label: str, given: float, low: int, high: int) -> str:
+    return f"{label} is {given:g}; choose a whole number from {low} to {high:,}."
+
+
+def too_many_steps(steps: int, most: int) -> str:
+    return (
+        f"That would be {steps:,} steps; the page takes up to {most:,}. Choose fewer, or train "
+        "with python -m coop_demo train."
+    )
+
+
+TRY_TITLE = "Try"
+
+
+TRY_LEAD = "A picture the model has not seen: what does each prompt make of it?"
+
+
+TRY_LABEL = "A picture to try"
+
+
+MANY_TITLE = "Many pictures at once"
+
+
+MANY_LABEL = "Pictures, or a zip of them"
+
+
+RESULTS_LABEL = "What each prompt says"
+
+
+DOWNLOAD_CSV = "Download CSV"
+
+
+SAVE_PROMPT = "Save prompt"
+
+
+LOAD_PROMPT = "Load prompt"
+
+
+TRY_EMPTY = "Drop a picture, paste one, or use the webcam."
+
+
+TRY_NOTHING_TO_TELL = "Name two classes or load a prompt first; then a picture can be tried."
+
+
+TRAIN_FIRST = "Train first: then its answer stands here."
+
+
+NO_TRY_PICTURES = "There is no picture among those files. Add JPEG or PNG pictures."
+
+
+def prompt_in_use(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"A prompt for {shown}."
+
+
+def loaded(name: str, n_classes: int, model: str) -> str:
+    return f"Loaded “{name}”: {counted(n_classes, 'class', 'classes')}, made with {model}."
+
+
+def too_many_to_try(n: int, most: int) -> str:
+    return f"Up to {most:,} pictures are tried at once; the first {most:,} of {n:,} were."

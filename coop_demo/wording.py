@@ -1,0 +1,16 @@
+"""Counts and lists inside sentences."""
+
+from collections.abc import Sequence
+
+
+def listed(names: Sequence[str], at_most: int = 6) -> str:
+    """The first names in quotation marks, and how many more there are."""
+    shown = ", ".join(f'"{name}"' for name in names[:at_most])
+    return shown + (f" and {len(names) - at_most} more" if len(names) > at_most else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun in the right form: 1 class, 2 classes."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}es" if noun.endswith("s") else f"{number} {noun}s"
