@@ -165,7 +165,7 @@ def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
     out = tmp_path / "results.csv"
     script = textwrap.dedent(f"""
         import os, signal, sys
-        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         from tiny import tiny_backbone
         from coop_demo.prompts.learner import PromptConfig
         from coop_demo.prompts.training import TrainEvent
@@ -178,7 +178,7 @@ def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
             if n == 5:  # the second training is under way
                 os.kill(os.getpid(), signal.SIGKILL)
     """)
-    killed = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
+    killed = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
     assert killed.returncode == -9
     before = read_results(out)
     assert 0 < len(before) < 9
