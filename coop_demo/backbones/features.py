@@ -102,6 +102,7 @@ class EncodedPictures:
     problems: tuple[str, ...]
     seconds: float
     n_encoded: int  # views that were not in the cache
+    contents: tuple[str, ...] = ()  # content hash of each of the K images
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def encode_pictures(
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
+    contents: dict[int, str] = {}
     problems: list[str] = []
     waiting: list[_Pass] = []
     total, done, n_encoded = len(pictures) * len(views), 0, 0
@@ -177,7 +179,7 @@ def encode_pictures(
             content = picture.content or content_hash(image)  # type: ignore[arg-type]
             keys = [(content, backbone.identity, kind, view) for view in views]
             found = [cache.get(key) for key in keys]
-            rows[index] = found
+            rows[index], contents[index] = found, content
             if image is None and any(feature is None for feature in found):
                 image = picture.load()
         except PictureError as error:
@@ -214,7 +216,14 @@ def encode_pictures(
         features = torch.stack(
             [torch.stack([rows[i][slot] for i in kept]) for slot in range(len(views))]  # type: ignore[arg-type]
         )
-    yield EncodedPictures(features, kept, tuple(problems), time.perf_counter() - began, n_encoded)
+    yield EncodedPictures(
+        features,
+        kept,
+        tuple(problems),
+        time.perf_counter() - began,
+        n_encoded,
+        tuple(contents[i] for i in kept),
+    )
 
 
 def encode_all(backbone: Backbone, pictures: Sequence[PictureSource], **options) -> EncodedPictures:

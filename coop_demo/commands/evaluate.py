@@ -18,6 +18,7 @@ from coop_demo.commands.common import (
 from coop_demo.data.dataset import Dataset, clean_class_name, split_held_out
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone
+from coop_demo.prompts.teach import unseen
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt
 
@@ -47,10 +48,21 @@ def run(args: argparse.Namespace) -> None:
     hand_crafted_weights = class_weights(backbone, names, [template])
 
     encoded = with_progress(encode_pictures(backbone, [item.picture for item in dataset.test]))
-    labels = torch.tensor([dataset.test[i].label for i in encoded.kept], dtype=torch.long)
-    if len(labels) == 0:
+    if not encoded.kept:
         raise DatasetError(f'No test picture in "{args.data}" could be read. Add pictures.')
-    features = encoded.features[0]
+    rows, left_out = unseen(encoded.contents, prompt.learned_from or ())
+    if prompt.learned_from is None:
+        left_out = [
+            "This prompt file does not say which pictures it learned from: some of these "
+            "may be among them. Save the prompt again after training to have it checked."
+        ]
+    if not rows:
+        raise DatasetError(
+            f"The prompt learned from every one of the {len(encoded.kept)} pictures in "
+            f'"{args.data}", so there is nothing to measure it on. Give other pictures.'
+        )
+    labels = torch.tensor([dataset.test[encoded.kept[i]].label for i in rows], dtype=torch.long)
+    features = encoded.features[0][rows]
     learned = (features @ learned_weights.to(features).T).argmax(-1)
     hand_crafted = (features @ hand_crafted_weights.to(features).T).argmax(-1)
 
@@ -84,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
         "per_class": per_class,
         "confusion": confusion.tolist(),  # rows: true class, columns: the learned prompt's answer
         "problems": [*dataset.problems, *encoded.problems],
-        "notes": [*dataset.notes, *([note] if note else [])],
+        "notes": [*dataset.notes, *left_out, *([note] if note else [])],
     }
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)

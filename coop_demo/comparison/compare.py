@@ -195,7 +195,8 @@ def compare(
             else:
                 yield event
     assert prepared is not None
-    notes = _check_comparable(prepared)
+    prepared, left_out = prepared.without([p.learned_from or () for p in prompts])
+    notes = (*left_out, *_check_comparable(prepared))
     names = prepared.dataset.class_names
     scale = backbone.logit_scale
     results: list[MethodResult] = []

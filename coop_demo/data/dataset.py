@@ -89,6 +89,11 @@ class Dataset:
         return _counts(self.test, len(self.class_names))
 
 
+def short_content(content: str) -> str:
+    """The first 8 bytes of a content hash, as saved files name the images they learned from."""
+    return content[:16]
+
+
 def clean_class_name(name: str) -> str:
     """Bring a class name into the form prompts use: `_` as a space, no spaces around or doubled."""
     return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split())
@@ -318,8 +323,8 @@ def _duplicate_notes(dataset: Dataset) -> list[str]:
     seen_before = sum(_content(item) in trained for item in dataset.test)
     if seen_before:
         notes.append(
-            f"{counted(seen_before, 'test picture')} also in the training part: accuracy on test "
-            f"pictures will look better than it is."
+            f"{counted(seen_before, 'test picture')} also in the training part: what is learned "
+            f"from is left out of what is measured."
         )
     return notes
 

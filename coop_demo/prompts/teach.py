@@ -4,7 +4,8 @@ The page and the command line both run this: draw the shots, encode what is not 
 train, and measure the learned prompt beside the hand-crafted one on pictures neither has seen.
 """
 
-from collections.abc import Generator
+import itertools
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,9 +18,10 @@ from coop_demo.data.dataset import (
     LabelledPicture,
     check_trainable,
     few_shot,
+    short_content,
     split_held_out,
 )
-from coop_demo.errors import PromptError
+from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.training import (
     LearnedPrompt,
@@ -30,6 +32,7 @@ from coop_demo.prompts.training import (
     paper,
     train_prompt,
 )
+from coop_demo.wording import counted
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,22 @@ class Prepared:
     test_features: Tensor
     test_labels: Tensor
     seconds_encoding: float
+
+    def without(self, learned_from: Iterable[Iterable[str]]) -> tuple["Prepared", list[str]]:
+        """The same without held-out images that prompts learned from, and a sentence on them."""
+        contents = [item.picture.content or "" for item in self.dataset.test]
+        if len(contents) != len(self.test_labels):
+            return self, []
+        rows, notes = unseen(contents, itertools.chain.from_iterable(learned_from))
+        if not notes:
+            return self, []
+        test = tuple(self.dataset.test[row] for row in rows)
+        return replace(
+            self,
+            dataset=replace(self.dataset, test=test),
+            test_features=self.test_features[rows],
+            test_labels=self.test_labels[rows],
+        ), notes
 
 
 def train_config_for(
@@ -108,11 +127,18 @@ def prepare(
     train = yield from _encode(backbone, dataset.train, views)
     test = yield from _encode(backbone, dataset.test, (0,))
     # a set that was not checked when it was read may hold pictures that cannot be used
+    rows, notes = unseen(test.contents, [short_content(one) for one in train.contents])
+    if test.kept and not rows:
+        raise DatasetError(
+            "Every test picture is also a picture to learn from, so nothing is left to measure "
+            "on. Add other test pictures, or remove the test part: then some are held out."
+        )
     dataset = replace(
         dataset,
-        train=tuple(dataset.train[i] for i in train.kept),
-        test=tuple(dataset.test[i] for i in test.kept),
+        train=_with_contents(dataset.train, train, range(len(train.kept))),
+        test=_with_contents(dataset.test, test, rows),
         problems=(*dataset.problems, *train.problems, *test.problems),
+        notes=(*dataset.notes, *notes),
     )
     check_trainable(dataset)
     yield Prepared(
@@ -120,9 +146,45 @@ def prepare(
         n_held_out=n_held_out,
         train_features=train.features,
         train_labels=_labels(dataset.train),
-        test_features=test.features[0],
+        test_features=test.features[0][list(rows)],
         test_labels=_labels(dataset.test),
         seconds_encoding=train.seconds + test.seconds,
+    )
+
+
+def unseen(contents: Sequence[str], learned_from: Iterable[str]) -> tuple[list[int], list[str]]:
+    """Rows of the images that were not learned from, and a sentence about the others.
+
+    Args:
+        contents: content hashes of the images to measure on.
+        learned_from: `short_content` of the images learned from.
+    """
+    seen = set(learned_from)
+    rows = [row for row, content in enumerate(contents) if short_content(content) not in seen]
+    n_left_out = len(contents) - len(rows)
+    if not n_left_out:
+        return rows, []
+    verb = "was" if n_left_out == 1 else "were"
+    return rows, [
+        f"{counted(n_left_out, 'test picture')} {verb} left out: the prompt learned from the same."
+    ]
+
+
+def with_sources(event: TrainEvent, dataset: Dataset) -> TrainEvent:
+    """The event, its prompt knowing which images it learned from."""
+    if event.prompt is None:
+        return event
+    sources = tuple(sorted({short_content(item.picture.content or "") for item in dataset.train}))
+    return replace(event, prompt=replace(event.prompt, learned_from=sources))
+
+
+def _with_contents(
+    items: Sequence[LabelledPicture], encoded: EncodedPictures, rows: Iterable[int]
+) -> tuple[LabelledPicture, ...]:
+    """The encoded images at these rows, with the content hashes that encoding found."""
+    kept = ((items[encoded.kept[row]], encoded.contents[row]) for row in rows)
+    return tuple(
+        replace(item, picture=replace(item.picture, content=content)) for item, content in kept
     )
 
 
@@ -168,6 +230,7 @@ def teach(
         held_out=(prepared.test_features, prepared.test_labels) if n_test else None,
         shots=shots,
     ):
+        last = with_sources(last, prepared.dataset)
         yield last
     assert last is not None
     if last.prompt is None:

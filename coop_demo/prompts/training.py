@@ -116,6 +116,8 @@ class LearnedPrompt:
     backbone: str  # its identity: name and weights hash
     shots: int | None = None
     history: tuple[dict, ...] = field(default=(), repr=False)
+    # `short_content` of the shots: never judged on these. None: an older file that does not say
+    learned_from: tuple[str, ...] | None = field(default=None, repr=False)
 
     def learner(self, backbone: Backbone) -> PromptLearner:
         """The prompt on its backbone, for other class names or further training."""

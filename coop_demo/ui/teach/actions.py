@@ -18,7 +18,7 @@ from coop_demo.comparison.verdict import Verdict, compare
 from coop_demo.data.dataset import Dataset, Picture
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
-from coop_demo.prompts.teach import TeachResult, teach
+from coop_demo.prompts.teach import TeachResult, teach, unseen
 from coop_demo.prompts.templates import class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -144,7 +144,12 @@ def keep(
 ) -> Taught:
     """Measure a prompt beside the words, save it as a file, and make it the session's own."""
     hand_weights, verdict = _measure(
-        backbone, prompt.class_names, prompt.class_weights, template, dataset
+        backbone,
+        prompt.class_names,
+        prompt.class_weights,
+        template,
+        dataset,
+        prompt.learned_from or (),
     )
     taught = Taught(
         prompt=prompt,
@@ -170,6 +175,7 @@ def _measure(
     learned: Tensor,
     template: str,
     dataset: Dataset | None,
+    learned_from: Sequence[str],
 ) -> tuple[Tensor, Verdict | None]:
     """Hand-crafted class weights (C, d), and both prompts' score on the test part."""
     model = shared_backbone(backbone)
@@ -177,10 +183,11 @@ def _measure(
     if dataset is None or not dataset.test:
         return hand, None
     encoded = _encode(backbone, [item.picture for item in dataset.test])
-    features = encoded.features[0]
-    if not len(features):
+    rows, _ = unseen(encoded.contents, learned_from)
+    if not rows:
         return hand, None
-    labels = torch.tensor([dataset.test[i].label for i in encoded.kept])
+    features = encoded.features[0][rows]
+    labels = torch.tensor([dataset.test[encoded.kept[i]].label for i in rows])
     verdict = compare(
         (features @ learned.T).argmax(-1), (features @ hand.T).argmax(-1), labels, template
     )
