@@ -247,7 +247,7 @@ def _labelled(
     if _same(asked, table.prompts) is None:
         notes.append(f'The labels were given for "{table.prompts[0]}" and are used for "{asked}".')
     inside = [path for path in (_resolved(p) for p in pictures) if path in values]
-    if chosen_by_split or (pictures and not inside):
+    if chosen_by_split or not inside:
         own = {Path(row.picture.source).resolve(): row.picture for row in table.rows}  # type: ignore[arg-type]
         chosen: list[Picture] = list(own.values())
         found: list[float | None] = [values[path] for path in own]

@@ -1,8 +1,8 @@
 """python -m coop_demo train-ranker: teach the ranker an order from labels.csv."""
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from coop_demo.ranking.labels import RankingTable, check_apart, read_labels_csv
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.ranker import RankerTrainConfig, tasks_from_table
 from coop_demo.ranking.training import RankerEvent, train_ranker
+from coop_demo.wording import counted
 
 HELP = "teach a ranker an order from labels.csv"
 TRAIN_SPLIT = "train"
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> None:
     )
     names = list(pictures)
     row_of = {names[index]: row for row, index in enumerate(encoded.kept)}
+    content_of = dict(zip(row_of, encoded.contents, strict=True))
+    measure, copies = without_copies(learn, measure, content_of)
     tasks, left_out = tasks_from_table(learn, row_of)
     if not tasks and left_out:
         raise RankingError(left_out[0])
@@ -94,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
         measured, unmeasured = tasks_from_table(measure, row_of, negatives=False)
         left_out += [f"Not measured: {sentence}" for sentence in unmeasured]
         held_out = (encoded.features, measured) if measured else None
-    notes = [*table.notes, *left_out]
+    notes = [*table.notes, *copies, *left_out]
 
     last = _with_bar(
         train_ranker(
@@ -156,6 +159,35 @@ def parts(
     measure = table.select(split=wanted)
     check_apart(learn, measure)
     return learn, measure
+
+
+def without_copies(
+    learn: RankingTable, measure: RankingTable | None, content_of: Mapping[str, str]
+) -> tuple[RankingTable | None, list[str]]:
+    """The rows to be measured on without images that are learned from under another name.
+
+    Args:
+        content_of: image name -> content hash, of the images that could be read.
+
+    Raises:
+        RankingError: nothing is left to be measured on.
+    """
+    if measure is None:
+        return None, []
+    learned = {content_of[row.picture.name] for row in learn.rows if row.picture.name in content_of}
+    rows = tuple(r for r in measure.rows if content_of.get(r.picture.name) not in learned)
+    n_copies = len({r.picture.name for r in measure.rows} - {r.picture.name for r in rows})
+    if not n_copies:
+        return measure, []
+    if not rows:
+        raise RankingError(
+            "Every picture to judge by is a copy of one to learn from, so what is learned would be "
+            "measured on itself. Put other pictures into the split to judge by."
+        )
+    verb = "is a copy" if n_copies == 1 else "are copies"
+    return replace(measure, rows=rows), [
+        f"{counted(n_copies, 'picture')} to judge by {verb} of pictures to learn from and left out."
+    ]
 
 
 def start_ranker(given: str | None, backbone_name: str) -> Path | None:

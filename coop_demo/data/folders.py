@@ -238,6 +238,8 @@ def _arranged(
     )
     names, named_notes = _class_names(used, empty, table, label)
     notes.extend(named_notes)
+    if not has_parts and table is None:
+        notes.extend(_refuse_parts_as_classes(used, label))
     label_of = {folder: index for index, folder in enumerate(names)}
     by_part: dict[str, list[LabelledPicture]] = {"train": [], "val": [], "test": []}
     for part, folder, picture in members:
@@ -274,6 +276,23 @@ def _arranged(
             f"{checked.problems[0]}"
         )
     return checked
+
+
+def _refuse_parts_as_classes(folders: set[str], label: str) -> list[str]:
+    """DatasetError where the folders of images are parts of a set, not classes; else notes.
+
+    A single such name among others may be a class ("train" beside "bus"): that is said.
+    """
+    parts = sorted(folder for folder in folders if folder.lower() in _SPLIT_FOLDERS)
+    different = {_SPLIT_FOLDERS[folder.lower()] for folder in parts}
+    if parts and (len(different) > 1 or len(parts) == len(folders)):
+        shown = " and ".join(f'"{folder}"' for folder in parts)
+        raise DatasetError(
+            f"{label} has pictures directly in {shown}: these are parts of a set, not classes. "
+            f'Put the pictures of each class into a folder of its own, such as "{parts[0]}/apple". '
+            f"If they are classes all the same, say so in {CLASSES_FILE} (folder,name)."
+        )
+    return [f'The folder "{folder}" is taken as a class of that name.' for folder in parts]
 
 
 def _wrapper(paths: list[_Parts]) -> _Parts:

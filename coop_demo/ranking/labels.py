@@ -9,7 +9,10 @@ from pathlib import Path
 
 from coop_demo.data.csv_tables import TableRow, read_table
 from coop_demo.data.dataset import Picture
+from coop_demo.data.images import is_picture_name
 from coop_demo.errors import PictureError, RankingError
+
+_MISSING_NAMED = 3  # rows without an image that are named one by one; more are counted
 
 # The reference's names (github.com/uynaes/RankingAwareCLIP, tab-separated) for our columns.
 _REFERENCE_COLUMNS = {
@@ -86,7 +89,8 @@ def read_labels_csv(
     """Read `image,value,prompt[,split,category,weight]`, or the reference's tab-separated
     `filepath, title, cname, value, sample_weights_by_class`.
 
-    Pictures are looked for relative to the table's folder, or to `images`. A row whose picture is
+    An image is looked for below `images`, below the table's folder, and by its file name where only
+    one file below `images` has it. A row whose picture is
     missing or unreadable is left out with a sentence in `problems`; a value that is no number is
     an error, since a wrong label would be learned.
 
@@ -124,6 +128,8 @@ def read_labels_csv(
         return row.cells[columns[column]] if column in columns else ""
 
     folder = Path(images) if images is not None else path.parent
+    places = _Places(folder, path.parent)
+    missing: list[str] = []
     kept: list[RankingRow] = []
     problems: list[str] = []
     seen: dict[str, Picture | PictureError] = {}  # a picture of several rows is opened once
@@ -145,8 +151,11 @@ def read_labels_csv(
                 f"{where}: the instruction (prompt) is missing. Write it there or drop the line."
             )
         if image not in seen:
-            seen[image] = _picture(folder, image, check=check)
+            seen[image] = places.picture(image, check=check)
         found = seen[image]
+        if isinstance(found, _MissingError):
+            missing.append(f"{where}: {found}")
+            continue
         if isinstance(found, PictureError):
             problems.append(f"{where}: {found}")
             continue
@@ -160,6 +169,13 @@ def read_labels_csv(
                 weight=weight,
             )
         )
+    if len(missing) <= _MISSING_NAMED:
+        problems = missing + problems
+    else:
+        problems.append(
+            f"{len(missing)} of the {len(rows)} rows are left out: their pictures were not found. "
+            f"The first: {missing[0]}"
+        )
     if not kept:
         raise RankingError(
             f'None of the {len(rows)} pictures that {label} lists in "{folder}" can be used. The '
@@ -171,9 +187,14 @@ def read_labels_csv(
 
 
 def check_apart(learn: RankingTable, judge: RankingTable) -> None:
-    """Raise RankingError when a picture is in both."""
-    known = {row.picture.name for row in learn.rows}
-    if double := next((r.picture.name for r in judge.rows if r.picture.name in known), None):
+    """Raise RankingError when one file is in both, however its path is written."""
+
+    def identity(picture: Picture) -> object:
+        source = picture.source
+        return source.resolve() if isinstance(source, Path) else picture.content or picture.name
+
+    known = {identity(row.picture) for row in learn.rows}
+    if double := next((r.picture.name for r in judge.rows if identity(r.picture) in known), None):
         raise RankingError(
             f'"{double}" is among the pictures to learn from and among those to judge by, so what '
             "is learned would be measured on itself. Put every picture into one split."
@@ -211,20 +232,50 @@ def _equal_notes(table: RankingTable) -> tuple[str, ...]:
     )
 
 
-def _picture(folder: Path, image: str, *, check: bool) -> Picture | PictureError:
-    # Tables written on Windows have backslashes; as part of a name they are rare enough.
-    path = folder / image
-    if not path.is_file() and "\\" in image:
-        path = folder / image.replace("\\", "/")
-    if not path.is_file():
-        return PictureError(f'the picture "{image}" does not exist below "{folder}".')
-    picture = Picture(image, path)
-    if not check:
-        return picture
-    try:
-        return picture.checked()
-    except PictureError as error:
-        return error
+class _MissingError(PictureError):
+    """No file fits what a row names."""
+
+
+class _Places:
+    """Where a table's images may lie: below a folder, beside the table, or by their bare name."""
+
+    def __init__(self, folder: Path, beside: Path) -> None:
+        self.folder, self.beside = folder, beside
+        self._by_name: dict[str, list[Path]] | None = None
+
+    def picture(self, image: str, *, check: bool) -> Picture | PictureError:
+        """The image that a cell names; an error where none or several fit."""
+        path = self._find(image)
+        if isinstance(path, PictureError):
+            return path
+        picture = Picture(image, path)
+        if not check:
+            return picture
+        try:
+            return picture.checked()
+        except PictureError as error:
+            return error
+
+    def _find(self, image: str) -> Path | PictureError:
+        # Tables written on Windows have backslashes; as part of a name they are rare enough.
+        for written in dict.fromkeys((image, image.replace("\\", "/"))):
+            for folder in dict.fromkeys((self.folder, self.beside)):
+                if (folder / written).is_file():
+                    return folder / written
+        if self._by_name is None:
+            self._by_name = {}
+            for path in sorted(self.folder.rglob("*")) if self.folder.is_dir() else ():
+                if is_picture_name(path.name):
+                    self._by_name.setdefault(path.name.lower(), []).append(path)
+        alike = self._by_name.get(image.replace("\\", "/").rpartition("/")[2].lower(), [])
+        if len(alike) == 1:
+            return alike[0]
+        if alike:
+            return _MissingError(
+                f'the picture "{image}" could be any of {len(alike)} below "{self.folder}"; write '
+                "its path."
+            )
+        return _MissingError(f'the picture "{image}" does not exist below "{self.folder}".')
 
 
 def _number(text: str, what: str, where: str, separator: str) -> float:

@@ -335,3 +335,70 @@ def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path)
     out = ("--out", str(pictures / "a.png" / "x.safetensors"), "--start", "none")
     assert "cannot be written" in sentence("--data", table)
     assert not (tmp_path / "x.safetensors").exists()
+
+
+# --- images are found where people put them, and never judged on when learned from ------------
+
+
+def test_labels_beside_a_folder_of_images_are_matched_without_a_split(capsys, tmp_path, ranker):
+    inner = tmp_path / "set" / "images"
+    inner.mkdir(parents=True)
+    for number, name in enumerate("abcd"):
+        Image.new("RGB", (36, 36), (50 * number,) * 3).save(inner / f"{name}.png")
+    table = labels(tmp_path / "set", [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abcd")])
+    found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)
+    assert found["n_labelled"] == 4
+
+
+def test_rows_are_matched_below_the_tables_own_folder(capsys, pictures, tmp_path, ranker):
+    table = labels(tmp_path, [f"pictures/{n}.png,{i},{PROMPT}," for i, n in enumerate("abcdefgh")])
+    found = ranked(capsys, "--images", pictures, "--labels", table, "--ranker", ranker)
+    assert found["n_labelled"] == 8
+
+
+def test_many_unmatched_rows_are_counted_with_one_example(capsys, pictures, ranker):
+    rows = [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abcd")]
+    table = labels(pictures, rows + [f"gone{i}.png,{i},{PROMPT}," for i in range(5)])
+    found = ranked(capsys, "--images", table, "--ranker", ranker)
+    (problem,) = found["problems"]
+    assert problem.startswith("5 of the 9 rows are left out")
+    assert '"gone0.png"' in problem
+
+
+def test_a_name_that_two_images_have_is_not_guessed(capsys, tmp_path, ranker):
+    for folder in ("one", "two"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        Image.new("RGB", (36, 36), "red").save(tmp_path / "set" / folder / "same.png")
+    for number, name in enumerate("abc"):
+        Image.new("RGB", (36, 36), (80 * number,) * 3).save(tmp_path / "set" / f"{name}.png")
+    rows = [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abc")] + [f"same.png,9,{PROMPT},"]
+    table = labels(tmp_path / "set", rows)
+    found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)
+    assert any("could be any of 2" in problem for problem in found["problems"])
+    assert found["n_labelled"] == 3
+
+
+def taught(capsys, table: Path, out: Path) -> dict:
+    arguments = ["train-ranker", "--data", str(table), "--out", str(out), "--start", "none"]
+    assert main([*arguments, "--steps", "2", "--no-pairs", "--json", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_copy_under_another_name_is_not_judged_on(capsys, pictures, tmp_path):
+    (pictures / "copy.png").write_bytes((pictures / "a.png").read_bytes())
+    rows = [
+        f"{n}.png,{i},{PROMPT},{'test' if i > 4 else 'train'}" for i, n in enumerate("abcdefgh")
+    ]
+    table = labels(pictures, [*rows, f"copy.png,0,{PROMPT},test"])
+    found = taught(capsys, table, tmp_path / "out.safetensors")
+    assert any(note.startswith("1 picture to judge by is a copy") for note in found["notes"])
+
+
+def test_one_file_written_in_two_ways_is_in_two_splits(capsys, pictures, tmp_path):
+    rows = [
+        f"{n}.png,{i},{PROMPT},{'test' if i > 4 else 'train'}" for i, n in enumerate("abcdefgh")
+    ]
+    table = labels(pictures, [*rows, f"./a.png,0,{PROMPT},test"])
+    out = tmp_path / "out.safetensors"
+    assert main(["train-ranker", "--data", str(table), "--out", str(out)]) == 2
+    assert "among the pictures to learn from and among those to judge by" in capsys.readouterr().err

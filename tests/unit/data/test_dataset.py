@@ -546,3 +546,30 @@ def test_the_development_sets_read_completely(shared_dir):
     drawn = few_shot(dataset, shots=2, seed=1)
     assert drawn.train_counts == (2,) * 20
     assert not drawn.problems
+
+
+# --- a part of a set is never a class -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("train", "valid", "test"), ("train",)])
+def test_images_directly_in_the_parts_of_a_set_are_no_classes(tmp_path, parts):
+    for number, part in enumerate(parts):
+        save(tmp_path / "set" / part / "a.png", number)
+        save(tmp_path / "set" / part / "b.png", number + 50)
+    with pytest.raises(DatasetError, match="these are parts of a set, not classes"):
+        read_folder(tmp_path / "set")
+
+
+def test_parts_are_classes_where_classes_csv_says_so(tmp_path):
+    for number, part in enumerate(("train", "test")):
+        save(tmp_path / "set" / part / "a.png", number)
+    (tmp_path / "set" / "classes.csv").write_text("folder,name\ntrain,train\ntest,test\n")
+    assert read_folder(tmp_path / "set").class_names == ("train", "test")
+
+
+def test_a_train_beside_a_bus_is_a_class_and_that_is_said(tmp_path):
+    for number, name in enumerate(("bus", "train")):
+        save(tmp_path / "set" / name / "a.png", number)
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("bus", "train")
+    assert any('"train" is taken as a class' in note for note in dataset.notes)
