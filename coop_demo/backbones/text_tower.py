@@ -72,36 +72,42 @@ class TextTower:
         """All token embeddings, (vocabulary, W). A view of the model's weights: do not write."""
         return self._text.token_embedding.weight.detach()  # type: ignore[union-attr]
 
-    def encode(self, embeddings: Tensor, eot: Tensor) -> Tensor:
+    def encode(self, embeddings: Tensor, eot: Tensor, *, length: int | None = None) -> Tensor:
         """Text features of prompts given as embeddings, cut after the last EOT.
 
         Args:
             embeddings: (N, L, W) token embeddings without positions, L ≤ context_length.
             eot: (N,) the position of each prompt's EOT.
+            length: the largest of them plus one, where it is known: finding it waits for a GPU.
 
         Returns:
             (N, d) text features, not normalised.
         """
         eot = eot.to(embeddings.device)
-        x = self._add_positions(embeddings[:, : int(eot.max()) + 1], start=0)  # (N, L, W)
+        length = int(eot.max()) + 1 if length is None else length
+        x = self._add_positions(embeddings[:, :length], start=0)  # (N, L, W)
         for block in self._blocks[:-1]:
             x = _block(block, x)
         return self._project(_last_block(self._blocks[-1], x, eot))
 
-    def encode_with_prefix(self, prefix: Tensor, own: Tensor, eot: Tensor) -> Tensor:
+    def encode_with_prefix(
+        self, prefix: Tensor, own: Tensor, eot: Tensor, *, length: int | None = None
+    ) -> Tensor:
         """Text features of prompts that all begin with the same tokens.
 
         Args:
             prefix: (P, W) embeddings of the shared tokens, without positions.
             own: (N, S, W) embeddings of each prompt's own tokens, which follow the prefix.
             eot: (N,) position of each prompt's EOT, counted from the start of its own tokens.
+            length: the largest of them plus one, where it is known: finding it waits for a GPU.
 
         Returns:
             (N, d) text features, not normalised; the same as `encode` of the joined prompts.
         """
         eot = eot.to(own.device)
         shared = self._add_positions(prefix[None], start=0)  # (1, P, W)
-        x = self._add_positions(own[:, : int(eot.max()) + 1], start=len(prefix))  # (N, S, W)
+        length = int(eot.max()) + 1 if length is None else length
+        x = self._add_positions(own[:, :length], start=len(prefix))  # (N, S, W)
         for block in self._blocks[:-1]:
             x = _block(block, x, _keys_and_values(block, shared))
             shared = _block(block, shared)
@@ -215,7 +221,7 @@ def _last_block(
     attention = block.attn
     N, L, W = x.shape
     k, v = _keys_and_values(block, x)  # (N, H, L, D)
-    row = x[torch.arange(N, device=x.device), eot][:, None]  # (N, 1, W)
+    row = x.gather(1, eot[:, None, None].expand(N, 1, W))  # (N, 1, W)
     q = F.linear(block.ln_1(row), attention.in_proj_weight[:W], attention.in_proj_bias[:W])
     seen = torch.arange(L, device=x.device) <= eot[:, None]  # (N, L): not the padding behind EOT
     if past is not None:

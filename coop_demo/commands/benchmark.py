@@ -43,10 +43,11 @@ from coop_demo.ranking.labels import read_labels_csv
 from coop_demo.ranking.metrics import mean_of_known, two_digits
 from coop_demo.recipes.ranking_benchmark import benchmark_pairs, benchmark_piles, learning_curve
 from coop_demo.recipes.text_tower_benchmark import time_text_tower
+from coop_demo.runtime import pick_device
 
 HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
 
-KINDS = ("protocol", "text-tower", "pairs", "piles", "labels", "localisation")
+KINDS = ("protocol", "speed", "text-tower", "pairs", "piles", "labels", "localisation")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=KINDS,
         default="protocol",
-        help="protocol (the default): data sets × methods × shots × seeds; text-tower: our tower "
+        help="protocol (the default): data sets × methods × shots × seeds; speed: a training "
+        "step, ours beside the reference's, on this computer; text-tower: our tower "
         "against the reference's full-length loop; pairs: the ranking loss both ways; piles: "
         "seconds to order pictures, with and without the cache; labels: what a ranker learns from "
         "more and more labelled pictures; "
@@ -112,6 +114,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ranker", metavar="FILE", help="piles and labels (default: the one that ships)"
     )
     timing.add_argument("--repeats", type=positive, default=5, help="text-tower and pairs")
+    timing.add_argument("--quick", action="store_true", help="speed: two towers, few classes")
+    timing.add_argument(
+        "--seconds", type=positive, default=240, help="speed: nothing new begins after so long"
+    )
     timing.add_argument("--scenes", type=positive, help="localisation: how many")
     timing.add_argument(
         "--architecture",
@@ -125,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     kinds = {
         "protocol": _protocol,
+        "speed": _speed,
         "text-tower": _text_tower,
         "pairs": _pairs,
         "piles": _piles,
@@ -197,6 +204,18 @@ def _with_cells(events: Iterator[GridEvent]) -> GridResult:
                 where += f" {event.shots} shots seed {event.seed}" if event.shots else ""
                 bar.set_postfix_str(where)
     raise AssertionError("a grid ends with its result")
+
+
+def _speed(args: argparse.Namespace) -> None:
+    from coop_demo.recipes.speed import measure_speed
+
+    device = pick_device(args.device)
+    rows, lines = [], []
+    for found in measure_speed(device, quick=args.quick, seconds=args.seconds):
+        rows.append({"kind": type(found).__name__, **asdict(found)})
+        lines.append(str(found))
+        say(lines[-1])
+    give({"device": device, "timings": rows}, args.json, "\n".join(lines))
 
 
 def _text_tower(args: argparse.Namespace) -> None:

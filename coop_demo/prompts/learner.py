@@ -99,10 +99,13 @@ class PromptLearner(nn.Module):
         if self.shares_prefix:
             prefix = torch.cat([self.token_prefix[0], self.ctx])  # (1 + M, W)
             features = self.text_tower.encode_with_prefix(
-                prefix, self.token_suffix, self.eot - len(prefix)
+                prefix,
+                self.token_suffix,
+                self.eot - len(prefix),
+                length=self._length - len(prefix),
             )
         else:
-            features = self.text_tower.encode(self.prompts(), self.eot)
+            features = self.text_tower.encode(self.prompts(), self.eot, length=self._length)
         return F.normalize(features.float(), dim=-1)
 
     @property
@@ -198,6 +201,7 @@ class PromptLearner(nn.Module):
         order = torch.tensor([o + list(range(len(o), L)) for o in orders])  # (C, L)
         start = torch.full((len(tails), 1), self._tokenizer.sot_token_id)
         device = self.text_tower.device
+        self._length = max(eot) + 1  # tokens of the longest prompt
         self.token_prefix: Tensor
         self.token_suffix: Tensor
         self._order: Tensor

@@ -22,7 +22,11 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
+from coop_demo.prompts.step import TrainStep
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, accuracy, class_weights
+
+_READ_EVERY = 16  # steps between two looks at the loss of a captured step: a stop waits for them
+_BLOCK = 256  # steps whose batches are brought to the GPU at once
 
 Preset = Literal["fast", "paper"]
 
@@ -159,6 +163,7 @@ def train_prompt(
     shots: int | None = None,
     start: Tensor | None = None,
     measurements: int = 40,
+    capture: bool = True,
 ) -> Generator[TrainEvent, None, None]:
     """Learn a prompt's context by cross-entropy over `logit_scale · cos(picture, prompt)`.
 
@@ -170,6 +175,8 @@ def train_prompt(
         held_out: features (K, d) and labels (K,) that are only measured, never learned from.
         start: a context to start from instead of the configured one.
         measurements: how often accuracies are measured on the way.
+        capture: on CUDA replay the step as a graph; then the loss is read from the GPU at measured
+            steps and every 16th, and an event between them carries the last one read.
 
     Yields:
         One event a step. The last one's status is `finished`, or `diverged` when the loss left
@@ -197,14 +204,23 @@ def train_prompt(
     features = features.to(device)
     device_labels = labels.to(device)
     hand_crafted = class_weights(backbone, class_names, [config.template]).to(device)  # (C, d)
-    flat_line = (
-        None if held_out is None else accuracy(held_out[0].to(device), held_out[1], hand_crafted)
-    )
+    if held_out is not None:
+        held_out = (held_out[0].to(device), held_out[1])
+    flat_line = None if held_out is None else accuracy(*held_out, hand_crafted)
 
-    optimizer = _optimizer(learner, config)
-    # fp16 gradients need scaling; bf16 and fp32 do not
-    scaler = torch.amp.GradScaler(device.type, enabled=_needs_scaling(backbone))  # type: ignore[attr-defined]
-    batches = _batches(features.shape[0], len(labels), config, generator)
+    step_once = TrainStep(
+        backbone,
+        learner,
+        features,
+        device_labels,
+        hand_crafted,
+        batch_size=min(config.batch_size or len(labels), len(labels)),
+        optimizer=config.optimizer,
+        weight_decay=config.weight_decay,
+        kgcoop_weight=config.kgcoop_weight,
+        capture=capture,
+    )
+    schedule = _schedule(features.shape[0], len(labels), config, generator, device)
     every = max(1, config.steps // max(1, measurements))
 
     began = time.perf_counter()
@@ -212,36 +228,23 @@ def train_prompt(
     best: LearnedPrompt | None = None
     best_loss, n_best = math.inf, 0  # of the history, up to the measurement of the best prompt
     first_loss: float | None = None
+    loss_value = math.nan
 
     for step in range(1, config.steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(step - 1, len(labels), config)
-        view, rows = next(batches)
-        with torch.enable_grad(), backbone.autocast():
-            weights = learner()  # (C, d)
-            logits = backbone.logit_scale * features[view, rows] @ weights.T  # (B, C)
-            loss = F.cross_entropy(logits.float(), device_labels[rows])
-            if config.kgcoop_weight:
-                pull = (weights - hand_crafted).square().sum(dim=-1).mean()
-                loss = loss + config.kgcoop_weight * pull
-        loss_value = float(loss.detach())
+        # the first step too: whoever stops at once has a prompt to go on with
+        measured = step % every == 0 or step in (1, config.steps)
+        loss = step_once(*next(schedule))
+        if measured or not step_once.captured or step % _READ_EVERY == 0:
+            loss_value = float(loss)
         if first_loss is None:
             first_loss = loss_value
         ran_away = loss_value > 10 * max(first_loss, math.log(len(class_names)))
         if not math.isfinite(loss_value) or ran_away:
             yield _diverged(step, config, loss_value, best, history[:n_best], began, flat_line)
             return
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-
-        # the first step too: whoever stops at once has a prompt to go on with
-        measured = step % every == 0 or step in (1, config.steps)
         train_accuracy = held_out_accuracy = prompt = None
         if measured:
-            with torch.no_grad(), backbone.autocast():
-                weights = learner()
+            weights = step_once.weights()
             if not torch.isfinite(weights).all():
                 yield _diverged(step, config, loss_value, best, history[:n_best], began, flat_line)
                 return
@@ -249,7 +252,7 @@ def train_prompt(
             train_accuracy = int((logits.argmax(-1) == device_labels).sum()) / len(labels)
             train_loss = float(F.cross_entropy(logits, device_labels))
             if held_out is not None:
-                held_out_accuracy = accuracy(held_out[0].to(device), held_out[1], weights)
+                held_out_accuracy = accuracy(*held_out, weights)
             history.append(
                 {
                     "step": step,
@@ -289,6 +292,26 @@ def train_prompt(
         )
 
 
+def _schedule(
+    V: int, N: int, config: TrainConfig, generator: torch.Generator, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor, float | Tensor]]:
+    """View, rows and learning rate of every step.
+
+    On CUDA they lie on the device in blocks, so that a step copies nothing from here.
+    """
+    batches = _batches(V, N, config, generator)
+    rates = [_learning_rate(step, N, config) for step in range(config.steps)]
+    if device.type != "cuda":
+        yield from ((*next(batches), rate) for rate in rates)
+        return
+    for first in range(0, config.steps, _BLOCK):
+        block = rates[first : first + _BLOCK]
+        chosen = [next(batches) for _ in block]
+        views = torch.stack([view for view, _ in chosen]).to(device)  # (K, B)
+        rows = torch.stack([rows for _, rows in chosen]).to(device)  # (K, B)
+        yield from zip(views, rows, torch.tensor(block, device=device), strict=True)
+
+
 def _check(features: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
     if len(class_names) < 2:
         raise PromptError(
@@ -309,16 +332,6 @@ def _check(features: Tensor, labels: Tensor, class_names: Sequence[str]) -> None
         raise PromptError(
             "Some picture features are not finite numbers. Choose another backbone or precision."
         )
-
-
-def _optimizer(learner: PromptLearner, config: TrainConfig) -> torch.optim.Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            [learner.ctx], lr=config.learning_rate, momentum=0.9, weight_decay=config.weight_decay
-        )
-    return torch.optim.AdamW(
-        [learner.ctx], lr=config.learning_rate, weight_decay=config.weight_decay
-    )
 
 
 def _learning_rate(step: int, n_train: int, config: TrainConfig) -> float:
@@ -344,10 +357,6 @@ def _batches(
         for first in range(0, N - size + 1, size):  # an incomplete last batch is dropped
             rows = order[first : first + size]
             yield views[rows], rows
-
-
-def _needs_scaling(backbone: Backbone) -> bool:
-    return backbone.device.type == "cuda" and not torch.cuda.is_bf16_supported()
 
 
 def _diverged(

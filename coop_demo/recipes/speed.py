@@ -1,0 +1,312 @@
+"""How fast prompts are learned on this computer, beside the reference's way, in one process.
+
+    python -m coop_demo benchmark speed [--device cuda] [--quick]
+
+The reference's way: all 77 tokens of every class through open_clip's own modules, a step at a time
+from Python. Ours: cut after the end-of-text token, the shared context computed once, and on CUDA
+the whole step replayed as one graph. All ways run in turn on the same weights and the same batch
+under the same precision; times are medians of steps, on CUDA between events on the GPU with a
+wait at the end of each step.
+"""
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from coop_demo.backbones.backbone import Backbone, random_backbone
+from coop_demo.backbones.catalog import load_backbone
+from coop_demo.prompts.learner import PromptConfig, PromptLearner
+from coop_demo.prompts.step import TrainStep
+from coop_demo.prompts.training import TrainConfig, train_prompt
+
+TOWERS = ("mini", "ViT-B-32", "ViT-B-16", "RN50", "ViT-L-14")
+CLASSES = (3, 10, 100, 1000)
+QUICK_TOWERS, QUICK_CLASSES = ("mini", "ViT-B-32"), (3, 10)
+BATCH = 32  # the paper's
+
+
+@dataclass(frozen=True)
+class StepTiming:
+    """Milliseconds of one training step each way, and how far the gradients are apart."""
+
+    tower: str
+    n_classes: int
+    reference: float | None  # None: the way ran out of memory or of time
+    eager: float
+    captured: float | None  # None where nothing is captured
+    peak_bytes: int  # ours, on the GPU
+    gradient_difference: float | None  # relative norm, in fp32
+
+    def __str__(self) -> str:
+        best = self.captured or self.eager
+        ratio = f"{self.reference / best:6.1f} ×" if self.reference else "       –"
+        return (
+            f"{self.tower:10s} {self.n_classes:5d} classes  reference {_ms(self.reference)}  "
+            f"ours eager {_ms(self.eager)}  captured {_ms(self.captured)}  {ratio}  "
+            f"{self.peak_bytes / 2**30:.2f} GB  gradient {_plain(self.gradient_difference)}"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingTiming:
+    """A whole training of 10 classes × 16 shots, from names to prompt."""
+
+    tower: str
+    captured: bool
+    steps: int
+    seconds: float
+
+    def __str__(self) -> str:
+        way = "captured" if self.captured else "eager"
+        return f"{self.tower:10s} {self.steps} steps, {way}: {self.seconds:.2f} s"
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The largest relative difference of the loss over a training, captured against eager."""
+
+    tower: str
+    precision: str
+    difference: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tower:10s} loss captured against eager, {self.precision}: {self.difference:.1e}"
+        )
+
+
+def measure_speed(
+    device: str, *, quick: bool = False, seconds: float = 240
+) -> Iterator[StepTiming | TrainingTiming | Trajectory]:
+    """All timings of this computer, each as it is found; stops at the end of its time.
+
+    Args:
+        device: `cpu` or `cuda`.
+        quick: two towers and at most 10 classes.
+        seconds: no new measurement begins after so long.
+    """
+    ends = time.monotonic() + seconds
+    towers, counts = (QUICK_TOWERS, QUICK_CLASSES) if quick else (TOWERS, CLASSES)
+    steps = 40 if quick else 250
+    for name in towers:
+        if time.monotonic() > ends:
+            return
+        backbone = tower(name, device)
+        for captured in (True, False) if device == "cuda" else (False,):
+            if name in ("mini", "ViT-B-16") or quick:
+                yield whole_training(backbone, name, steps=steps, capture=captured)
+        if device == "cuda" and name in ("mini", "ViT-B-16"):
+            for precision in ("fp32", "mixed"):
+                yield trajectory(backbone, name, precision)
+        for count in counts:
+            if time.monotonic() > ends:
+                return
+            yield time_steps(backbone, name, count)
+        del backbone
+
+
+def tower(name: str, device: str) -> Backbone:
+    """The built-in model, or an architecture with random weights, on a device."""
+    if name == "mini":
+        return load_backbone(name, device=device)
+    return random_backbone(name, device=device)
+
+
+def time_steps(backbone: Backbone, name: str, n_classes: int) -> StepTiming:
+    """One step of every way, timed in turn."""
+    on_cuda = backbone.device.type == "cuda"
+    repeats = 15 if on_cuda else (3 if n_classes > 10 else 5)
+    problem = _Problem(backbone, n_classes)
+    eager = problem.step(capture=False)
+    ways: dict[str, Callable[[], object]] = {"eager": lambda: problem.run(eager)}
+    captured = problem.step(capture=True) if on_cuda else None
+    if captured is not None and captured.captured:
+        ways["captured"] = lambda: problem.run(captured)
+    if on_cuda or n_classes <= 100:
+        ways["reference"] = problem.reference_step()
+    peak = 0
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(repeats + 2):
+        for way in list(ways):
+            try:
+                if on_cuda:
+                    torch.cuda.reset_peak_memory_stats()
+                milliseconds = _timed(ways[way], on_cuda)
+                if on_cuda and way != "reference":
+                    peak = max(peak, torch.cuda.max_memory_allocated())
+            except torch.OutOfMemoryError:
+                del ways[way], times[way]
+                continue
+            if turn >= 2:  # the first rounds warm up
+                times[way].append(milliseconds)
+    found = {way: statistics.median(values) for way, values in times.items()}
+    difference = None
+    if "reference" in found and n_classes <= 100:
+        with _full_precision(backbone):
+            difference = problem.gradient_difference()
+    return StepTiming(
+        tower=name,
+        n_classes=n_classes,
+        reference=found.get("reference"),
+        eager=found["eager"],
+        captured=found.get("captured"),
+        peak_bytes=peak,
+        gradient_difference=difference,
+    )
+
+
+def whole_training(
+    backbone: Backbone, name: str, *, steps: int = 250, capture: bool = True
+) -> TrainingTiming:
+    """10 classes × 16 shots from features to prompt, measured as the page does it."""
+    features, labels, names = made_features(backbone, 10, 16)
+    began = time.perf_counter()
+    for _ in train_prompt(
+        backbone, features, labels, names, config=TrainConfig(steps=steps), capture=capture
+    ):
+        pass
+    seconds = time.perf_counter() - began
+    return TrainingTiming(name, capture and backbone.device.type == "cuda", steps, seconds)
+
+
+def trajectory(backbone: Backbone, name: str, precision: str, *, steps: int = 60) -> Trajectory:
+    """Loss of the same training captured and eager, at the steps where both are read."""
+    features, labels, names = made_features(backbone, 10, 16)
+    config = TrainConfig(steps=steps)
+    losses = []
+    with _full_precision(backbone) if precision == "fp32" else contextlib.nullcontext():
+        for capture in (True, False):
+            events = train_prompt(
+                backbone,
+                features,
+                labels,
+                names,
+                config=config,
+                capture=capture,
+                measurements=steps,
+            )
+            losses.append([event.loss for event in events])
+    pairs = zip(*losses, strict=True)
+    return Trajectory(name, precision, max(abs(a - b) / abs(b) for a, b in pairs))
+
+
+def made_features(
+    backbone: Backbone, n_classes: int, shots: int, *, views: int = 4
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Random unit features (V, C · shots, d), their labels and class names."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n_classes).repeat_interleave(shots)
+    centres = torch.randn(n_classes, backbone.embed_dim, generator=generator)
+    noise = torch.randn(views, len(labels), backbone.embed_dim, generator=generator)
+    features = F.normalize(centres[labels] + noise, dim=-1)
+    return features, labels, [f"number {i} kind of thing" for i in range(n_classes)]
+
+
+class _Problem:
+    """The same batch, context and classes for every way."""
+
+    def __init__(self, backbone: Backbone, n_classes: int) -> None:
+        self.backbone = backbone
+        device = backbone.device
+        features, labels, self.names = made_features(backbone, n_classes, 2, views=1)
+        self.features, self.labels = features.to(device), labels.to(device)
+        self.rows = torch.arange(min(BATCH, len(labels)), device=device)
+        self.view = torch.zeros_like(self.rows)
+
+    def learner(self) -> PromptLearner:
+        return PromptLearner(
+            self.backbone.text_tower,
+            self.backbone.tokenizer,
+            self.names,
+            PromptConfig(n_ctx=16),
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def step(self, *, capture: bool) -> TrainStep:
+        anchor = torch.zeros(len(self.names), self.backbone.embed_dim, device=self.features.device)
+        return TrainStep(
+            self.backbone,
+            self.learner(),
+            self.features,
+            self.labels,
+            anchor,
+            batch_size=len(self.rows),
+            optimizer="adamw",
+            weight_decay=0.0,
+            kgcoop_weight=None,
+            capture=capture,
+        )
+
+    def run(self, step: TrainStep) -> Tensor:
+        return step(self.view, self.rows, 1e-3)
+
+    def loss(self, weights: Tensor) -> Tensor:
+        logits = self.backbone.logit_scale * self.features[0, self.rows] @ weights.T
+        return F.cross_entropy(logits.float(), self.labels[self.rows])
+
+    def reference_weights(self, learner: PromptLearner) -> Tensor:
+        prompts = learner.prompts()  # (C, L, W)
+        padding = learner.text_tower.context_length - prompts.shape[1]
+        padded = F.pad(prompts, (0, 0, 0, padding))  # (C, 77, W)
+        return F.normalize(
+            learner.text_tower.encode_full_length(padded, learner.eot).float(), dim=-1
+        )
+
+    def reference_step(self) -> Callable[[], None]:
+        learner = self.learner()
+        optimizer = torch.optim.AdamW([learner.ctx], lr=1e-3, weight_decay=0.0)
+
+        def run() -> None:
+            with self.backbone.autocast():
+                loss = self.loss(self.reference_weights(learner))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+        return run
+
+    def gradient_difference(self) -> float:
+        """Relative norm of the difference between our gradient and the reference's."""
+        learner = self.learner()
+        (ours,) = torch.autograd.grad(self.loss(learner()), learner.ctx)
+        (theirs,) = torch.autograd.grad(self.loss(self.reference_weights(learner)), learner.ctx)
+        return float((ours - theirs).norm() / theirs.norm())
+
+
+@contextlib.contextmanager
+def _full_precision(backbone: Backbone) -> Iterator[None]:
+    """No mixed precision on this one backbone meanwhile; nobody else may be using it."""
+    backbone.autocast = contextlib.nullcontext  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del backbone.autocast
+
+
+def _timed(run: Callable[[], object], on_cuda: bool) -> float:
+    """Milliseconds of one call; on CUDA until the GPU has done it."""
+    if not on_cuda:
+        began = time.perf_counter()
+        run()
+        return 1000 * (time.perf_counter() - began)
+    torch.cuda.synchronize()
+    began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    began.record()
+    run()
+    ended.record()
+    ended.synchronize()
+    return began.elapsed_time(ended)
+
+
+def _ms(value: float | None) -> str:
+    return "      –   " if value is None else f"{value:7.2f} ms"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0e}"
