@@ -44,8 +44,6 @@ from coop_demo.ranking.metrics import mean_of_known, two_digits
 from coop_demo.recipes.ranking_benchmark import benchmark_pairs, benchmark_piles, learning_curve
 from coop_demo.recipes.text_tower_benchmark import time_text_tower
 
-HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
-
 KINDS = ("protocol", "text-tower", "pairs", "piles", "labels", "localisation")
 
 

@@ -29,7 +29,6 @@ from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.ranker import RankerTrainConfig, tasks_from_table
 from coop_demo.ranking.training import RankerEvent, train_ranker
 
-HELP = "teach a ranker an order from labels.csv"
 TRAIN_SPLIT = "train"
 
 
