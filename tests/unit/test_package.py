@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from coop_demo import __version__
 from coop_demo.__main__ import COMMANDS, main
 
 PROJECT = Path(__file__).resolve().parents[2]
+SHIPPED = ("assets", "checkpoints")  # beside the package here, inside it once installed
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["tain"], []])
@@ -76,3 +79,43 @@ def test_an_unknown_command_is_answered_with_the_list(capsys):
     assert left.value.code == 2
     said = capsys.readouterr().err
     assert [name for name in COMMANDS if name not in said] == []
+
+
+@pytest.fixture(scope="module")
+def configuration() -> dict:
+    return tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_pip_installs_every_package_and_the_folders_that_ship(configuration):
+    files = (PROJECT / "coop_demo").rglob("__init__.py")
+    packages = {".".join(path.parent.relative_to(PROJECT).parts) for path in files}
+    named = configuration["tool"]["setuptools"]["packages"]
+    assert set(named) == packages | {f"coop_demo.{name}" for name in SHIPPED}
+    folders = configuration["tool"]["setuptools"]["package-dir"]
+    assert [folders[f"coop_demo.{name}"] for name in SHIPPED] == list(SHIPPED)
+
+
+def test_there_is_one_version_number(configuration, capsys):
+    assert "version" not in configuration["project"]
+    assert configuration["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "coop_demo.__version__"
+    }
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"CoOp Studio {__version__}\n"
+
+
+def test_folders_that_ship_are_found_in_a_checkout_and_once_installed(tmp_path):
+    for place in ("", "coop_demo"):
+        project = tmp_path / (place or "checkout")
+        package = project / "coop_demo"
+        package.mkdir(parents=True)
+        for name in SHIPPED:
+            (project / place / name).mkdir()
+        for name in ("__init__.py", "threads.py", "settings.py"):
+            (package / name).write_bytes((PROJECT / "coop_demo" / name).read_bytes())
+        script = "from coop_demo.settings import *; print(ASSETS_DIR, CHECKPOINT_DIR, sep='\\n')"
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == [str(project / place / name) for name in SHIPPED]
