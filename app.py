@@ -3,9 +3,7 @@
 import contextlib
 import os
 
-# Read when torch loads GNU's OpenMP. Its threads otherwise spin for milliseconds while they wait
-# for each other, which beside a browser on the same two cores made a training four times slower.
-os.environ.setdefault("GOMP_SPINCOUNT", "300")
+import coop_demo  # noqa: F401  # decides how threads wait, which torch reads when it loads
 
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  # on ZeroGPU it must come before torch; it does nothing elsewhere

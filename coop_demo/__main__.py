@@ -9,41 +9,59 @@ import importlib
 import logging
 import os
 import sys
+from pathlib import Path
 
-COMMANDS = (
-    "train",
-    "evaluate",
-    "compare",
-    "predict",
-    "benchmark",
-    "rank",
-    "train-ranker",
-    "explain",
-    "models",
-)
+from coop_demo import __version__
+from coop_demo.errors import UserError
+
+#: each command and its line in the help; `train-ranker` is the module commands/train_ranker.py
+COMMANDS = {
+    "train": "learn a prompt from a folder of pictures",
+    "evaluate": "measure a saved prompt on a folder of pictures",
+    "compare": "compare methods on a folder of pictures: table, curve, forgetting, second set, "
+    "report",
+    "predict": "say what is on pictures, with a saved prompt",
+    "benchmark": "measure: the paper's protocol, the text tower, ranking, where maps point",
+    "rank": "order pictures by an instruction",
+    "train-ranker": "teach a ranker an order from labels.csv",
+    "explain": "draw where the model looked, and check the map",
+    "models": "list the CLIP models, or fetch one",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    from coop_demo import __version__
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, with the options of the chosen one.
 
-    parser = argparse.ArgumentParser(prog="python -m coop_demo", description=__doc__)
+    Args:
+        chosen: the command to be run. Only its module is imported: with torch and all, that takes
+            seconds, and the list of commands must not wait for it.
+    """
+    own_name = Path(sys.argv[0]).stem == "coop-demo"  # as installed by pip
+    parser = argparse.ArgumentParser(
+        prog="coop-demo" if own_name else "python -m coop_demo", description=__doc__
+    )
     parser.add_argument("--version", action="version", version=f"CoOp Studio {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        module = importlib.import_module(f"coop_demo.commands.{name.replace('-', '_')}")
-        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+    for name, line in COMMANDS.items():
+        command = commands.add_parser(name, help=line)
+        if name == chosen:
+            module = importlib.import_module(f"coop_demo.commands.{name.replace('-', '_')}")
+            command.description = module.__doc__
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    from coop_demo.errors import UserError
-    from coop_demo.runtime import keep_freed_memory
-
+    arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.ERROR)
+    # no option before the command takes a value, so the first word is the command
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    args = build_parser(chosen).parse_args(arguments)
+
+    from coop_demo.runtime import keep_freed_memory  # here, for it imports torch
+
     keep_freed_memory()
-    args = build_parser().parse_args(arguments)
     try:
         args.run(args)
     except UserError as error:

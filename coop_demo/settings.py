@@ -6,8 +6,17 @@ from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 PROJECT_DIR = PACKAGE_DIR.parent
-CHECKPOINT_DIR = PROJECT_DIR / "checkpoints"
-ASSETS_DIR = PROJECT_DIR / "assets"
+
+
+def _shipped_folder(name: str) -> Path:
+    """A folder that ships with the app: inside the package once pip has installed it, beside the
+    package in a checkout."""
+    inside = PACKAGE_DIR / name
+    return inside if inside.is_dir() else PROJECT_DIR / name
+
+
+CHECKPOINT_DIR = _shipped_folder("checkpoints")
+ASSETS_DIR = _shipped_folder("assets")
 
 DEFAULT_BACKBONE = "mini"  # there the moment the app starts: no download
 

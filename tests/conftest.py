@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import coop_demo  # noqa: F401  # before any test loads torch: decides how its threads wait
+
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:

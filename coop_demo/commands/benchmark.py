@@ -45,8 +45,6 @@ from coop_demo.recipes.ranking_benchmark import benchmark_pairs, benchmark_piles
 from coop_demo.recipes.text_tower_benchmark import time_text_tower
 from coop_demo.runtime import pick_device
 
-HELP = "measure: the paper's protocol, the text tower, ranking, where maps point"
-
 KINDS = ("protocol", "speed", "text-tower", "pairs", "piles", "labels", "localisation")
 
 

@@ -31,8 +31,6 @@ from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.words import nearest_words, words_accuracy
 
-HELP = "compare methods on a folder of pictures: table, curve, forgetting, second set, report"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="as for train")

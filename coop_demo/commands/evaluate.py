@@ -22,8 +22,6 @@ from coop_demo.prompts.teach import unseen
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt
 
-HELP = "measure a saved prompt on a folder of pictures"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="as for train")

@@ -20,8 +20,6 @@ from coop_demo.heatmaps.render import draw, write_png
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.templates import class_weights
 
-HELP = "draw where the model looked, and check the map"
-
 LEARNED, HAND_CRAFTED, DIFFERENCE, TEXT = "learned", "hand-crafted", "difference", "text"
 
 

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from coop_demo.backbones import catalog
 from coop_demo.commands.common import add_json_option, give, say
 
-HELP = "list the CLIP models, or fetch one"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

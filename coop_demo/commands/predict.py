@@ -19,8 +19,6 @@ from coop_demo.errors import PictureError, UserError
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.templates import class_weights, probabilities
 
-HELP = "say what is on pictures, with a saved prompt"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", required=True, metavar="FILE", help="saved by train")

@@ -39,7 +39,6 @@ from coop_demo.ranking.metrics import ranking_metrics
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.settings import environment_backbone
 
-HELP = "order pictures by an instruction"
 METHODS = ("adapter", "antonyms", "cosine")
 
 

@@ -15,8 +15,6 @@ from coop_demo.prompts.checkpoint import save_prompt
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import TeachResult, teach
 
-HELP = "learn a prompt from a folder of pictures"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

@@ -30,7 +30,6 @@ from coop_demo.ranking.ranker import RankerTrainConfig, tasks_from_table
 from coop_demo.ranking.training import RankerEvent, train_ranker
 from coop_demo.wording import counted
 
-HELP = "teach a ranker an order from labels.csv"
 TRAIN_SPLIT = "train"
 
 
