@@ -21,10 +21,11 @@ COMMANDS = {
     "compare": "compare methods on a folder of pictures: table, curve, forgetting, second set, "
     "report",
     "predict": "say what is on pictures, with a saved prompt",
-    "benchmark": "measure: the paper's protocol, the text tower, ranking, where maps point",
+    "benchmark": "measure: the paper's protocol, training speed, ranking, where maps point",
     "rank": "order pictures by an instruction",
     "train-ranker": "teach a ranker an order from labels.csv",
     "explain": "draw where the model looked, and check the map",
+    "convert": "take the authors' checkpoints of CoOp and of the ranking-aware adapter",
     "models": "list the CLIP models, or fetch one",
 }
 

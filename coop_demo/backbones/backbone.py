@@ -167,6 +167,8 @@ class Backbone:
         """Unit-length features of preprocessed pictures. Shape: (N, 3, H, W) -> (N, d), fp32."""
         with self.autocast():
             features = self.model.encode_image(self._to_device(pixels))
+        if features.ndim == 4:  # a tower without pooling gives a map (N, d, h, w)
+            features = features.float().mean(dim=(2, 3))
         return F.normalize(features.float(), dim=-1)
 
     @torch.no_grad()

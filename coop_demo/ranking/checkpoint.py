@@ -94,10 +94,7 @@ def ranker_backbone(path: str | Path) -> str:
         RankingError: the file is not a ranker saved by this app.
     """
     if _is_reference(Path(path)):
-        raise RankingError(
-            f'"{Path(path).name}" does not say which model it was trained with. Name it with '
-            "--backbone; the paper's is ConvNeXt-L-d-320."
-        )
+        raise _unconverted(Path(path))
     return _read_metadata(Path(path))["backbone"]
 
 
@@ -105,8 +102,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
     """Read and check a ranker file.
 
     Args:
-        path: a file that `save_ranker` wrote, or one with the `adapter.*` entries of the authors'
-            checkpoint, which needs the backbone it was trained on.
+        path: a file that `save_ranker` wrote. A checkpoint of the authors is a backbone and a
+            ranker: `ranking.official.convert` makes both of it.
         backbone: the model it will be used with; checked when given.
 
     Raises:
@@ -114,8 +111,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
             was trained for another backbone or other weights of it.
     """
     path = Path(path)
-    if backbone is not None and _is_reference(path):
-        return ranker_from_reference(safetensors.torch.load_file(path), backbone, title=path.stem)
+    if _is_reference(path):
+        raise _unconverted(path)
     metadata = _read_metadata(path)
     try:
         config = AdapterConfig.from_mapping(metadata["adapter_config"])
@@ -250,6 +247,14 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 def _is_finite(entry: dict) -> bool:
     return all(
         v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
+    )
+
+
+def _unconverted(path: Path) -> RankingError:
+    return RankingError(
+        f'"{path.name}" holds the adapter of an official checkpoint, whose scores are right only '
+        "on the image and text towers it was trained with. Convert the whole checkpoint: "
+        "python -m coop_demo convert CHECKPOINT.pt --out ranker.safetensors"
     )
 
 
