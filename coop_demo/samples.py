@@ -1,7 +1,5 @@
 """The sample sets that ship in assets/samples, as the page offers them."""
 
-import base64
-import io
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +9,7 @@ from PIL import ImageOps
 
 from coop_demo.data.dataset import Dataset
 from coop_demo.data.folders import read_folder
-from coop_demo.data.images import list_pictures, load_picture
+from coop_demo.data.images import data_uri, list_pictures, load_picture
 from coop_demo.errors import DatasetError
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.settings import ASSETS_DIR
@@ -83,7 +81,5 @@ def mosaic(sample: SampleSet, *, n: int = 4, side: int = 96) -> list[str]:
         if not pictures:
             continue
         image = ImageOps.fit(load_picture(pictures[0]), (side, side))
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=80)
-        uris.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
+        uris.append(data_uri(image))
     return uris

@@ -4,7 +4,6 @@ The page asks nothing of any other computer. It shows numbers and class names; p
 where they are asked for, as small copies inside the page.
 """
 
-import base64
 import csv
 import html
 import io
@@ -31,6 +30,8 @@ from coop_demo.comparison.forgetting import Forgetting
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
+from coop_demo.data.csv_tables import spreadsheet_safe
+from coop_demo.data.images import data_uri
 from coop_demo.errors import PictureError, UserError
 from coop_demo.prompts.words import VectorWords, WordsAccuracy
 
@@ -340,23 +341,16 @@ def _add_disagreements(page: _Page, comparison: Comparison, learned: str) -> Non
 def _data_url(image: Image.Image) -> str:
     small = image.copy()
     small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_uri(small)
 
 
 def _csv(frame: pd.DataFrame) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_cell(name) for name in frame.columns])
+    writer.writerow([spreadsheet_safe(name) for name in frame.columns])
     for row in frame.itertuples(index=False):
-        writer.writerow(["" if _is_missing(value) else _cell(value) for value in row])
+        writer.writerow(["" if _is_missing(value) else spreadsheet_safe(value) for value in row])
     return buffer.getvalue()
-
-
-def _cell(value):
-    """Text that a spreadsheet would run as a formula is given a leading apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
 def _is_missing(value) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.settings import LIMITS
@@ -105,3 +106,9 @@ def _check_header(
 def _bounded(path: Path) -> bytes:
     with path.open("rb") as stream:
         return stream.read(LIMITS.max_table_bytes + 1)
+
+
+def spreadsheet_safe(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula, with an apostrophe before it; else as is."""
+    risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
+    return f"'{value}" if risky else value

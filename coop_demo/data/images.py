@@ -8,6 +8,7 @@ server must not touch either.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from collections.abc import Callable
@@ -96,6 +97,13 @@ def content_hash(image: Image.Image) -> str:
     digest.update(f"{rgb.width}x{rgb.height}:".encode())
     digest.update(rgb.tobytes())
     return digest.hexdigest()
+
+
+def data_uri(image: Image.Image, *, quality: int = 80) -> str:
+    """An RGB image as a JPEG inside a `data:` address, for HTML that stands alone."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def is_picture_name(name: str) -> bool:

@@ -81,3 +81,11 @@ SAMPLE_OR_ZIP = "Give either the name of a sample set or a zip, and not both."
 
 
 PROMPT_AND_PICTURE = "Give a saved prompt and a picture."
+
+
+def not_a_number(label: str) -> str:
+    return f"{label} is not a number. Give a number and try again."
+
+
+def out_of_range(label: str, given: float, low: int, high: int) -> str:
+    return f"{label} is {given:g}; choose a whole number from {low} to {high:,}."

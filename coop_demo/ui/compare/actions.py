@@ -38,10 +38,10 @@ from coop_demo.ui.compare.state import (
     amend,
     keep,
     need_compared,
-    whole,
 )
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import state
+from coop_demo.ui.forms import whole
 from coop_demo.ui.session import SHOW_EVERY, Session
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE

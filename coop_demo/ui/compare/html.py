@@ -1,7 +1,5 @@
 """HTML of the Compare tab: the table of methods, pictures with two methods' bars, plain tables."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
@@ -13,6 +11,7 @@ from coop_demo.charts.comparison import methods_table
 from coop_demo.comparison.compare import Comparison, MethodResult
 from coop_demo.comparison.methods import LEARNED_METHODS, METHODS
 from coop_demo.comparison.verdict import LUCK
+from coop_demo.data.images import data_uri
 from coop_demo.errors import UserError
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import strings as say
@@ -219,6 +218,4 @@ def cards(
 def _data_uri(session: Session, picture) -> str:
     with Image.open(session.thumbnail(picture.checked())) as image:
         image.thumbnail((_CARD_SIDE, _CARD_SIDE))
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        return data_uri(image, quality=82)

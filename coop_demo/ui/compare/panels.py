@@ -31,9 +31,11 @@ from coop_demo.ui.compare.actions import (
     run_shift,
     second_sets,
 )
-from coop_demo.ui.compare.state import Compared, Progress, need_compared, whole, working
+from coop_demo.ui.compare.state import Compared, Progress, need_compared, working
 from coop_demo.ui.context import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
 from coop_demo.ui.events import forgiving, sentence_for
+from coop_demo.ui.forms import whole
+from coop_demo.ui.plot_clicks import clicked, picture_cards, plot_clicks
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import html as teach_html
 
@@ -74,61 +76,10 @@ def _drawn(figure: Any) -> Any:
     return gr.update(value=figure, visible=True)
 
 
-# gr.Plot tells nobody of clicks, so this element listens to plotly's own and passes on the
-# clicked mark's customdata. It binds when the pointer first moves over the plot: plotly draws
-# late and may draw anew, and there is no click without the pointer having moved there.
-_PLOT_CLICKS = """
-const id = %r;
-const bind = (event) => {
-  const graph = event.target.closest ? event.target.closest('.js-plotly-plot') : null;
-  if (!graph || !graph.on || graph.csClicks || !graph.closest('#' + id)) return;
-  graph.csClicks = true;
-  graph.on('plotly_click', (clicked) => {
-    const point = clicked.points[0];
-    const at = point.customdata;
-    if (at === undefined) return;
-    // plotly hands out typed arrays as well as plain ones
-    trigger('click', {at: at.length === undefined ? [Number(at)] : Array.from(at, Number)});
-  });
-};
-document.addEventListener('pointerover', bind, true);
-document.addEventListener('pointerdown', bind, true);
-"""
-
-
-def _clicks(plot_id: str) -> gr.HTML:
-    """Fires `click` with `at`, the customdata of the mark that was clicked in the plot."""
-    return gr.HTML(
-        "", js_on_load=_PLOT_CLICKS % plot_id, padding=False, elem_classes="cs-plot-clicks"
-    )
-
-
-def _clicked(event: gr.EventData, n: int) -> list[int]:
-    """The n numbers of a clicked mark; what anybody's raw request sent is checked."""
-    at = event._data.get("at") if isinstance(event._data, dict) else None
-    if not isinstance(at, list) or len(at) != n or not all(isinstance(i, int) for i in at):
-        raise UserError(say.NONE_OF_THESE)
-    return at
-
-
-# a picture of a card is a button that says its number
-_PICTURE_CLICKS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-picture]');
-  if (button) trigger('click', {at: [Number(button.dataset.picture)]});
-});
-"""
-
-
-def _cards(elem_id: str) -> gr.HTML:
-    """Where cards of pictures stand; `_opens_look` makes their pictures lead to the tab Look."""
-    return gr.HTML(padding=False, elem_id=elem_id, js_on_load=_PICTURE_CLICKS)
-
-
 def _opens_look(shell: Shell, cards: gr.HTML) -> None:
     @forgiving
     def look(key: str, event: gr.EventData) -> Any:
-        (number,) = _clicked(event, 1)
+        (number,) = clicked(event, 1, say.NONE_OF_THESE)
         look_at(shell.store.get(key), number)
         return gr.update(selected="look")
 
@@ -255,9 +206,9 @@ class MistakesPanel:
             with gr.Row(elem_classes="cs-split", equal_height=False):
                 with gr.Column(min_width=320, scale=3):
                     self.plot = _plot("confusion-plot")
-                    self.clicks = _clicks("confusion-plot")
+                    self.clicks = plot_clicks("confusion-plot")
                 with gr.Column(min_width=300, scale=2, elem_classes="cs-cell"):
-                    self.cell = _cards("cell-pictures")
+                    self.cell = picture_cards("cell-pictures")
             self.classes = _plot("classes-plot")
         self.outputs: list[Any] = [
             self.method,
@@ -325,7 +276,7 @@ class MistakesPanel:
         @forgiving
         def click_cell(key: str, method: Any, event: gr.EventData) -> list[Any]:
             session = store.get(key)
-            true, answer = _clicked(event, 2)
+            true, answer = clicked(event, 2, say.NONE_OF_THESE)
             found = self._cell(session, need_compared(session), method, true, answer)
             return [true, answer, found]
 
@@ -348,7 +299,7 @@ class DifferPanel:
                 self.first = _method_box("differ-first", say.FIRST_LABEL)
                 self.second = _method_box("differ-second", say.SECOND_LABEL)
             self.which = gr.Radio([], label=say.WHICH_LABEL, elem_id="differ-which")
-            self.cards = _cards("differ-cards")
+            self.cards = picture_cards("differ-cards")
         self.outputs: list[Any] = [self.first, self.second, self.which, self.cards]
 
     def view(self, session: Session, compared: Compared | None) -> list[Any]:
@@ -414,7 +365,7 @@ class LearnedPanel:
             with gr.Row(elem_classes="cs-split", equal_height=False):
                 with gr.Column(min_width=320, scale=3):
                     self.plot = _plot("map-plot")
-                    self.clicks = _clicks("map-plot")
+                    self.clicks = plot_clicks("map-plot")
                 with gr.Column(min_width=300, scale=2):
                     self.number = gr.Slider(
                         1,
@@ -425,7 +376,7 @@ class LearnedPanel:
                         visible=False,
                         elem_id="map-picture",
                     )
-                    self.card = _cards("map-card")
+                    self.card = picture_cards("map-card")
         self.outputs: list[Any] = [self.method, self.words, self.plot, self.number, self.card]
 
     def view(self, session: Session, compared: Compared | None) -> list[Any]:
@@ -499,7 +450,7 @@ class LearnedPanel:
         @forgiving
         def click(key: str, event: gr.EventData) -> list[Any]:
             session = store.get(key)
-            (at,) = _clicked(event, 1)
+            (at,) = clicked(event, 1, say.NONE_OF_THESE)
             if at < 0:  # a class vector
                 return [gr.skip(), gr.skip()]
             return [at + 1, self._card(session, need_compared(session), at + 1)]

@@ -19,6 +19,7 @@ from coop_demo.prompts.teach import train_config_for
 from coop_demo.prompts.templates import fill
 from coop_demo.prompts.words import VectorWords, WordsAccuracy
 from coop_demo.ui.compare import strings as say
+from coop_demo.ui.forms import whole
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
@@ -82,13 +83,13 @@ class CompareSettings:
             methods=tuple(method.key for method in chosen),
             templates=tuple(lines),
             reuse=bool(reuse),
-            shots=whole(shots, say.SHOTS_LABEL, 1, MAX_SHOTS_PAGE),
-            seed=whole(seed, say.SEED_LABEL, 0, 2**31 - 1),
+            shots=whole(shots, say.SHOTS_LABEL, 1, MAX_SHOTS_PAGE, error=PromptError),
+            seed=whole(seed, say.SEED_LABEL, 0, 2**31 - 1, error=PromptError),
             preset=preset,
-            n_ctx=whole(n_ctx, say.N_CTX_LABEL, 1, 32),
+            n_ctx=whole(n_ctx, say.N_CTX_LABEL, 1, 32, error=PromptError),
             steps=None
             if steps in (None, "", 0)
-            else whole(steps, say.STEPS_LABEL, 1, MAX_STEPS_PAGE),
+            else whole(steps, say.STEPS_LABEL, 1, MAX_STEPS_PAGE, error=PromptError),
         )
         config = train_config_for(preset, settings.shots, 320, steps=settings.steps)  # type: ignore[arg-type]
         if config.steps > MAX_STEPS_PAGE:
@@ -103,19 +104,6 @@ class CompareSettings:
             "prompt_config": PromptConfig(n_ctx=self.n_ctx),
             "steps": self.steps,
         }
-
-
-def whole(value: Any, label: str, low: int, high: int) -> int:
-    """A whole number in a range; PromptError says which field is wrong."""
-    try:
-        number = float(value)
-        if number != int(number):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError) as error:
-        raise PromptError(teach_strings.not_a_number(label)) from error
-    if not low <= number <= high:
-        raise PromptError(teach_strings.out_of_range(label, number, low, high))
-    return int(number)
 
 
 @dataclass(frozen=True)

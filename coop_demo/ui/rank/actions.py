@@ -20,7 +20,7 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.charts.training import CurvePoint
 from coop_demo.data.archives import read_archive
-from coop_demo.data.csv_tables import read_table
+from coop_demo.data.csv_tables import read_table, spreadsheet_safe
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, RankingError
@@ -479,16 +479,11 @@ def as_csv(orders: Sequence[Order]) -> str:
         if len(order.labelled):
             header.append(f"label{suffix}")
             columns.append([value if math.isfinite(value) else "" for value in order.values])
-    writer.writerow([_harmless(cell) for cell in header])
+    writer.writerow([spreadsheet_safe(cell) for cell in header])
     for i in orders[0].ranking(orders[0].leading):
         cells = [f"{c[i]:.6g}" if isinstance(c[i], float) else c[i] for c in columns]
-        writer.writerow([_harmless(orders[0].pictures[i].name), *cells])
+        writer.writerow([spreadsheet_safe(orders[0].pictures[i].name), *cells])
     return buffer.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    # a cell that begins like this is a formula to a spreadsheet, and the names are anybody's
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def read_numbers(pile: Pile, rows: Sequence[Sequence[Any]]) -> dict[str, float]:

@@ -4,8 +4,6 @@ Thumbnails travel inside the HTML, so that nothing of a person's gets an address
 Whatever a person wrote is escaped here.
 """
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from html import escape
@@ -15,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from coop_demo.data.dataset import Picture
+from coop_demo.data.images import data_uri
 from coop_demo.ranking.metrics import RankingMetrics, srcc
 from coop_demo.ui import html as page_html
 from coop_demo.ui.rank import strings as say
@@ -35,9 +34,7 @@ def inlined(path: Path, *, whole: bool = False) -> str:
     with Image.open(path) as image:
         shape = ImageOps.contain if whole else ImageOps.fit
         small = shape(image.convert("RGB"), (_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=78)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_uri(small, quality=78)
 
 
 def strips(order: Order, thumbnail: Thumbnail) -> str:

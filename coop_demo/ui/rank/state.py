@@ -1,4 +1,5 @@
-import math
+"""The pile of pictures a person ranks: what is in it, what is known of it, and what came of it."""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -13,10 +14,8 @@ from coop_demo.errors import PictureError, RankingError, UserError
 from coop_demo.ranking.instructions import AntonymPair, instruction_key
 from coop_demo.ranking.metrics import RankingMetrics, ranking_metrics
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig
+from coop_demo.ui.forms import number, whole
 from coop_demo.ui.rank import strings as say
-
-"""The pile of pictures a person ranks: what is in it, what is known of it, and what came of it."""
-
 
 MAX_PICTURES = 1_000  # half a minute of the built-in model on two cores; the command line has none
 RANKER, ANTONYMS, COSINE = "ranker", "antonyms", "cosine"
@@ -245,9 +244,13 @@ class OrderSettings:
         Raises RankingError when a value is of the wrong kind or out of range.
         """
         settings = cls(
-            None if steps in (None, "", 0) else _whole(steps, say.STEPS_LABEL, 1, MAX_STEPS),
-            None if learning_rate in (None, "", 0) else _number(learning_rate, say.RATE_LABEL),
-            _whole(seed, say.SEED_LABEL, 0, 2**31 - 1),
+            None
+            if steps in (None, "", 0)
+            else whole(steps, say.STEPS_LABEL, 1, MAX_STEPS, error=RankingError),
+            None
+            if learning_rate in (None, "", 0)
+            else number(learning_rate, say.RATE_LABEL, error=RankingError),
+            whole(seed, say.SEED_LABEL, 0, 2**31 - 1, error=RankingError),
             bool(fresh),
         )
         settings.config(started=True)  # raises when a number cannot be used
@@ -262,20 +265,3 @@ class OrderSettings:
         if started:
             return RankerTrainConfig.teach(**chosen)
         return RankerTrainConfig.teach_afresh(**chosen)
-
-
-def _number(value: Any, label: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise RankingError(f"{label} is not a number. Give a number and try again.")
-    return number
-
-
-def _whole(value: Any, label: str, low: int, high: int) -> int:
-    number = _number(value, label)
-    if number != int(number) or not low <= number <= high:
-        raise RankingError(f"{label} is {number:g}; choose a whole number from {low} to {high:,}.")
-    return int(number)

@@ -15,6 +15,7 @@ from torch import Tensor
 from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.charts.training import CurvePoint
 from coop_demo.comparison.verdict import Verdict, compare
+from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.dataset import Dataset, Picture
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
@@ -280,7 +281,7 @@ def as_csv(tried: Tried) -> str:
     writer = csv.writer(buffer)
     header = ["picture", "learned", "words"]
     header += [f"{kind}: {name}" for kind in ("learned", "words") for name in tried.class_names]
-    writer.writerow([_harmless(cell) for cell in header])
+    writer.writerow([spreadsheet_safe(cell) for cell in header])
     for index, row in enumerate(table_rows(tried)):
         shares = [
             [""] * len(tried.class_names)
@@ -288,10 +289,7 @@ def as_csv(tried: Tried) -> str:
             else [f"{float(share):.6f}" for share in table[index]]
             for table in (tried.learned, tried.words)
         ]
-        writer.writerow([*(_harmless(str(row[i])) for i in (0, 1, 3)), *shares[0], *shares[1]])
+        writer.writerow(
+            [*(spreadsheet_safe(str(row[i])) for i in (0, 1, 3)), *shares[0], *shares[1]]
+        )
     return buffer.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    # a cell that begins like this is a formula to a spreadsheet, and the names are anybody's
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

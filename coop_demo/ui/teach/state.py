@@ -1,6 +1,5 @@
 """What the Teach tab's handlers take and keep: settings, progress, a try."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import train_config_for
 from coop_demo.prompts.templates import fill
 from coop_demo.prompts.training import Preset, TrainConfig
+from coop_demo.ui.forms import number, whole
 from coop_demo.ui.teach import strings as say
 
 MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
@@ -62,19 +62,21 @@ class TeachSettings:
         settings = cls(
             template=str(template or "").strip(),
             prompt=PromptConfig(
-                n_ctx=_whole(n_ctx, say.N_CTX_LABEL, 1, 32),
+                n_ctx=whole(n_ctx, say.N_CTX_LABEL, 1, 32, error=PromptError),
                 class_specific=kind == say.KINDS[1],
                 position=position,
                 init=str(init or "").strip()[:500],
             ),
-            shots=_whole(shots, say.SHOTS_LABEL, 1, MAX_SHOTS_PAGE),
+            shots=whole(shots, say.SHOTS_LABEL, 1, MAX_SHOTS_PAGE, error=PromptError),
             preset=preset,
-            seed=_whole(seed, say.SEED_LABEL, 0, 2**31 - 1),
-            steps=None if steps in (None, "", 0) else _whole(steps, say.STEPS_LABEL, 1, 10**9),
+            seed=whole(seed, say.SEED_LABEL, 0, 2**31 - 1, error=PromptError),
+            steps=None
+            if steps in (None, "", 0)
+            else whole(steps, say.STEPS_LABEL, 1, 10**9, error=PromptError),
             learning_rate=None
             if learning_rate in (None, "", 0)
-            else _number(learning_rate, say.RATE_LABEL),
-            kgcoop_weight=_number(kgcoop_weight or 0, say.PULL_LABEL),
+            else number(learning_rate, say.RATE_LABEL, error=PromptError),
+            kgcoop_weight=number(kgcoop_weight or 0, say.PULL_LABEL, error=PromptError),
         )
         fill(settings.template, "thing")  # raises when there is no {}
         if len(settings.template) > 300:
@@ -95,23 +97,6 @@ class TeachSettings:
             "learning_rate": self.learning_rate,
             "kgcoop_weight": self.kgcoop_weight,
         }
-
-
-def _number(value: Any, label: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise PromptError(say.not_a_number(label)) from error
-    if not math.isfinite(number):
-        raise PromptError(say.not_a_number(label))
-    return number
-
-
-def _whole(value: Any, label: str, low: int, high: int) -> int:
-    number = _number(value, label)
-    if number != int(number) or not low <= number <= high:
-        raise PromptError(say.out_of_range(label, number, low, high))
-    return int(number)
 
 
 @dataclass(frozen=True)

@@ -270,14 +270,6 @@ def choose_one(label: str, given: object, choices: object) -> str:
     return f"{label}: “{str(given)[:40]}” is not among {', '.join(map(str, choices))}."  # type: ignore[call-overload]
 
 
-def not_a_number(label: str) -> str:
-    return f"{label} is not a number. Give a number and try again."
-
-
-def out_of_range(label: str, given: float, low: int, high: int) -> str:
-    return f"{label} is {given:g}; choose a whole number from {low} to {high:,}."
-
-
 def too_many_steps(steps: int, most: int) -> str:
     return (
         f"That would be {steps:,} steps; the page takes up to {most:,}. Choose fewer, or train "
