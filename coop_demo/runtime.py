@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.catalog import load_backbone
+from coop_demo.backbones.catalog import find, load_backbone
 from coop_demo.errors import UserError
 
 _backbones: dict[tuple[str, str], Backbone] = {}
@@ -21,6 +21,8 @@ _lock = threading.Lock()
 
 def pick_device(wanted: str = "") -> str:
     """`cuda`, `mps` or `cpu`: the one asked for, else COOP_DEMO_DEVICE, else the best there is.
+
+    `gpu` is the accelerator there is.
 
     Raises:
         UserError: a device was asked for that this computer does not have.
@@ -32,6 +34,8 @@ def pick_device(wanted: str = "") -> str:
         available.insert(0, "mps")
     wanted = (wanted or os.environ.get("COOP_DEMO_DEVICE", "")).strip().lower()
     if not wanted:
+        return available[0]
+    if wanted == "gpu" and len(available) > 1:
         return available[0]
     if wanted.split(":")[0] not in available:
         raise UserError(
@@ -47,10 +51,11 @@ def shared_backbone(name: str, device: str = "") -> Backbone:
         BackboneError: it is unknown, not on this computer yet, or does not fit.
         UserError: there is no such device.
     """
-    key = (name, pick_device(device))
+    entry = find(name)  # one copy, however its name is written
+    key = (entry.name if entry else name, pick_device(device))
     with _lock:  # two people asking at once must not load it twice
         if key not in _backbones:
-            _backbones[key] = load_backbone(name, device=key[1])
+            _backbones[key] = load_backbone(key[0], device=key[1])
         return _backbones[key]
 
 

@@ -113,8 +113,9 @@ def list_models() -> list[ModelStatus]:
 
 
 def find(name: str) -> CatalogEntry | None:
-    """The catalog entry of a name, whatever its case, or None."""
-    return next((entry for entry in CATALOG if entry.name.lower() == name.strip().lower()), None)
+    """The catalog entry of a name, or None. `ViT-B/16` and `vit-b-16` are ViT-B-16."""
+    wanted = name.strip().lower().replace("/", "-")
+    return next((entry for entry in CATALOG if entry.name.lower() == wanted), None)
 
 
 def is_local(name: str) -> bool:

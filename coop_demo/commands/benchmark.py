@@ -22,6 +22,7 @@ from coop_demo.commands.common import (
     give,
     positive,
     say,
+    seed_number,
     with_progress,
 )
 from coop_demo.commands.rank import ranker_for
@@ -65,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--data", metavar="ROOT", help="folder that holds the data sets")
     grid.add_argument("--datasets", nargs="+", metavar="NAME", help="folders in it, or CoOp's sets")
     grid.add_argument("--shots", type=int, nargs="+", default=list(PAPER_SHOTS), metavar="N")
-    grid.add_argument("--seeds", type=int, nargs="+", default=list(PAPER_SEEDS), metavar="N")
+    grid.add_argument(
+        "--seeds", type=seed_number, nargs="+", default=list(PAPER_SEEDS), metavar="N"
+    )
     grid.add_argument(
         "--methods",
         nargs="+",

@@ -15,9 +15,10 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.data.dataset import Dataset
 from coop_demo.data.folders import read_folder, read_zip
-from coop_demo.errors import UserError
+from coop_demo.errors import DatasetError, UserError
 from coop_demo.prompts.training import TrainEvent
 from coop_demo.runtime import shared_backbone
+from coop_demo.samples import find_sample, sample_sets
 from coop_demo.settings import environment_backbone
 
 
@@ -52,6 +53,47 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of 1 or more')
     return number
+
+
+def seed_number(text: str) -> int:
+    """A seed that every generator takes, for an option's `type`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 2**31:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 0 to 2,147,483,647')
+    return number
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """--data or --sample, one of them."""
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "--data",
+        metavar="DIR",
+        help="train/<class>/* and test/<class>/*, or <class>/* (then a part is held out); or a zip",
+    )
+    given.add_argument(
+        "--sample", metavar="NAME", help="a sample set that ships, such as biscuits or everyday"
+    )
+
+
+def data_of(args: argparse.Namespace) -> Dataset:
+    """The set that --data or --sample names, unchecked.
+
+    Raises:
+        DatasetError: there is no such set, or it cannot be learned from.
+    """
+    if args.sample is None:
+        return read_data(args.data)
+    sample = find_sample(args.sample)
+    if not sample.teaches:
+        names = ", ".join(one.name for one in sample_sets() if one.teaches)
+        raise DatasetError(
+            f'The sample set "{sample.name}" has no classes to learn. Choose one of {names}.'
+        )
+    return read_folder(sample.folder, check=False)
 
 
 def backbone_for(name: str | None, device: str = "") -> Backbone:

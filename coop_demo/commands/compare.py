@@ -12,11 +12,14 @@ from coop_demo.charts import comparison as comparison_charts
 from coop_demo.charts.report import Report, write_report
 from coop_demo.commands.common import (
     add_backbone_options,
+    add_data_options,
     add_json_option,
     backbone_for,
+    data_of,
     give,
     read_data,
     say,
+    seed_number,
     with_progress,
 )
 from coop_demo.comparison.calibration import calibrate, reliability
@@ -33,7 +36,7 @@ from coop_demo.prompts.words import nearest_words, words_accuracy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, metavar="DIR", help="as for train")
+    add_data_options(parser)
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -54,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shots", type=int, default=16, help="training pictures a class (16)")
     parser.add_argument(
         "--seed",
-        type=int,
+        type=seed_number,
         help="draws shots and held-out pictures (1, or the seed of a prompt given with --prompt)",
     )
     parser.add_argument("--preset", choices=("fast", "paper"), default="fast", help="as for train")
@@ -67,7 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="accuracy over these shot counts (1 2 4 8 16), as far as the pictures go",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the curve")
+    parser.add_argument(
+        "--seeds", type=seed_number, nargs="+", default=[1, 2, 3], help="of the curve"
+    )
     parser.add_argument(
         "--forget",
         nargs="*",
@@ -95,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     backbone = backbone_for(args.backbone, args.device)
-    dataset = read_data(args.data)
+    dataset = data_of(args)
     prompts = [load_prompt(path, backbone) for path in args.prompt]
     # with the seed of its training a prompt is never judged on pictures it learned from
     seed = prompts[0].train_config.seed if prompts else 1

@@ -8,10 +8,11 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import encode_pictures
 from coop_demo.commands.common import (
     add_backbone_options,
+    add_data_options,
     add_json_option,
     backbone_for,
+    data_of,
     give,
-    read_data,
     say,
     with_progress,
 )
@@ -24,7 +25,7 @@ from coop_demo.prompts.training import LearnedPrompt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, metavar="DIR", help="as for train")
+    add_data_options(parser)
     parser.add_argument("--prompt", required=True, metavar="FILE", help="saved by train")
     parser.add_argument(
         "--template", help="hand-crafted prompt (default: the one it was trained against)"
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
     prompt = load_prompt(args.prompt, backbone)
-    dataset = read_data(args.data)
+    dataset = data_of(args)
     n_held_out = 0
     if not dataset.test:
         # the same pictures that training held out, if this is the set it was trained on
@@ -47,7 +48,9 @@ def run(args: argparse.Namespace) -> None:
 
     encoded = with_progress(encode_pictures(backbone, [item.picture for item in dataset.test]))
     if not encoded.kept:
-        raise DatasetError(f'No test picture in "{args.data}" could be read. Add pictures.')
+        raise DatasetError(
+            f'No test picture in "{args.data or args.sample}" could be read. Add pictures.'
+        )
     rows, left_out = unseen(encoded.contents, prompt.learned_from or ())
     if prompt.learned_from is None:
         left_out = [
@@ -57,7 +60,8 @@ def run(args: argparse.Namespace) -> None:
     if not rows:
         raise DatasetError(
             f"The prompt learned from every one of the {len(encoded.kept)} pictures in "
-            f'"{args.data}", so there is nothing to measure it on. Give other pictures.'
+            f'"{args.data or args.sample}", so there is nothing to measure it on. '
+            "Give other pictures."
         )
     labels = torch.tensor([dataset.test[encoded.kept[i]].label for i in rows], dtype=torch.long)
     features = encoded.features[0][rows]

@@ -4,11 +4,13 @@ import argparse
 
 from coop_demo.commands.common import (
     add_backbone_options,
+    add_data_options,
     add_json_option,
     backbone_for,
+    data_of,
     give,
-    read_data,
     say,
+    seed_number,
     with_progress,
 )
 from coop_demo.prompts.checkpoint import save_prompt
@@ -17,14 +19,11 @@ from coop_demo.prompts.teach import TeachResult, teach
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="DIR",
-        help="DIR/train/<class>/* and DIR/test/<class>/*, or DIR/<class>/*, or a zip of either",
-    )
+    add_data_options(parser)
     parser.add_argument("--shots", type=int, default=16, help="training pictures a class (16)")
-    parser.add_argument("--seed", type=int, default=1, help="draws shots, context, batches (1)")
+    parser.add_argument(
+        "--seed", type=seed_number, default=1, help="draws shots, context, batches (1)"
+    )
     parser.add_argument("--context-length", type=int, default=16, help="vectors, 1 to 32 (16)")
     parser.add_argument("--class-specific", action="store_true", help="one context a class")
     parser.add_argument("--position", choices=POSITIONS, default="end", help="of the class name")
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         position=args.position,
         init=args.init,
     )
-    dataset = read_data(args.data)
+    dataset = data_of(args)
     backbone = backbone_for(args.backbone, args.device)
     result: TeachResult = with_progress(
         teach(

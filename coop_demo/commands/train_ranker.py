@@ -15,6 +15,7 @@ from coop_demo.commands.common import (
     backbone_for,
     give,
     say,
+    seed_number,
     with_progress,
 )
 from coop_demo.errors import RankingError
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="(60 from a ranker, 1000 afresh)")
     parser.add_argument("--learning-rate", type=float, help="(2e-4 from a ranker, 5e-4 afresh)")
     parser.add_argument("--batch-size", type=int, help="pictures of one instruction (32)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=seed_number, default=1)
     parser.add_argument("--no-pairs", action="store_true", help="without the rank-aware branch")
     parser.add_argument("--title", default="", help="a name for the ranker")
     add_backbone_options(parser)
