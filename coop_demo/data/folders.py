@@ -33,9 +33,15 @@ _SPLIT_FOLDERS = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "eval": "test",
+    "evaluation": "test",
+    "holdout": "test",
     "test": "test",
     "testing": "test",
 }
+# Words that stand beside them and mean nothing here: training_set, train_data, seg_train.
+_BESIDE_PARTS = frozenset(("data", "dataset", "folder", "images", "seg", "set", "split"))
+_IMAGE_FOLDERS = frozenset(("images", "imgs", "img", "pictures", "photos"))  # train/images/<class>
 
 
 _MAX_DEPTH = 6  # folders below a set's own; ends the walk through a link that leads back up
@@ -201,14 +207,22 @@ def _arranged(
     folders = [parts[n_around:] for parts in folders if parts[:n_around] == around]
     table = next((source for parts, source in tables.items() if parts[:-1] == around), None)
 
-    has_parts = any(len(parts) >= 3 and parts[0].lower() in _SPLIT_FOLDERS for parts, _ in pictures)
+    given = {parts: "/".join(parts) for parts, _ in pictures}  # named as the person knows them
+    inside = _split_inside_classes([parts[:-1] for parts, _ in pictures])
+    named = [
+        (given[parts], (*_canonical(parts[:-1], inside), parts[-1]), source)
+        for parts, source in pictures
+    ]
+    folders = [_canonical(parts, inside) for parts in folders]
+    has_parts = any(len(parts) >= 3 and _part_of(parts[0]) for _, parts, _ in named)
     notes: list[str] = []
+    if inside:
+        notes.append("Every class folder holds its own training and test folder; taken as that.")
     members: list[tuple[str, str, Picture]] = []  # (part of the set, class folder, picture)
     outside: list[str] = []
-    for parts, source in pictures:
-        shown = "/".join(parts)
-        if has_parts and len(parts) == 3 and parts[0].lower() in _SPLIT_FOLDERS:
-            members.append((_SPLIT_FOLDERS[parts[0].lower()], parts[1], Picture(shown, source)))
+    for shown, parts, source in named:
+        if has_parts and len(parts) == 3 and (part := _part_of(parts[0])):
+            members.append((part, parts[1], Picture(shown, source)))
         elif not has_parts and len(parts) == 2:
             members.append(("train", parts[0], Picture(shown, source)))
         else:
@@ -230,7 +244,7 @@ def _arranged(
         parts[-1]
         for parts in folders
         if len(parts) == class_level
-        and (not has_parts or parts[0].lower() in _SPLIT_FOLDERS)
+        and (not has_parts or _part_of(parts[0]))
         and parts[-1] not in used
     }
     notes.extend(
@@ -283,8 +297,8 @@ def _refuse_parts_as_classes(folders: set[str], label: str) -> list[str]:
 
     A single such name among others may be a class ("train" beside "bus"): that is said.
     """
-    parts = sorted(folder for folder in folders if folder.lower() in _SPLIT_FOLDERS)
-    different = {_SPLIT_FOLDERS[folder.lower()] for folder in parts}
+    parts = sorted(folder for folder in folders if _part_of(folder))
+    different = {_part_of(folder) for folder in parts}
     if parts and (len(different) > 1 or len(parts) == len(folders)):
         shown = " and ".join(f'"{folder}"' for folder in parts)
         raise DatasetError(
@@ -293,6 +307,35 @@ def _refuse_parts_as_classes(folders: set[str], label: str) -> list[str]:
             f"If they are classes all the same, say so in {CLASSES_FILE} (folder,name)."
         )
     return [f'The folder "{folder}" is taken as a class of that name.' for folder in parts]
+
+
+def _part_of(folder: str) -> str:
+    """The part of a set that a folder's name means: train, val or test; "" where it is none."""
+    words = folder.lower().replace("_", " ").replace("-", " ").split()
+    words = [word for word in words if word not in _BESIDE_PARTS]
+    return _SPLIT_FOLDERS.get(words[0], "") if len(words) == 1 else ""
+
+
+def _split_inside_classes(folders: Sequence[_Parts]) -> bool:
+    """Whether images lie in `<class>/train` and `<class>/test`, all of them."""
+    return bool(folders) and all(
+        len(parts) == 2 and _part_of(parts[1]) and not _part_of(parts[0]) for parts in folders
+    )
+
+
+def _canonical(folders: _Parts, inside: bool) -> _Parts:
+    """The folders of an image as part and class, whichever way round and however wrapped.
+
+    `train/train/<class>`, `train/images/<class>` and, where the split is inside the classes,
+    `<class>/train` all become `train/<class>`.
+    """
+    if inside and len(folders) == 2:
+        return folders[1], folders[0]
+    if len(folders) >= 3 and (part := _part_of(folders[0])):
+        again = _part_of(folders[1]) == part
+        if again or folders[1].lower() in _IMAGE_FOLDERS:
+            return folders[0], *folders[2:]
+    return folders
 
 
 def _wrapper(paths: list[_Parts]) -> _Parts:
@@ -309,7 +352,7 @@ def _wrapper(paths: list[_Parts]) -> _Parts:
         if len(tops) != 1 or not any(len(parts) >= n_around + 3 for parts in inside):
             return around
         (top,) = tops
-        if top.lower() in _SPLIT_FOLDERS:
+        if _part_of(top):
             return around
         around = (*around, top)
 

@@ -573,3 +573,44 @@ def test_a_train_beside_a_bus_is_a_class_and_that_is_said(tmp_path):
     dataset = read_folder(tmp_path / "set")
     assert dataset.class_names == ("bus", "train")
     assert any('"train" is taken as a class' in note for note in dataset.notes)
+
+
+# --- layouts of the web --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train/{}", "test/{}"),
+        ("archive/archive/{}", ""),
+        ("seg_train/seg_train/{}", "seg_test/seg_test/{}"),
+        ("training_set/{}", "test_set/{}"),
+        ("training_set/training_set/{}", "test_set/test_set/{}"),
+        ("Training/{}", "Testing/{}"),
+        ("train_data/{}", "test_data/{}"),
+        ("train/images/{}", "test/images/{}"),
+        ("train/train/{}", "test/test/{}"),
+        ("{}/train", "{}/test"),
+        ("outer/outer/train/{}", "outer/outer/test/{}"),
+        ("train/{}", "holdout/{}"),
+        ("train/{}", "eval/{}"),
+        ("train/{}", "validation set/{}"),
+    ],
+)
+def test_a_layout_of_the_web_is_understood_as_what_it_is(tmp_path, train, test):
+    for number, name in enumerate(("ash", "oak")):
+        for i in range(3):
+            save(tmp_path / "set" / train.format(name) / f"{i}.png", 10 * number + i)
+        if test:
+            save(tmp_path / "set" / test.format(name) / "9.png", 10 * number + 9)
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (3, 3)
+    assert dataset.test_counts == ((1, 1) if test else (0, 0))
+    assert not dataset.problems
+
+
+def test_a_class_called_training_shoes_is_a_class(tmp_path):
+    for number, name in enumerate(("boots", "training shoes", "test tubes")):
+        save(tmp_path / "set" / name / "a.png", number)
+    assert read_folder(tmp_path / "set").class_names == ("boots", "test tubes", "training shoes")
