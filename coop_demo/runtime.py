@@ -14,6 +14,7 @@ import torch
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.catalog import find, load_backbone
 from coop_demo.errors import UserError
+from coop_demo.settings import on_zero_gpu
 
 _backbones: dict[tuple[str, str], Backbone] = {}
 _lock = threading.Lock()
@@ -81,7 +82,7 @@ def gpu_job(duration: Callable[..., int] | int) -> Callable[[Callable], Callable
     Args:
         duration: seconds, or a function of the job's arguments that estimates them.
     """
-    if os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "true", "t"):
+    if not on_zero_gpu():
         return lambda function: function
     spaces: Any = importlib.import_module("spaces")
     return spaces.GPU(duration=duration)

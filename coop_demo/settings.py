@@ -26,6 +26,11 @@ def environment_backbone() -> str:
     return os.environ.get("COOP_DEMO_BACKBONE", "").strip() or DEFAULT_BACKBONE
 
 
+def on_zero_gpu() -> bool:
+    """Whether this is a ZeroGPU Space, which lends its GPU for one call at a time."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one person may ask of the app; each bound keeps one visitor from stopping the others."""

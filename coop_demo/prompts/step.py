@@ -10,7 +10,6 @@ V views, N training images, C classes, B batch, d joint width.
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable
 
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.prompts.learner import PromptLearner
+from coop_demo.settings import on_zero_gpu
 
 _WARM_UP = 3  # eager steps before capture: cuBLAS and autograd allocate what they keep
 _capturing = threading.Lock()  # two trainings that start at once capture one after the other
@@ -63,7 +63,7 @@ class TrainStep:
         scaling = on_cuda and not torch.cuda.is_bf16_supported()
         # fp16 gradients need scaling, whose step asks the GPU whether they are finite
         self._scaler = torch.amp.GradScaler(device.type, enabled=scaling)  # type: ignore[attr-defined]
-        wanted = capture and on_cuda and not scaling and not _on_zero_gpu()
+        wanted = capture and on_cuda and not scaling and not on_zero_gpu()
         self._lr = torch.zeros((), device=device) if wanted else None
         self._optimizer = _optimizer(learner.ctx, optimizer, weight_decay, self._lr)
         self._replay: Callable[[], None] | None = None
@@ -204,7 +204,3 @@ def _optimizer(
     return torch.optim.AdamW(
         [ctx], lr=learning_rate, weight_decay=weight_decay, capturable=True, fused=True
     )
-
-
-def _on_zero_gpu() -> bool:
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
