@@ -16,7 +16,7 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
-from coop_demo.data.dataset import Dataset, clean_class_name, split_held_out
+from coop_demo.data.dataset import Dataset, class_key, class_numbers, split_held_out
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone
 from coop_demo.prompts.teach import unseen
@@ -132,8 +132,8 @@ def weights_for(
         PromptError: the prompt is class-specific and the set has other classes.
     """
     names = dataset.class_names
-    own = {clean_class_name(name).casefold(): i for i, name in enumerate(prompt.class_names)}
-    wanted = [clean_class_name(name).casefold() for name in names]
+    own = class_numbers(prompt.class_names)
+    wanted = [class_key(name) for name in names]
     if all(name in own for name in wanted):
         rows = torch.tensor([own[name] for name in wanted])
         return names, prompt.class_weights[rows], ""

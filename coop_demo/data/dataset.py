@@ -114,16 +114,12 @@ def check_class_names(names: Sequence[str]) -> None:
                 f'The class name "{clean[:40]}…" has {len(clean)} characters; at most '
                 f"{LIMITS.max_class_name} are taken. Shorten it."
             )
-        first = seen.setdefault(same_class_name(clean), number)
+        first = seen.setdefault(class_key(clean), number)
         if first != number:
             raise DatasetError(
                 f'Two classes are called "{clean}" (class {first} and class {number}). Rename one '
                 f"of them or put their pictures together."
             )
-
-
-def same_class_name(clean: str) -> str:
-    return clean.casefold()
 
 
 def check_trainable(dataset: Dataset) -> None:

@@ -14,10 +14,10 @@ from coop_demo.data.dataset import (
     Picture,
     check_class_names,
     check_pictures,
+    class_key,
     clean_class_name,
     first_notes,
     image_order,
-    same_class_name,
 )
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError
@@ -149,7 +149,7 @@ def from_classes(
                 if part is rows:
                     notes.append(f'Class "{clean}" has no pictures and is left out.')
                 continue
-            label = labels.setdefault(same_class_name(clean), len(names))
+            label = labels.setdefault(class_key(clean), len(names))
             if label == len(names):
                 names.append(clean)
             into.extend(
