@@ -13,7 +13,7 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import UserError
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.prompts.teach import Prepared, train_config_for, with_sources
+from coop_demo.prompts.teach import Prepared, train_config_for
 from coop_demo.prompts.templates import class_weights, imagenet_ensemble
 from coop_demo.prompts.training import LearnedPrompt, Preset, TrainEvent, train_prompt
 
@@ -309,8 +309,8 @@ def learn(
         config,
         held_out=held_out if measure and len(prepared.test_labels) else None,
         shots=shots,
+        learned_from=prepared.learned_from,
     ):
-        last = with_sources(last, prepared.dataset)
         yield last
     assert last is not None
     if last.prompt is None:

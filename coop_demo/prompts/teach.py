@@ -69,6 +69,12 @@ class Prepared:
     test_labels: Tensor
     seconds_encoding: float
 
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """`short_content` of the shots, each once."""
+        contents = {item.picture.content or "" for item in self.dataset.train}
+        return tuple(sorted(map(short_content, contents)))
+
     def without(self, learned_from: Iterable[Iterable[str]]) -> tuple["Prepared", list[str]]:
         """The same without held-out images that prompts learned from, and a sentence on them."""
         contents = [item.picture.content or "" for item in self.dataset.test]
@@ -170,14 +176,6 @@ def unseen(contents: Sequence[str], learned_from: Iterable[str]) -> tuple[list[i
     ]
 
 
-def with_sources(event: TrainEvent, dataset: Dataset) -> TrainEvent:
-    """The event, its prompt knowing which images it learned from."""
-    if event.prompt is None:
-        return event
-    sources = tuple(sorted({short_content(item.picture.content or "") for item in dataset.train}))
-    return replace(event, prompt=replace(event.prompt, learned_from=sources))
-
-
 def _with_contents(
     items: Sequence[LabelledPicture], encoded: EncodedPictures, rows: Iterable[int]
 ) -> tuple[LabelledPicture, ...]:
@@ -229,8 +227,8 @@ def teach(
         config,
         held_out=(prepared.test_features, prepared.test_labels) if n_test else None,
         shots=shots,
+        learned_from=prepared.learned_from,
     ):
-        last = with_sources(last, prepared.dataset)
         yield last
     assert last is not None
     if last.prompt is None:

@@ -161,6 +161,7 @@ def train_prompt(
     *,
     held_out: tuple[Tensor, Tensor] | None = None,
     shots: int | None = None,
+    learned_from: tuple[str, ...] | None = None,
     start: Tensor | None = None,
     measurements: int = 40,
     capture: bool = True,
@@ -173,6 +174,7 @@ def train_prompt(
         labels: (N,) class numbers.
         class_names: C names.
         held_out: features (K, d) and labels (K,) that are only measured, never learned from.
+        learned_from: `short_content` of the training images, kept in the prompt.
         start: a context to start from instead of the configured one.
         measurements: how often accuracies are measured on the way.
         capture: on CUDA replay the step as a graph; then the loss is read from the GPU at measured
@@ -273,6 +275,7 @@ def train_prompt(
                     train_config=config,
                     backbone=backbone.identity,
                     shots=shots,
+                    learned_from=learned_from,
                 )
             assert best is not None
             prompt = replace(best, history=tuple(history[:n_best]))
