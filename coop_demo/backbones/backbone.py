@@ -26,6 +26,15 @@ from coop_demo.backbones.text_tower import TextTower
 from coop_demo.errors import BackboneError, PromptError
 
 
+def mixed_precision() -> torch.dtype:
+    """The half precision of the GPU in use: bf16 where it computes in it, else fp16.
+
+    A card that only emulates bf16 (before Ampere, such as a T4) is faster in fp16.
+    """
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16
+
+
 @dataclass(frozen=True)
 class CropConfig:
     """Random resized crops for training views, as in CoOp's `random_resized_crop`."""
@@ -134,8 +143,7 @@ class Backbone:
         """Mixed precision on CUDA, nothing elsewhere. Never hold it across a yield."""
         if self.device.type != "cuda":
             return contextlib.nullcontext()
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return torch.autocast("cuda", dtype=dtype)
+        return torch.autocast("cuda", dtype=mixed_precision())
 
     # ---- pictures
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import Backbone, mixed_precision
 from coop_demo.prompts.learner import PromptLearner
 from coop_demo.settings import on_zero_gpu
 
@@ -60,7 +60,7 @@ class TrainStep:
         self._view = torch.zeros(batch_size, dtype=torch.long, device=device)  # (B,)
         self._rows = torch.zeros(batch_size, dtype=torch.long, device=device)  # (B,)
         on_cuda = device.type == "cuda"
-        scaling = on_cuda and not torch.cuda.is_bf16_supported()
+        scaling = on_cuda and mixed_precision() == torch.float16
         # fp16 gradients need scaling, whose step asks the GPU whether they are finite
         self._scaler = torch.amp.GradScaler(device.type, enabled=scaling)  # type: ignore[attr-defined]
         wanted = capture and on_cuda and not scaling and not on_zero_gpu()
