@@ -116,13 +116,13 @@ class TextTower:
         length = int(eot.max()) + 1 if length is None else length
         shared = self._add_positions(prefix[None], start=0)[0]  # (P, W)
         own = self._add_positions(own[:, :length], start=len(prefix))  # (N, S, W)
-        P, (N, S, W) = len(shared), own.shape
+        N, S, W = own.shape
+        layout = _Layout.of(len(shared), N, S, own.device)
         rows = torch.cat([shared, own.reshape(N * S, W)])  # (R, W)
         *blocks, last = self._block_weights()
-        unseen = _unseen(P, N, S, rows.device)
         for block in blocks:
-            rows = _block_of_rows(block, rows, P, N, unseen)
-        return self._project(_last_block_of_rows(last, rows, P, eot))
+            rows = _block_of_rows(block, rows, layout)
+        return self._project(_last_block_of_rows(last, rows, layout, eot))
 
     def encode_full_length(self, embeddings: Tensor, eot: Tensor) -> Tensor:
         """The reference's way, all `context_length` tokens through open_clip's own modules.
@@ -265,52 +265,100 @@ def _last_block(block: _Block, x: Tensor, eot: Tensor) -> Tensor:
     return block.residuals(x.gather(1, at_eot), out.transpose(1, 2).reshape(N, 1, W))[:, 0]
 
 
-def _unseen(P: int, N: int, S: int, device: torch.device) -> Tensor:
-    """What rows do not attend to: later tokens, and for the prefix every prompt. -> (R, P + S)."""
-    later = torch.ones(P, P, dtype=torch.bool, device=device).triu(diagonal=1)
-    own = torch.ones(S, S, dtype=torch.bool, device=device).triu(diagonal=1)
-    return torch.cat([F.pad(later, (0, S), value=True), F.pad(own, (P, 0)).repeat(N, 1)])
+def _row_multiple(device: torch.device) -> int:
+    return 8 if device.type == "cuda" else 1
 
 
-def _block_of_rows(block: _Block, rows: Tensor, P: int, N: int, unseen: Tensor) -> Tensor:
-    """One block over a shared prefix and the own tokens of N prompts behind it.
+@dataclass(frozen=True)
+class _Layout:
+    """How a shared prefix and the own tokens of N prompts behind it lie in one list of rows.
 
-    Shape: rows (R, W), unseen (R, P + S) -> (R, W).
+    On a GPU attention pads P and S to multiples of 8, which its matrix units ask for, and does
+    the products with the prefix in 8 groups of rows: each of their gradients is a sum over all
+    rows, which one group would leave to a few of the GPU's many processors.
     """
+
+    P: int
+    N: int
+    S: int
+    multiple: int  # 8 on a GPU, else 1
+    hidden: Tensor  # (S padded, P + S padded): what an own token does not attend to
+
+    @classmethod
+    def of(cls, P: int, N: int, S: int, device: torch.device) -> "_Layout":
+        multiple = _row_multiple(device)
+        columns = F.pad(
+            torch.zeros(1, P, dtype=torch.bool, device=device), (0, -P % multiple), value=True
+        )
+        S_padded = S + -S % multiple
+        later = torch.ones(S_padded, S_padded, dtype=torch.bool, device=device).triu(diagonal=1)
+        hidden = torch.cat([columns.expand(S_padded, -1), later], dim=1)
+        return cls(P, N, S, multiple, hidden)
+
+    def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The prefix's rows and the prompts' own: (R, …) -> (P, …), (N, S, …)."""
+        prefix, own = rows.split([self.P, self.N * self.S])
+        return prefix, own.reshape(self.N, self.S, *rows.shape[1:])
+
+    def padded(self, x: Tensor) -> Tensor:
+        """Rows of zeros behind the last but one dimension, up to the multiple."""
+        missing = -x.shape[-2] % self.multiple
+        return F.pad(x, (0, 0, 0, missing)) if missing else x
+
+
+def _block_of_rows(block: _Block, rows: Tensor, layout: _Layout) -> Tensor:
+    """One block over a shared prefix and the own tokens behind it. Shape: (R, W) -> (R, W)."""
     (R, W), H = rows.shape, block.n_heads
-    S, D = (R - P) // N, W // H
+    P, N, S, D = layout.P, layout.N, layout.S, W // H
     qkv = F.linear(block.block.ln_1(rows), *block.in_proj)  # (R, 3W)
-    q, k, v = (part.reshape(R, H, D).transpose(0, 1) for part in qkv.chunk(3, dim=-1))  # (H, R, D)
+    prefix, own = layout.split(qkv.reshape(R, 3, H, D))
+    pq, pk, pv = prefix.permute(1, 2, 0, 3)[:, None].unbind()  # (1, H, P, D) each
+    from_prefix = F.scaled_dot_product_attention(pq, pk, pv, is_causal=True)
+    q, k, v = layout.padded(own.permute(2, 3, 0, 1, 4)).reshape(3, H * N, -1, D).unbind()
+    out = _attend(q, k, v, pk[0], pv[0], layout).reshape(H, N, -1, D)[:, :, :S]
+    out = torch.cat(
+        [from_prefix[0].transpose(0, 1).reshape(P, W), out.permute(1, 2, 0, 3).reshape(N * S, W)]
+    )
+    return block.residuals(rows, out)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, pk: Tensor, pv: Tensor, layout: _Layout) -> Tensor:
+    """Attention of own tokens to the shared prefix and, causally, to their own prompt.
+
+    Shape: q, k, v (H · N, S, D) padded, pk and pv (H, P, D) -> (H · N, S, D).
+    """
+    H, (B, S, D) = len(pk), q.shape
+    groups = layout.multiple
+    pk, pv = layout.padded(pk)[:, None], layout.padded(pv)[:, None]  # (H, 1, P, D)
     q = q * D**-0.5
-    to_prefix = q @ k[:, :P].transpose(1, 2)  # (H, R, P)
-    own_q, own_k, own_v = (part[:, P:].reshape(H * N, S, D) for part in (q, k, v))
-    to_own = (own_q @ own_k.transpose(1, 2)).reshape(H, N * S, S)
-    scores = torch.cat([to_prefix, F.pad(to_own, (0, 0, P, 0))], dim=-1)  # (H, R, P + S)
-    scores = scores.masked_fill(unseen, float("-inf")).softmax(dim=-1).to(v.dtype)
-    out = scores[:, :, :P] @ v[:, :P]  # (H, R, D)
-    own = scores[:, P:, P:].reshape(H * N, S, S) @ own_v  # (H · N, S, D)
-    out = out + F.pad(own.reshape(H, N * S, D), (0, 0, P, 0))
-    return block.residuals(rows, out.transpose(0, 1).reshape(R, W))
+    to_prefix = q.reshape(H, groups, -1, D) @ pk.transpose(2, 3)
+    to_own = q @ k.transpose(1, 2)  # (H · N, S, S)
+    scores = torch.cat([to_prefix.reshape(B, S, -1), to_own], dim=-1)  # (H · N, S, P + S)
+    scores = scores.masked_fill(layout.hidden, float("-inf"))
+    shares = scores.softmax(dim=-1, dtype=scores.dtype)
+    to_prefix, to_own = shares.split([pk.shape[2], S], dim=-1)
+    out = (to_prefix.reshape(H, groups, -1, pk.shape[2]) @ pv).reshape(B, S, D)
+    return torch.baddbmm(out, to_own, v)
 
 
-def _last_block_of_rows(block: _Block, rows: Tensor, P: int, eot: Tensor) -> Tensor:
-    """The last block, for the EOT rows of N prompts behind a shared prefix.
+def _last_block_of_rows(block: _Block, rows: Tensor, layout: _Layout, eot: Tensor) -> Tensor:
+    """The last block, for the EOT rows of the prompts behind a shared prefix.
 
     Shape: rows (R, W), eot (N,) counted from the end of the prefix -> (N, W).
     """
-    (R, W), N, H = rows.shape, len(eot), block.n_heads
-    S, D = (R - P) // N, W // H
+    (R, W), H = rows.shape, block.n_heads
+    P, N, S, D = layout.P, layout.N, layout.S, W // H
     normed = block.block.ln_1(rows)
-    keys, values = block.keys_and_values(normed).reshape(R, 2, H, D).unbind(1)  # (R, H, D)
+    prefix, own = layout.split(block.keys_and_values(normed).reshape(R, 2, H, D))
+    pk, pv = prefix.permute(1, 2, 0, 3).unbind()  # (H, P, D) each
+    keys, values = own.permute(2, 3, 0, 1, 4).unbind()  # (H, N, S, D) each
     at_eot = P + S * torch.arange(N, device=rows.device) + eot  # (N,)
     q = (block.queries(normed[at_eot]) * D**-0.5).reshape(N, H, D).transpose(0, 1)  # (H, N, D)
-    to_prefix = q @ keys[:P].permute(1, 2, 0)  # (H, N, P)
-    own_keys = keys[P:].reshape(N, S, H, D).permute(2, 0, 3, 1)  # (H, N, D, S)
-    to_own = (q[:, :, None] @ own_keys)[:, :, 0]  # (H, N, S)
+    to_prefix = q @ pk.transpose(1, 2)  # (H, N, P)
+    to_own = (q[:, :, None] @ keys.transpose(2, 3))[:, :, 0]  # (H, N, S)
     behind = torch.arange(S, device=rows.device) > eot[:, None]  # (N, S): padding behind EOT
     to_own = to_own.masked_fill(behind, float("-inf"))
-    scores = torch.cat([to_prefix, to_own], dim=-1).softmax(dim=-1).to(values.dtype)
-    own_values = values[P:].reshape(N, S, H, D).permute(2, 0, 1, 3)  # (H, N, S, D)
-    out = scores[:, :, :P] @ values[:P].transpose(0, 1)  # (H, N, D)
-    out = out + (scores[:, :, None, P:] @ own_values)[:, :, 0]
+    scores = torch.cat([to_prefix, to_own], dim=-1)  # (H, N, P + S)
+    to_prefix, to_own = scores.softmax(dim=-1, dtype=scores.dtype).split([P, S], dim=-1)
+    out = to_prefix @ pv + (to_own[:, :, None] @ values)[:, :, 0]  # (H, N, D)
     return block.residuals(rows[at_eot], out.transpose(0, 1).reshape(N, W))
