@@ -10,6 +10,7 @@ import gradio as gr
 
 from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
+from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.data.dataset import Picture, check_trainable, split_held_out
 from coop_demo.data.folders import read_zip
 from coop_demo.errors import DatasetError, UserError
@@ -128,7 +129,7 @@ def build(shell: Shell) -> None:
                     {
                         "status": "done",
                         "message": taught.ending,
-                        "verdict": verdict.sentence() if verdict else "",
+                        "verdict": verdict_sentence(verdict) if verdict else "",
                         "backbone": taught.prompt.backbone,
                         "class_names": list(taught.prompt.class_names),
                         "n_test": verdict.n_test if verdict else 0,
