@@ -22,6 +22,7 @@ R = P + N · S rows, W width, H heads, D = W / H, d the joint embedding width.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import open_clip
 import torch
@@ -209,7 +210,8 @@ class _Block:
                 return weight, bias
             return weight.detach().to(dtype), bias.detach().to(dtype)
 
-        attention, mlp = block.attn, block.mlp
+        attention: Any = block.attn
+        mlp: Any = block.mlp
         return cls(
             block,
             attention.num_heads,
@@ -233,7 +235,8 @@ class _Block:
         """What the block adds to x: attention's output, then the MLP's. 2 × (…, W) -> (…, W)."""
         block = self.block
         x = x + block.ls_1(F.linear(out, *self.out_proj))
-        hidden = block.mlp.gelu(F.linear(block.ln_2(x), *self.c_fc))
+        mlp: Any = block.mlp
+        hidden = mlp.gelu(F.linear(block.ln_2(x), *self.c_fc))
         return x + block.ls_2(F.linear(hidden, *self.c_proj))
 
 

@@ -38,6 +38,7 @@ from coop_demo.ranking.labels import RankingTable, read_labels_csv
 from coop_demo.ranking.metrics import ranking_metrics
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.settings import environment_backbone
+from coop_demo.wording import unread_words
 
 METHODS = ("adapter", "antonyms", "cosine")
 
@@ -106,6 +107,8 @@ def run(args: argparse.Namespace) -> None:
     names = [chosen.pictures[index].name for index in encoded.kept]
     ranked = sorted(zip(names, scores.tolist(), strict=True), key=lambda item: -item[1])
     notes = list(chosen.notes)
+    if unread := backbone.unread_words([instruction]):
+        notes.append(unread_words(unread))
     if (scores == scores[0]).all():
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {
@@ -280,9 +283,18 @@ def ranker_for(
     """
     path = Path(file) if file else shipped_ranker(backbone_name)
     if backbone_name is None and file:
-        backbone_name = ranker_backbone(path).rpartition("@")[0]
+        backbone_name = _beside(path, ranker_backbone(path).rpartition("@")[0])
     backbone = backbone_for(backbone_name, device)
     return load_ranker(path, backbone), backbone, path
+
+
+def _beside(ranker_file: Path, backbone_name: str) -> str:
+    """A converted model that was moved together with its ranker is found beside it."""
+    folder = ranker_file.with_name(f"{ranker_file.stem}-backbone")
+    named = Path(backbone_name.removeprefix("local-dir:"))
+    if backbone_name.startswith("local-dir:") and not named.is_dir() and folder.is_dir():
+        return f"local-dir:{folder.resolve()}"
+    return backbone_name
 
 
 def shipped_ranker(backbone_name: str | None) -> Path:

@@ -46,7 +46,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from PIL import Image
 from torch import Tensor, nn
 
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import Backbone, pooled
 from coop_demo.errors import HeatmapError
 
 Method = Literal["legrad", "rollout", "gradcam", "occlusion"]
@@ -465,7 +465,8 @@ def _conv_parts(visual: Any) -> tuple[Callable[[Tensor], Tensor], Callable[[Tens
             return x
 
         return last, visual.attnpool
-    return visual.trunk.forward_features, lambda x: visual.head(visual.trunk.forward_head(x))
+    trunk, head = visual.trunk, visual.head
+    return trunk.forward_features, lambda x: pooled(head(trunk.forward_head(x)))
 
 
 # ---- any tower
