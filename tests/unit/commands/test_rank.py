@@ -124,7 +124,7 @@ def edges(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("method", rank.METHODS)
+@pytest.mark.parametrize("method", list(rank.METHOD_OF))
 def test_what_lies_at_the_edge_counts_in_every_way(capsys, edges, ranker, method):
     given = ("--ranker", ranker) if method == "adapter" else ()
     ask = ("--instruction", PROMPT, "--method", method)
@@ -218,7 +218,7 @@ def test_what_cannot_be_ranked_is_refused_in_one_sentence(capsys, pictures, rank
     alone.mkdir()
     assert "no pictures" in refused(capsys, "--images", alone, *ask, *ready)
     (alone / "a.png").write_bytes((pictures / "a.png").read_bytes())
-    assert "1 of 1 pictures" in refused(capsys, "--images", alone, *ask, *ready)
+    assert "1 of 1 picture can be used" in refused(capsys, "--images", alone, *ask, *ready)
     assert "--instruction" in refused(capsys, "--images", pictures, *ready)
     assert "empty" in refused(capsys, "--images", pictures, "--instruction", " ... ", *ready)
     long = " ".join(["brightness"] * 500)
