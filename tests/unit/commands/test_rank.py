@@ -111,6 +111,20 @@ def test_rivals_order_without_a_ranker(capsys, pictures, method):
     assert (found["antonyms"] == ["a bright photo.", "a dark photo."]) == (method == "antonyms")
 
 
+def test_with_labels_the_ranker_is_judged_beside_its_rivals(capsys, pictures, ranker):
+    given = brightness_labels(pictures)
+    ask = ("--images", given, "--instruction", PROMPT, "--ranker", ranker)
+    found = ranked(capsys, *ask, "--rivals")
+    assert set(found["rivals"]) == {"ranker", "antonyms", "cosine"}
+    assert found["rivals"]["ranker"]["srcc"] == found["srcc"]
+    judgement = found["judgement"]
+    best = max(("antonyms", "cosine"), key=lambda name: found["rivals"][name]["srcc"])
+    assert judgement["rival"] == best
+    assert judgement["low"] <= judgement["high"]
+    assert "rivals" not in ranked(capsys, *ask)
+    assert "--method out" in refused(capsys, *ask[:4], "--method", "cosine", "--rivals")
+
+
 @pytest.fixture
 def edges(tmp_path) -> Path:
     """Six pictures three times as wide as high that differ in their left sixth only, which a
