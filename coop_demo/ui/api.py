@@ -12,6 +12,7 @@ from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
 from coop_demo.data.dataset import Picture, check_trainable, split_held_out
 from coop_demo.data.folders import read_zip
+from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ui import strings
 from coop_demo.ui.context import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
@@ -32,7 +33,7 @@ def build(shell: Shell) -> None:
         sample = gr.Textbox(label="sample", value="")
         archive = gr.File(label="archive", file_types=[".zip"])
         prompt = gr.File(label="prompt", file_types=[".safetensors"])
-        picture = gr.File(label="picture", file_types=["image"])
+        picture = gr.File(label="picture", file_types=[*UPLOAD_TYPES])
         template = gr.Textbox(label="template", value="")
         n_ctx = gr.Number(label="context_length", value=16)
         class_specific = gr.Checkbox(label="class_specific", value=False)

@@ -548,6 +548,20 @@ def test_the_development_sets_read_completely(shared_dir):
     assert not drawn.problems
 
 
+def test_what_was_mended_in_a_picture_is_in_the_notes_once(tmp_path):
+    make_set(tmp_path, {"a": 2, "b": 2})
+    whole = (tmp_path / "a" / "000.png").read_bytes()
+    (tmp_path / "a" / "stray.png").write_bytes(b"\r\n" + whole)
+    said = '"a/stray.png" has stray bytes before the picture; they were passed over.'
+    dataset = read_folder(tmp_path)
+    assert dataset.notes == (said,)
+    assert dataset.train_counts == (3, 2)
+    assert check_pictures(dataset).notes == (said,)
+    drawn = few_shot(read_folder(tmp_path, check=False), shots=3, seed=1)
+    assert said in drawn.notes
+    assert sum(note == said for note in check_pictures(drawn).notes) == 1
+
+
 # --- a part of a set is never a class -----------------------------------------------------------
 
 
