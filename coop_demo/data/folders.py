@@ -76,7 +76,7 @@ def read_folder(folder: str | Path, *, check: bool = True) -> Dataset:
     files = [(parts, path) for parts, path, is_folder in found if not is_folder]
     folders = [parts for parts, _, is_folder in found if is_folder]
     name = folder.name or folder.resolve().name
-    return _arranged(files, folders, (), name=name, label=label, check=check)
+    return _arranged(files, folders, name=name, label=label, check=check)
 
 
 def read_zip(path: str | Path, *, check: bool = True, into: Path | None = None) -> Dataset:
@@ -93,11 +93,12 @@ def read_zip(path: str | Path, *, check: bool = True, into: Path | None = None) 
             (see `archives.read_archive`).
     """
     path = Path(path)
-    contents = read_archive(path, wanted=_is_set_file, into=into)
+    contents = read_archive(path, wanted=_is_set_file, into=into, zips_inside=True)
     return _arranged(
         list(contents.files),
         list(contents.folders),
         contents.problems,
+        contents.notes,
         name=path.stem,
         label=f'"{path.name}"',
         check=check,
@@ -183,7 +184,8 @@ def _walk(folder: Path, parts: _Parts) -> Iterator[tuple[_Parts, Path, bool]]:
 def _arranged(
     files: list[tuple[_Parts, Path | bytes]] | list[tuple[_Parts, Path]],
     folders: list[_Parts],
-    problems: tuple[str, ...],
+    problems: tuple[str, ...] = (),
+    given_notes: tuple[str, ...] = (),
     *,
     name: str,
     label: str,
@@ -215,7 +217,7 @@ def _arranged(
     ]
     folders = [_canonical(parts, inside) for parts in folders]
     has_parts = any(len(parts) >= 3 and _part_of(parts[0]) for _, parts, _ in named)
-    notes: list[str] = []
+    notes = list(given_notes)
     if inside:
         notes.append("Every class folder holds its own training and test folder; taken as that.")
     members: list[tuple[str, str, Picture]] = []  # (part of the set, class folder, picture)
