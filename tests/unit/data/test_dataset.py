@@ -777,7 +777,7 @@ def test_a_table_for_each_part_and_a_form_for_answers_as_kaggle_has_them(tmp_pat
     flat(home, folder="test")
     text = "id,label\n" + "".join(f"p{i}.png,{name}\n" for i, name in enumerate(LABELS))
     (home / "train.csv").write_text(text)
-    (home / "test.csv").write_text(text.replace("p", "test/p").replace("oak", "elm"))
+    (home / "test.csv").write_text(text.replace("\np", "\ntest/p").replace("oak", "elm"))
     (home / "sample_submission.csv").write_text("id,label\np0.png,nothing\n")
     dataset = read_folder(home)
     assert dataset.class_names == ("ash", "elm", "oak")
