@@ -38,8 +38,17 @@ _DAMAGE = (
     RuntimeError,  # and NotImplementedError: flags and versions zipfile does not know
 )
 _AGAIN = "Zip the folder again and add that."
+# What macOS, Synology, Windows, QNAP and ext4 put beside people's files, thumbnails among it.
+_LITTER = frozenset(
+    ("__macosx", "@eadir", "$recycle.bin", "system volume information", "#recycle", "lost+found")
+)
 _UNICODE_PATH = 0x7075  # extra field: version, checksum of the name in the header, UTF-8 name
 _NAMES_SHOWN = 3  # of those that were guessed
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder is none of the person's: hidden, or a system's own."""
+    return name.startswith(".") or name.lower() in _LITTER
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ class _Unpacker:
             self.notes += [note] if note else []
             for info, name in zip(infos, names, strict=True):
                 parts = _parts(name)
-                if not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
+                if not parts or any(map(is_litter, parts)):
                     continue
                 # cat.zip with the one folder cat in it is the folder cat
                 again = bool(inside) and len(parts) > 1 and parts[0] == inside[-1]
@@ -147,7 +156,8 @@ class _Unpacker:
 
     def _read_inner(self, data: bytes, parts: tuple[str, ...]) -> None:
         label = f'"{"/".join(parts)}" inside {self.label}'
-        stem = PurePosixPath(parts[-1]).stem
+        # Teachable Machine and others call the pictures of a class cat-samples.zip
+        stem = re.sub(r"[-_ ]samples( \(\d+\))?$", "", PurePosixPath(parts[-1]).stem)
         try:
             self.read(io.BytesIO(data), label, inside=(*parts[:-1], stem))
         except _BeyondError:

@@ -29,6 +29,8 @@ def flatten(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.has_transparency_data:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         alpha = rgba.getchannel("A")
+        if alpha.getextrema()[1] == 0 and image.format in ("TGA", "BMP"):
+            return rgba.convert("RGB")  # their fourth byte is mostly left empty: browsers ignore it
         if alpha.getextrema()[1] == 0:
             notes.append("is transparent throughout, so it is a white picture here.")
         white = Image.new("RGB", rgba.size, "white")

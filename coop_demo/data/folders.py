@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from coop_demo.data.archives import read_archive
+from coop_demo.data.archives import is_litter, read_archive
 from coop_demo.data.csv_tables import column_of, missing_columns, read_table
 from coop_demo.data.dataset import (
     Dataset,
@@ -24,7 +24,7 @@ from coop_demo.data.dataset import (
 from coop_demo.data.images import is_picture_name
 from coop_demo.data.label_tables import folders_are_mixed, is_table_name, read_label_tables
 from coop_demo.errors import DatasetError
-from coop_demo.wording import counted
+from coop_demo.wording import counted, listed
 
 CLASSES_FILE = "classes.csv"
 
@@ -89,15 +89,16 @@ def read_folder(folder: str | Path, *, check: bool = True) -> Dataset:
     label = f'"{folder}"'
     if not folder.is_dir():
         raise DatasetError(f"{label} is not a folder. Check the path.")
+    problems: list[str] = []
     try:
-        found = list(_walk(folder, ()))
+        found = list(_walk(folder, (), problems))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DatasetError(f"{label} cannot be read ({reason}). Check its permissions.") from error
     files = [(parts, path) for parts, path, is_folder in found if not is_folder]
     folders = [parts for parts, _, is_folder in found if is_folder]
     name = folder.name or folder.resolve().name
-    return _arranged(files, folders, name=name, label=label, check=check)
+    return _arranged(files, folders, tuple(problems), name=name, label=label, check=check)
 
 
 def read_zip(path: str | Path, *, check: bool = True, into: Path | None = None) -> Dataset:
@@ -189,15 +190,26 @@ def _is_set_file(name: str) -> bool:
     return is_picture_name(name) or is_table_name(name)
 
 
-def _walk(folder: Path, parts: _Parts) -> Iterator[tuple[_Parts, Path, bool]]:
-    """Yield (path parts, path, whether a folder) of what may belong to a set, sorted by name."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == "__MACOSX":
+def _walk(folder: Path, parts: _Parts, problems: list[str]) -> Iterator[tuple[_Parts, Path, bool]]:
+    """Yield (path parts, path, whether a folder) of what may belong to a set, sorted by name.
+
+    A folder below the first that cannot be read costs itself, with a sentence in `problems`.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        if not parts:
+            raise
+        reason = error.strerror or type(error).__name__
+        problems.append(f'The folder "{"/".join(parts)}" cannot be read ({reason}).')
+        return
+    for path in paths:
+        if is_litter(path.name):
             continue
         if path.is_dir():
             yield (*parts, path.name), path, True
             if len(parts) < _MAX_DEPTH:
-                yield from _walk(path, (*parts, path.name))
+                yield from _walk(path, (*parts, path.name), problems)
         elif _is_set_file(path.name):
             yield (*parts, path.name), path, False
 
@@ -279,6 +291,11 @@ def _arranged(
     if not has_parts and table is None and by_table is None:
         notes.extend(_refuse_parts_as_classes(used, label))
     class_names = list(dict.fromkeys(names.values()))
+    if all(re.fullmatch(r"n\d{8}|\d{2,}", name) for name in class_names):
+        notes.append(
+            f"The classes are called {listed(class_names, 2)}, which a model cannot read as words: "
+            f"name them in {CLASSES_FILE} (folder,name)."
+        )
     label_of = {folder: class_names.index(name) for folder, name in names.items()}
     by_part: dict[str, list[LabelledPicture]] = {"train": [], "val": [], "test": []}
     for part, folder, picture in members:

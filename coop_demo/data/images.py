@@ -12,6 +12,7 @@ import base64
 import hashlib
 import io
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +36,8 @@ from coop_demo.data.picture_mending import mended, without_stray_start
 from coop_demo.errors import PictureError
 from coop_demo.settings import LIMITS
 
+# What Pillow says of whole files that it does not know how to decode.
+_UNKNOWN_KIND = r"unknown pixel mode|unknown data organization|[Uu]nsupported|not available"
 _TAIL_BYTES = 32  # where a TGA file has its signature
 _MENDABLE = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # see picture_mending.py
 
@@ -321,6 +324,11 @@ def _damaged(label: str, error: Exception | None = None) -> PictureError:
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return PictureError(
             f"{label} unfolds to more pixels than are read here. Make it smaller and add it again."
+        )
+    if error is not None and re.search(_UNKNOWN_KIND, str(error)):
+        return PictureError(
+            f"{label} is written in a way that is not read here (an unusual kind of its format). "
+            f"Open it in another program, save it as JPEG or PNG and add it again."
         )
     return _DamageError(
         f"{label} is damaged or cut short and cannot be read. Open it in another program, save it "

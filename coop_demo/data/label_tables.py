@@ -6,6 +6,7 @@ other pictures, are passed over.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from coop_demo.data.csv_tables import TableRow, column_of, read_table
 from coop_demo.data.named_files import NamedFiles
 from coop_demo.errors import DatasetError
+from coop_demo.settings import LIMITS
 from coop_demo.wording import counted, listed
 
 FILE_COLUMNS = (
@@ -26,6 +28,7 @@ _LABEL_COLUMNS = (
 )
 _PART_COLUMNS = ("split", "set", "part", "subset", "partition", "data_set")
 _TABLE_SUFFIXES = (".csv", ".tsv")
+_JSON_LINES = "metadata.jsonl"  # of Hugging Face's imagefolder; metadata.csv is the same as a CSV
 _PROMISES_NOTHING = ("submission", "sample_sub")  # Kaggle's form for answers names every picture
 
 _Parts = tuple[str, ...]
@@ -52,7 +55,10 @@ class FileLabels:
 
 def is_table_name(name: str) -> bool:
     """Whether a file may be a table of labels, by its name."""
-    return name.lower().endswith(_TABLE_SUFFIXES) and not name.startswith(".")
+    lowered = name.lower()
+    return lowered == _JSON_LINES or (
+        lowered.endswith(_TABLE_SUFFIXES) and not name.startswith(".")
+    )
 
 
 def read_label_tables(
@@ -78,7 +84,10 @@ def read_label_tables(
             continue
         label = f'"{"/".join(parts)}"'
         try:
-            header, rows, _ = read_table(source, label=label)
+            if parts[-1].lower() == _JSON_LINES:
+                header, rows = _read_json_lines(source, label)
+            else:
+                header, rows, _ = read_table(source, label=label)
         except DatasetError as error:
             problems.append(str(error))
             continue
@@ -160,6 +169,34 @@ def _read(
     if unlabelled:
         notes.append(f"{counted(unlabelled, 'row')} of {label} without a label passed over.")
     return FileLabels(tuple(items), (label,), tuple(problems), tuple(notes))
+
+
+def _read_json_lines(
+    source: Path | bytes, label: str
+) -> tuple[tuple[str, ...], tuple[TableRow, ...]]:
+    """One JSON object a line; what is neither text nor a number is left empty."""
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        lines = data[: LIMITS.max_table_bytes].decode("utf-8-sig").splitlines()
+        found = [(n, json.loads(line)) for n, line in enumerate(lines, start=1) if line.strip()]
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{label} is not JSON Lines ({error}). Correct it.") from error
+    objects = [(n, item) for n, item in found if isinstance(item, dict)]
+    header = tuple(dict.fromkeys(str(key).lower() for _, item in objects for key in item))
+    rows = []
+    for line, item in objects:
+        cells = {str(key).lower(): value for key, value in item.items()}
+        texts = {key: cells.get(key) for key in header}
+        rows.append(
+            TableRow(
+                line,
+                {
+                    k: str(v).strip() if isinstance(v, (str, int, float)) else ""
+                    for k, v in texts.items()
+                },
+            )
+        )
+    return header, tuple(rows)
 
 
 def _label_of(

@@ -79,10 +79,8 @@ def near_copies(
         distances = np.bitwise_count(hashes ^ np.uint64(look.bits))  # (M,)
         for position in np.flatnonzero(distances <= max_distance):
             twin = right[position]
-            is_same = (
-                look.picture is twin.picture
-                or (look.picture.content is not None
-                and look.picture.content == twin.picture.content)
+            is_same = look.picture is twin.picture or (
+                look.picture.content is not None and look.picture.content == twin.picture.content
             )
             if not is_same and np.abs(look.colours - twin.colours).mean() <= _MAX_COLOUR:
                 pairs.append(NearPair(look.picture, twin.picture, int(distances[position])))

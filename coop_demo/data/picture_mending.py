@@ -19,11 +19,13 @@ from PIL import JpegImagePlugin, WebPImagePlugin
 from coop_demo.data.picture_formats import HEAD_BYTES, JPEG_SIGNATURE, PNG_SIGNATURE
 
 _MAY_LACK = 0.02  # of the picture: a fiftieth is what a cut-off last block of a file costs
+_LARGEST_PROFILE = 2**16  # packed; Pillow refuses the whole PNG for one that unpacks to 1 MB
 _JPEG_END = b"\xff\xd9"
 _CUT = (
     "is cut off shortly before its end; what is there was used. Copy or download it again to have "
     "all of it."
 )
+_EXTRAS = "has additions (a text, a colour profile) that cannot be read; the picture is whole."
 _CHECKSUM = "has a wrong checksum; it was read all the same. Look at it, or copy it again."
 
 
@@ -129,7 +131,9 @@ def _mended_png(data: bytes, most_bytes: int) -> tuple[bytes, str] | None:
         wrong = wrong or not whole
         if kind == b"IDAT":
             packed.append(body)
-        elif kind in (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf"):
+        elif kind in (b"IHDR", b"PLTE", b"tRNS", b"eXIf") or (
+            kind == b"iCCP" and len(body) <= _LARGEST_PROFILE
+        ):
             chunks.setdefault(kind, body)
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13:
@@ -154,7 +158,9 @@ def _mended_png(data: bytes, most_bytes: int) -> tuple[bytes, str] | None:
     rows = rows[:expected] + bytes(max(missing, 0))
     body = b"".join(_png_chunk(kind, chunk) for kind, chunk in chunks.items())
     body += _png_chunk(b"IDAT", zlib.compress(rows, 1)) + _png_chunk(b"IEND", b"")
-    return PNG_SIGNATURE + body, _CHECKSUM if missing <= 0 and wrong else _CUT
+    if missing > 0:
+        return PNG_SIGNATURE + body, _CUT
+    return PNG_SIGNATURE + body, _CHECKSUM if wrong else _EXTRAS
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:

@@ -413,6 +413,15 @@ def test_a_zip_for_each_class_counts_as_its_folder(tmp_path, inner, outer):
     assert dataset.problems == dataset.notes == ()
 
 
+def test_the_zips_of_teachable_machine_are_called_after_their_classes(tmp_path):
+    files = {
+        "cat-samples.zip": zipped({"0.png": png(1), "1.png": png(2)}),
+        "dog-samples (1).zip": zipped({"0.png": png(3), "1.png": png(4)}),
+    }
+    dataset = read_zip(make_zip(tmp_path / "mine.zip", files))
+    assert dataset.class_names == ("cat", "dog")
+
+
 def test_zips_are_opened_one_level_deep_only(tmp_path):
     inner = zipped({"1.png": png(1), "2.png": png(2), "deep.zip": zipped({"3.png": png(3)})})
     path = make_zip(tmp_path / "set.zip", {"oak.zip": inner, "ash/1.png": png(4)})

@@ -5,6 +5,7 @@ Zips have a file of their own (test_archives.py), as have CoOp's layout and rank
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -864,3 +865,59 @@ def test_a_flat_folder_without_labels_is_refused_with_the_way_out(tmp_path, text
         (tmp_path / "set" / "x.csv").write_text(text)
     with pytest.raises(DatasetError, match=f"4 pictures but no folder for each class.*{says}"):
         read_folder(tmp_path / "set")
+
+
+# --- what other people reported of other programs -------------------------------------------------
+
+
+def test_folders_of_notebooks_and_storage_systems_are_no_classes(tmp_path):
+    # torchvision: "Found no valid file for the classes .ipynb_checkpoints"; Synology's @eaDir
+    make_set(tmp_path, {"train/a": 2, "train/b": 2, "train/.ipynb_checkpoints": 1, "lost+found": 1})
+    save(tmp_path / "train" / "@eaDir" / "000.png", 90)
+    save(tmp_path / "train" / "a" / "@eaDir" / "000.png" / "SYNOPHOTO_THUMB_M.jpg", 91)
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("a", "b")
+    assert (dataset.train_counts, dataset.notes, dataset.problems) == ((2, 2), (), ())
+
+
+def test_a_folder_that_may_not_be_opened_costs_itself_only(tmp_path, monkeypatch):
+    make_set(tmp_path, {"a": 2, "b": 2, "secret": 2})
+    iterdir = Path.iterdir
+
+    def guarded(path: Path):
+        if path.name == "secret":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", guarded)
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("a", "b")
+    assert dataset.problems == ('The folder "secret" cannot be read (Permission denied).',)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_the_metadata_of_hugging_face_image_folders_are_read(tmp_path, suffix):
+    flat(tmp_path / "set" / "train")
+    pairs = list(enumerate(LABELS))
+    if suffix == "csv":
+        text = "file_name,label\n" + "".join(f"p{i}.png,{name}\n" for i, name in pairs)
+    else:
+        rows = [{"file_name": f"p{i}.png", "label": name, "box": [1, 2]} for i, name in pairs]
+        text = "\n".join(map(json.dumps, rows))
+    (tmp_path / "set" / "train" / f"metadata.{suffix}").write_text(text)
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (2, 2)
+    assert not dataset.problems
+
+
+def test_classes_called_by_codes_are_said_to_need_names(tmp_path):
+    for names in (("n01440764", "n01443537"), ("00000", "00001")):
+        home = tmp_path / names[0]
+        make_set(home, dict.fromkeys(names, 2))
+        assert read_folder(home).notes == (
+            f'The classes are called "{names[0]}", "{names[1]}", which a model cannot read as '
+            "words: name them in classes.csv (folder,name).",
+        )
+    digits = make_set(tmp_path / "digits", {"0": 2, "1": 2})
+    assert read_folder(digits).notes == ()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from coop_demo.data import images
 from coop_demo.data.images import content_hash, is_picture_name, list_pictures, load_picture
@@ -683,6 +683,62 @@ def test_stray_bytes_before_a_picture_are_passed_over_and_that_is_said(format, b
     loaded, notes = said_of(before + whole)
     assert content_hash(loaded) == content_hash(load_picture(whole))
     assert notes == ['"x.png" has stray bytes before the picture; they were passed over.']
+
+
+@pytest.mark.parametrize("kind", ["text", "profile"])
+def test_a_png_with_a_huge_addition_is_read_and_that_is_said(kind):
+    # Pillow issues 2445 and 8363: "Decompressed data too large"
+    if kind == "text":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("comment", "x" * 2**21, zip=True)
+        data = encoded(gradient(40, 30), "PNG", pnginfo=info)
+    else:
+        profile = np.random.default_rng(0).bytes(2**18) + bytes(2**21)
+        data = encoded(gradient(40, 30), "PNG", icc_profile=profile)
+    loaded, notes = said_of(data)
+    assert content_hash(loaded) == content_hash(gradient(40, 30))
+    assert notes == [
+        '"x.png" has additions (a text, a colour profile) that cannot be read; the picture is '
+        "whole."
+    ]
+
+
+def test_a_jpeg_with_an_extra_byte_between_its_parts_is_read():
+    # Pillow issue 630: "Corrupt JPEG data: 1 extraneous bytes before marker 0xdb"
+    whole = encoded(photograph(), "JPEG")
+    at = whole.index(b"\xff\xdb")
+    loaded, _ = said_of(whole[:at] + b"\x00" + whole[at:])
+    assert content_hash(loaded) == content_hash(load_picture(whole))
+
+
+def test_a_heic_picture_of_the_general_brand_is_read():
+    # libheif issue 199: files that say mif1 only
+    heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    heif.from_pillow(gradient(64, 48)).save(stream, quality=90)
+    data = bytearray(stream.getvalue())
+    data[8:12] = b"mif1"
+    assert load_picture(bytes(data)).size == (64, 48)
+
+
+def test_a_kind_of_tiff_that_is_not_read_is_not_called_damaged():
+    # five samples a pixel, as satellites write them
+    tags = [
+        *((256, 3, 1, 4), (257, 3, 1, 2), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
+        *((273, 4, 1, 8 + 2 + 12 * 9 + 4), (277, 3, 1, 5), (278, 3, 1, 2), (279, 4, 1, 40)),
+    ]
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    data += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + bytes(range(40))
+    with pytest.raises(PictureError, match=r'"map.tif" is written in a way that is not read here'):
+        load_picture(data, name="map.tif")
+
+
+def test_the_empty_fourth_byte_of_a_tga_hides_nothing():
+    picture = gradient(20, 10).convert("RGBA")
+    picture.putalpha(0)
+    loaded, notes = said_of(encoded(picture, "TGA"), "wall.tga")
+    assert np.array_equal(loaded, gradient(20, 10))
+    assert notes == []
 
 
 def test_the_hashes_that_saved_prompts_hold_are_those_of_before():
