@@ -296,7 +296,8 @@ def _arranged(
             f"The classes are called {listed(class_names, 2)}, which a model cannot read as words: "
             f"name them in {CLASSES_FILE} (folder,name)."
         )
-    label_of = {folder: class_names.index(name) for folder, name in names.items()}
+    number_of = {name: number for number, name in enumerate(class_names)}
+    label_of = {folder: number_of[name] for folder, name in names.items()}
     by_part: dict[str, list[LabelledPicture]] = {"train": [], "val": [], "test": []}
     for part, folder, picture in members:
         by_part[part].append(LabelledPicture(picture, label_of[folder]))

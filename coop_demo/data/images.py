@@ -217,7 +217,8 @@ def _decode_mended(opener: Opener, data: bytes, label: str, notes: list[str]) ->
     """Decode a file that does not decode as it is, if little is wrong with it."""
     try:
         side = 2 * LIMITS.working_side
-        mending = mended(data, (side, side), LIMITS.max_decode_bytes)
+        # a quarter: unpacked, packed anew and decoded again
+        mending = mended(data, (side, side), LIMITS.max_decode_bytes // 4)
     except Exception as error:
         raise _damaged(label, error) from error
     if mending is None:

@@ -42,14 +42,14 @@ def mended(data: bytes, size: tuple[int, int], most_bytes: int) -> tuple[bytes, 
     Args:
         data: a JPEG, PNG or WebP.
         size: a JPEG is judged at about this size, not at its full one.
-        most_bytes: what a PNG may unpack to; one beyond that is not mended.
+        most_bytes: what a PNG or WebP may unpack to; one beyond that is not mended.
     """
     if data.startswith(JPEG_SIGNATURE):
         return _mended_jpeg(data, size)
     if data.startswith(PNG_SIGNATURE):
         return _mended_png(data, most_bytes)
     if data.startswith(b"RIFF"):
-        return _mended_webp(data)
+        return _mended_webp(data, most_bytes)
     return None
 
 
@@ -109,7 +109,7 @@ def _all_scans_begun(data: bytes) -> bool:
     return components > 0 and sum(last == 63 for last in complete.values()) >= components
 
 
-def _mended_webp(data: bytes) -> tuple[bytes, str] | None:
+def _mended_webp(data: bytes, most_bytes: int) -> tuple[bytes, str] | None:
     """Fill a WebP up to the length that its first bytes promise."""
     missing = int.from_bytes(data[4:8], "little") + 8 - len(data)
     if not 0 < missing <= _MAY_LACK * len(data):
@@ -117,7 +117,10 @@ def _mended_webp(data: bytes) -> tuple[bytes, str] | None:
     for filling in (b"\0", b"\xff"):  # the last code may be one that zeros do not complete
         filled = data + filling * missing
         with contextlib.suppress(OSError):
-            WebPImagePlugin.WebPImageFile(io.BytesIO(filled), "").load()
+            image = WebPImagePlugin.WebPImageFile(io.BytesIO(filled), "")
+            if 4 * image.width * image.height > most_bytes:
+                return None
+            image.load()
             return filled, _CUT
     return None
 

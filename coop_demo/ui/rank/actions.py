@@ -161,7 +161,7 @@ def _unpack(path: Path, into: Path) -> tuple[list[Picture], list[Path], list[str
             tables.append(named)
         else:
             pictures.append(Picture("/".join(parts), source))
-    return pictures, tables, list(contents.problems)
+    return pictures, tables, [*contents.problems, *contents.notes]
 
 
 def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:

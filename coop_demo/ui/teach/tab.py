@@ -802,7 +802,7 @@ def _gather(paths: Sequence[str], folder: Path) -> tuple[list[Picture], list[str
         except DatasetError as error:
             problems.append(str(error))
             continue
-        problems += contents.problems
+        problems += (*contents.problems, *contents.notes)
         pictures += [Picture("/".join(parts), source) for parts, source in contents.files]
     if not pictures:
         raise UserError(problems[0] if problems else say.NO_TRY_PICTURES)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -646,6 +647,15 @@ def test_a_picture_without_its_last_bytes_is_read_and_that_is_said(format, optio
     for share in (0.2, 0.5, 0.9):
         with pytest.raises(PictureError, match=r'"cut" is damaged or cut short'):
             load_picture(whole[: int(len(whole) * share)], name="cut")
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_a_huge_picture_is_not_mended(monkeypatch, format):
+    whole = encoded(photograph(), format)
+    monkeypatch.setattr(images, "LIMITS", replace(LIMITS, max_decode_bytes=400 * 300 * 11))
+    assert load_picture(whole).size == (400, 300)
+    with pytest.raises(PictureError, match="is damaged or cut short"):
+        load_picture(whole[: -len(whole) // 100])
 
 
 def test_a_progressive_jpeg_without_its_detail_is_refused():
