@@ -35,7 +35,10 @@ def on_zero_gpu() -> bool:
 class Limits:
     """What one person may ask of the app; each bound keeps one visitor from stopping the others."""
 
-    max_pixels: int = 40_000_000  # a picture is refused above this before it is decoded
+    max_decode_bytes: int = (
+        400_000_000  # memory one picture may take: 40 megapixels of most formats
+    )
+    max_jpeg_pixels: int = 200_000_000  # JPEGs decode at 1/2 to 1/8 of their size; this takes 1.5 s
     max_file_bytes: int = 64 * 2**20  # one picture on disk
     max_upload: str = "100mb"  # one upload to the page, a zip of phone pictures included
     max_zip_files: int = 5_000  # entries in one archive

@@ -346,22 +346,43 @@ def spatial_tokens(visual: nn.Module, pixels: Tensor, *, name: str = "this model
         tokens = x.flatten(2).transpose(1, 2)  # (N, V, C)
         return pool.c_proj(pool.v_proj(tokens))
     if isinstance(visual, TimmModel):
-        trunk: Any = visual.trunk
-        x = trunk.forward_features(pixels)
-        if x.ndim == 4:
-            return timm_map_to_tokens(visual, x)
+        feature_map = timm_feature_map(visual, pixels)
+        if feature_map is not None:
+            return timm_map_to_tokens(visual, feature_map)
     raise BackboneError(
-        f"{name} gives no spatial tokens that this app knows how to read. "
-        "Choose a ViT, ResNet or ConvNeXt CLIP model."
+        f"{name} gives no spatial tokens that this app knows how to read. Choose a ViT of CLIP's "
+        "own kind, a ResNet, or a ConvNeXt, FastViT or Swin CLIP model."
     )
+
+
+def timm_feature_map(visual: TimmModel, pixels: Tensor) -> Tensor | None:
+    """The last feature map of a timm network, channels first: (N, 3, H, W) -> (N, C, h, w).
+
+    None for networks whose features are a sequence of tokens (timm's ViTs).
+    """
+    trunk: Any = visual.trunk
+    x = trunk.forward_features(pixels)
+    if x.ndim != 4:
+        return None
+    return x.permute(0, 3, 1, 2) if _channels_last(trunk) else x
+
+
+def timm_head(visual: TimmModel, feature_map: Tensor) -> Tensor:
+    """Pooling and projection of a timm network: (N, C, h, w) -> (N, d)."""
+    trunk: Any = visual.trunk
+    x = feature_map.permute(0, 2, 3, 1) if _channels_last(trunk) else feature_map
+    return visual.head(trunk.forward_head(x))
+
+
+def _channels_last(trunk: Any) -> bool:
+    return str(getattr(trunk, "output_fmt", "NCHW")) == "NHWC"  # Swin; timm says so itself
 
 
 def timm_map_to_tokens(visual: TimmModel, feature_map: Tensor) -> Tensor:
     """Each location of a timm network's last map through its head: (N, C, h, w) -> (N, V, d)."""
     N, C, h, w = feature_map.shape
     locations = feature_map.flatten(2).transpose(1, 2).reshape(N * h * w, C, 1, 1)
-    trunk: Any = visual.trunk
-    tokens = visual.head(trunk.forward_head(locations))  # (N·V, d) or (N·V, d, 1, 1)
+    tokens = timm_head(visual, locations)  # (N·V, d) or (N·V, d, 1, 1)
     return tokens.reshape(N, h * w, -1)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coop_demo.data.file_kinds import known_kind
+from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.settings import LIMITS
 
@@ -29,7 +33,8 @@ def read_table(
     required: Sequence[str] = (),
     error: type[UserError] = DatasetError,
 ) -> tuple[tuple[str, ...], tuple[TableRow, ...], str]:
-    """Read a CSV of UTF-8 text (a byte-order mark is fine), separated by comma, semicolon or tab.
+    """Read a CSV of UTF-8 text, or UTF-16 with a byte-order mark (Excel's "Unicode text"),
+    separated by comma, semicolon or tab, or by what a first line `sep=;` says.
 
     Args:
         source: the file's path, or its bytes.
@@ -41,8 +46,8 @@ def read_table(
         The column names in lower case, the rows that are not blank, and the separator.
 
     Raises:
-        error: unreadable, not UTF-8, empty, a column that is missing or double, a row with too
-            many or too few cells; the message has the line.
+        error: unreadable, not such text, empty, a column that is missing or double, a row with
+            too many or too few cells; the message has the line.
     """
     try:
         data = source if isinstance(source, bytes) else _bounded(Path(source))
@@ -54,16 +59,12 @@ def read_table(
             f"{label} is larger than {LIMITS.max_table_bytes / 2**20:.0f} MB, the most that is "
             f"taken. Split it."
         )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise error(
-            f'{label} is not UTF-8 text. Save it as "CSV UTF-8" and add it again.'
-        ) from problem
+    text = _text(data, label, error)
     first = next((line for line in text.splitlines() if line.strip()), "")
     if not first:
         raise error(f"{label} is empty. Its first line must name the columns.")
-    separator = max(",;\t", key=first.count)
+    told = re.fullmatch(r'"?sep=(.)"?[,;\t]*', first.strip("\r\n "), re.IGNORECASE)
+    separator = told[1] if told else max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: tuple[str, ...] = ()
     rows: list[TableRow] = []
@@ -71,6 +72,9 @@ def read_table(
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if not any(cells):
+                continue
+            if told:  # the line that names the separator
+                told = None
                 continue
             if not header:
                 header = tuple(cell.lower() for cell in cells)
@@ -86,7 +90,59 @@ def read_table(
         raise error(
             f"{label}, line {reader.line_num}: {problem}. Check the quotes in that line."
         ) from problem
+    if not header:
+        raise error(f"{label} is empty. Its first line must name the columns.")
     return header, tuple(rows), separator
+
+
+def column_of(header: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column that goes by one of these names, the first name first; None if there is none.
+
+    "File Name" and "file-name" are `file_name`.
+    """
+    found = {re.sub(r"[\s\-]+", "_", column): column for column in header}
+    return next((found[name] for name in names if name in found), None)
+
+
+def missing_columns(label: str, header: Sequence[str], missing: str, wanted: Sequence[str]) -> str:
+    """Say that columns are missing; where the first line is a row already, say that.
+
+    Args:
+        missing: what is missing, with quotes.
+        wanted: the columns such a table has.
+    """
+    if any(is_picture_name(cell.replace("\\", "/")) or _is_number(cell) for cell in header):
+        shown = ",".join(header)[:80]
+        return (
+            f'{label} has no first line that names the columns; it begins with "{shown}". Write '
+            f'"{",".join(wanted)}" above it.'
+        )
+    return f"{label} has no column {missing}; its first line names {', '.join(header)}."
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+([.,]\d+)?%?", text) is not None
+
+
+def _text(data: bytes, label: str, error: type[UserError]) -> str:
+    if not data:
+        raise error(f"{label} is empty (0 bytes). Its first line must name the columns.")
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise error(
+            f"{label} is a spreadsheet (XLSX or its kind), not a CSV. Open it, save it as "
+            f'"CSV UTF-8" and add that.'
+        )
+    known = known_kind(data[:512])
+    if known is not None:
+        kind, advice = known
+        raise error(f"{label} is {kind}, not a table. {advice}")
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(
+            f'{label} is not UTF-8 text. Save it as "CSV UTF-8" and add it again.'
+        ) from problem
 
 
 def _check_header(
@@ -94,10 +150,8 @@ def _check_header(
 ) -> None:
     missing = [f'"{column}"' for column in required if column not in header]
     if missing:
-        raise error(
-            f"{label} has no column {' or '.join(missing)}; its first line names "
-            f"{', '.join(header)}. Add the column or its name."
-        )
+        said = missing_columns(label, header, " or ".join(missing), required)
+        raise error(said if " above it" in said else f"{said} Add the column or its name.")
     double = [column for column, count in Counter(header).items() if count > 1 and column]
     if double:
         raise error(f'{label} has two columns named "{double[0]}". Rename one of them.')

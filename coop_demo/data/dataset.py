@@ -41,16 +41,22 @@ class Picture:
     name: str  # what the person calls it: a path inside the set, or a file name
     source: Path | bytes | Image.Image = field(repr=False)
     content: str | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)  # what decoding guessed or mended
 
     def load(self) -> Image.Image:
         """Decode to a safe RGB image; raises PictureError. Nothing is kept."""
         return load_picture(self.source, name=self.name)
 
     def checked(self) -> Picture:
-        """Return this picture with its content hash, decoding it once; raises PictureError."""
+        """Return this picture with its content hash and notes, decoding it once.
+
+        Raises PictureError.
+        """
         if self.content is not None:
             return self
-        return replace(self, content=content_hash(self.load()))
+        notes: list[str] = []
+        image = load_picture(self.source, name=self.name, notes=notes)
+        return replace(self, content=content_hash(image), notes=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,8 @@ def check_pictures(dataset: Dataset) -> Dataset:
     """Decode each picture that nobody checked yet; leave out what cannot be read and say so.
 
     The result's pictures have their content hash, and its notes name pictures that lie in two
-    classes, or in both the training and the test part. Checking twice costs nothing.
+    classes, or in both the training and the test part, and what was mended in a picture. Checking
+    twice costs nothing.
     """
     problems = list(dataset.problems)
     parts: dict[str, tuple[LabelledPicture, ...]] = {}
@@ -169,7 +176,8 @@ def check_pictures(dataset: Dataset) -> Dataset:
                 problems.append(str(error))
         parts[part] = tuple(kept)
     checked = replace(dataset, **parts, problems=tuple(problems))
-    new_notes = [note for note in _duplicate_notes(checked) if note not in dataset.notes]
+    notes = [*_duplicate_notes(checked), *_picture_notes(checked)]
+    new_notes = [note for note in notes if note not in dataset.notes]
     return replace(checked, notes=(*dataset.notes, *new_notes))
 
 
@@ -258,6 +266,8 @@ def few_shot(dataset: Dataset, *, shots: int, seed: int) -> Dataset:
                 f"{shots} shots asked for: all are used."
             )
         train.extend(sorted(kept, key=image_order))
+    drawn_notes = first_notes([note for item in train for note in item.picture.notes])
+    notes += [note for note in drawn_notes if note not in notes]
     return replace(dataset, train=tuple(train), problems=tuple(problems), notes=tuple(notes))
 
 
@@ -323,6 +333,13 @@ def _duplicate_notes(dataset: Dataset) -> list[str]:
             f"from is left out of what is measured."
         )
     return notes
+
+
+def _picture_notes(dataset: Dataset) -> list[str]:
+    items = (*dataset.train, *dataset.val, *dataset.test)
+    return first_notes(
+        list(dict.fromkeys(note for item in items for note in item.picture.notes)),
+    )
 
 
 def first_notes(notes: list[str]) -> list[str]:

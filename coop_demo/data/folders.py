@@ -1,13 +1,15 @@
 """Data sets read from folders, zip archives and lists of images."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
-from coop_demo.data.archives import read_archive
-from coop_demo.data.csv_tables import read_table
+from coop_demo.data.archives import is_litter, read_archive
+from coop_demo.data.csv_tables import column_of, missing_columns, read_table
 from coop_demo.data.dataset import (
     Dataset,
     LabelledPicture,
@@ -20,27 +22,42 @@ from coop_demo.data.dataset import (
     image_order,
 )
 from coop_demo.data.images import is_picture_name
+from coop_demo.data.label_tables import folders_are_mixed, is_table_name, read_label_tables
 from coop_demo.errors import DatasetError
-from coop_demo.wording import counted
+from coop_demo.wording import counted, listed
 
 CLASSES_FILE = "classes.csv"
 
+
+# What classes.csv may call its columns.
+_FOLDER_COLUMNS = ("folder", "directory", "dir", "class_folder", "wnid", "id")
+_NAME_COLUMNS = ("name", "class_name", "classname", "label_name", "readable_name")
 
 # The folder names people use for the three parts of a set.
 _SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
+    "trainset": "train",
+    "trainingset": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "valset": "val",
+    "dev": "val",
+    "development": "val",
     "eval": "test",
     "evaluation": "test",
     "holdout": "test",
+    "heldout": "test",
+    "unseen": "test",
     "test": "test",
     "testing": "test",
+    "testset": "test",
 }
 # Words that stand beside them and mean nothing here: training_set, train_data, seg_train.
-_BESIDE_PARTS = frozenset(("data", "dataset", "folder", "images", "seg", "set", "split"))
+_BESIDE_PARTS = frozenset(
+    ("data", "dataset", "folder", "images", "imgs", "labels", "pictures", "seg", "set", "split")
+)
 _IMAGE_FOLDERS = frozenset(("images", "imgs", "img", "pictures", "photos"))  # train/images/<class>
 
 
@@ -51,9 +68,13 @@ def read_folder(folder: str | Path, *, check: bool = True) -> Dataset:
     """Read `DIR/train/<class>/*`, `DIR/test/<class>/*` and maybe `DIR/val/<class>/*`, or a plain
     folder with a folder for each class (then everything is training material).
 
+    Class folders may lie in folders of their kind (`animals/cat`), and without class folders a
+    table (columns such as `filename,label`) may say the class of each picture. Folders whose names
+    differ in case, blanks or Unicode form only are one class.
+
     An optional `classes.csv` (columns `folder,name`) names the classes and orders them; without it
     they are sorted by folder. One folder around all of this is looked through. Without a test
-    folder, the val pictures are the test pictures.
+    folder, the val pictures are the test pictures. What was guessed is in the set's notes.
 
     Args:
         folder: DIR.
@@ -68,15 +89,16 @@ def read_folder(folder: str | Path, *, check: bool = True) -> Dataset:
     label = f'"{folder}"'
     if not folder.is_dir():
         raise DatasetError(f"{label} is not a folder. Check the path.")
+    problems: list[str] = []
     try:
-        found = list(_walk(folder, ()))
+        found = list(_walk(folder, (), problems))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DatasetError(f"{label} cannot be read ({reason}). Check its permissions.") from error
     files = [(parts, path) for parts, path, is_folder in found if not is_folder]
     folders = [parts for parts, _, is_folder in found if is_folder]
     name = folder.name or folder.resolve().name
-    return _arranged(files, folders, (), name=name, label=label, check=check)
+    return _arranged(files, folders, tuple(problems), name=name, label=label, check=check)
 
 
 def read_zip(path: str | Path, *, check: bool = True, into: Path | None = None) -> Dataset:
@@ -93,11 +115,12 @@ def read_zip(path: str | Path, *, check: bool = True, into: Path | None = None) 
             (see `archives.read_archive`).
     """
     path = Path(path)
-    contents = read_archive(path, wanted=_is_set_file, into=into)
+    contents = read_archive(path, wanted=_is_set_file, into=into, zips_inside=True)
     return _arranged(
         list(contents.files),
         list(contents.folders),
         contents.problems,
+        contents.notes,
         name=path.stem,
         label=f'"{path.name}"',
         check=check,
@@ -164,18 +187,29 @@ _Parts = tuple[str, ...]
 
 
 def _is_set_file(name: str) -> bool:
-    return is_picture_name(name) or name.lower() == CLASSES_FILE
+    return is_picture_name(name) or is_table_name(name)
 
 
-def _walk(folder: Path, parts: _Parts) -> Iterator[tuple[_Parts, Path, bool]]:
-    """Yield (path parts, path, whether a folder) of what may belong to a set, sorted by name."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == "__MACOSX":
+def _walk(folder: Path, parts: _Parts, problems: list[str]) -> Iterator[tuple[_Parts, Path, bool]]:
+    """Yield (path parts, path, whether a folder) of what may belong to a set, sorted by name.
+
+    A folder below the first that cannot be read costs itself, with a sentence in `problems`.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        if not parts:
+            raise
+        reason = error.strerror or type(error).__name__
+        problems.append(f'The folder "{"/".join(parts)}" cannot be read ({reason}).')
+        return
+    for path in paths:
+        if is_litter(path.name):
             continue
         if path.is_dir():
             yield (*parts, path.name), path, True
             if len(parts) < _MAX_DEPTH:
-                yield from _walk(path, (*parts, path.name))
+                yield from _walk(path, (*parts, path.name), problems)
         elif _is_set_file(path.name):
             yield (*parts, path.name), path, False
 
@@ -183,7 +217,8 @@ def _walk(folder: Path, parts: _Parts) -> Iterator[tuple[_Parts, Path, bool]]:
 def _arranged(
     files: list[tuple[_Parts, Path | bytes]] | list[tuple[_Parts, Path]],
     folders: list[_Parts],
-    problems: tuple[str, ...],
+    problems: tuple[str, ...] = (),
+    given_notes: tuple[str, ...] = (),
     *,
     name: str,
     label: str,
@@ -191,7 +226,13 @@ def _arranged(
 ) -> Dataset:
     """Find the classes and parts of a set from the paths of its files."""
     tables = {parts: source for parts, source in files if parts[-1].lower() == CLASSES_FILE}
-    pictures = [(parts, source) for parts, source in files if parts not in tables]
+    label_tables = [
+        (parts, source)
+        for parts, source in files
+        if is_table_name(parts[-1]) and parts not in tables
+    ]
+    pictures = [(parts, source) for parts, source in files if not is_table_name(parts[-1])]
+    whole = [parts for parts, _ in pictures]
     if not pictures:
         lost = f" {problems[0]}" if problems else ""
         raise DatasetError(
@@ -214,47 +255,49 @@ def _arranged(
         for parts, source in pictures
     ]
     folders = [_canonical(parts, inside) for parts in folders]
-    has_parts = any(len(parts) >= 3 and _part_of(parts[0]) for _, parts, _ in named)
-    notes: list[str] = []
+    notes = list(given_notes)
     if inside:
         notes.append("Every class folder holds its own training and test folder; taken as that.")
-    members: list[tuple[str, str, Picture]] = []  # (part of the set, class folder, picture)
-    outside: list[str] = []
-    for shown, parts, source in named:
-        if has_parts and len(parts) == 3 and (part := _part_of(parts[0])):
-            members.append((part, parts[1], Picture(shown, source)))
-        elif not has_parts and len(parts) == 2:
-            members.append(("train", parts[0], Picture(shown, source)))
-        else:
-            outside.append(shown)
+    members, outside, has_parts = _members(named)
+    if not members and outside:
+        members, outside, tree_notes = _members_of_tree(named, label)
+        notes.extend(tree_notes)
+    by_table = _members_by_table(whole, named, label_tables, members, needed=table is None)
+    empty: set[str] = set()
+    if by_table is not None:
+        members, outside, table_notes, table_problems = by_table
+        notes.extend(table_notes)
+        problems = (*problems, *table_problems)
     if not members:
-        raise DatasetError(
-            f"{label} holds {counted(len(outside), 'picture')} but no folder for each class. Put "
-            f"the pictures of each class into a folder named after it."
-        )
-    if outside:
-        notes.append(
-            f"{counted(len(outside), 'picture')} outside the class folders left out, the first is "
-            f'"{outside[0]}".'
-        )
-
+        raise DatasetError(_no_class_folders(label, len(outside), label_tables))
     used = {folder for _, folder, _ in members}
-    class_level = 2 if has_parts else 1
-    empty = {
-        parts[-1]
-        for parts in folders
-        if len(parts) == class_level
-        and (not has_parts or _part_of(parts[0]))
-        and parts[-1] not in used
-    }
-    notes.extend(
-        f'Class folder "{folder}" has no pictures and was left out.' for folder in sorted(empty)
-    )
-    names, named_notes = _class_names(used, empty, table, label)
+    if by_table is None:
+        notes.extend(_outside_notes(outside, named, members, has_parts))
+        keys = set(map(class_key, used))
+        class_level = 2 if has_parts else 1
+        empty = {
+            parts[-1]
+            for parts in folders
+            if len(parts) == class_level
+            and (not has_parts or _part_of(parts[0]))
+            and class_key(parts[-1]) not in keys
+            and not any(other[: len(parts)] == parts for other, _ in pictures)
+        }
+        notes.extend(
+            f'Class folder "{folder}" has no pictures and was left out.' for folder in sorted(empty)
+        )
+    names, named_notes = _class_names(members, empty, table, label)
     notes.extend(named_notes)
-    if not has_parts and table is None:
+    if not has_parts and table is None and by_table is None:
         notes.extend(_refuse_parts_as_classes(used, label))
-    label_of = {folder: index for index, folder in enumerate(names)}
+    class_names = list(dict.fromkeys(names.values()))
+    if all(re.fullmatch(r"n\d{8}|\d{2,}", name) for name in class_names):
+        notes.append(
+            f"The classes are called {listed(class_names, 2)}, which a model cannot read as words: "
+            f"name them in {CLASSES_FILE} (folder,name)."
+        )
+    number_of = {name: number for number, name in enumerate(class_names)}
+    label_of = {folder: number_of[name] for folder, name in names.items()}
     by_part: dict[str, list[LabelledPicture]] = {"train": [], "val": [], "test": []}
     for part, folder, picture in members:
         by_part[part].append(LabelledPicture(picture, label_of[folder]))
@@ -265,7 +308,7 @@ def _arranged(
         items.sort(key=lambda item: (item.label, *image_order(item)))
 
     dataset = Dataset(
-        class_names=tuple(names.values()),
+        class_names=tuple(class_names),
         train=tuple(by_part["train"]),
         test=tuple(by_part["test"]),
         val=tuple(by_part["val"]),
@@ -292,6 +335,153 @@ def _arranged(
     return checked
 
 
+_Member = tuple[str, str, Picture]  # part of the set, class folder, picture
+_Named = list[tuple[str, _Parts, Path | bytes]]  # shown name, path parts, content
+
+
+def _members(named: _Named) -> tuple[list[_Member], list[str], bool]:
+    """Pictures in `<part>/<class>`, else in `<class>`; those elsewhere; whether there are parts."""
+    has_parts = any(len(parts) >= 3 and _part_of(parts[0]) for _, parts, _ in named)
+    members: list[_Member] = []
+    outside: list[str] = []
+    for shown, parts, source in named:
+        if has_parts and len(parts) == 3 and (part := _part_of(parts[0])):
+            members.append((part, parts[1], Picture(shown, source)))
+        elif not has_parts and len(parts) == 2:
+            members.append(("train", parts[0], Picture(shown, source)))
+        else:
+            outside.append(shown)
+    return members, outside, has_parts
+
+
+def _members_of_tree(named: _Named, label: str) -> tuple[list[_Member], list[str], list[str]]:
+    """Pictures in `animals/cat` and `vehicles/car`, perhaps below a part: the lowest folder is the
+    class.
+
+    Raises:
+        DatasetError: two of the lowest folders have one name.
+    """
+    members: list[_Member] = []
+    outside: list[str] = []
+    above: dict[str, set[_Parts]] = defaultdict(set)  # class -> the folders it lies in
+    for shown, parts, source in named:
+        part = _part_of(parts[0]) if len(parts) > 3 else ""
+        folders = parts[1:-1] if part else parts[:-1]
+        if len(folders) < 2:
+            outside.append(shown)
+            continue
+        members.append((part or "train", folders[-1], Picture(shown, source)))
+        above[class_key(folders[-1])].add(folders)
+    for folders in above.values():
+        if len(folders) > 1:
+            first, second = sorted("/".join(path) for path in folders)[:2]
+            raise DatasetError(
+                f'{label} has folders in folders, and "{first}" and "{second}" end alike, so it '
+                f"is not clear what the classes are. Put the pictures of each class into one "
+                f"folder named after it."
+            )
+    if not members:
+        return [], outside, []
+    shown = next(iter(sorted("/".join(path) for paths in above.values() for path in paths)))
+    return members, outside, [f'The lowest folders are taken as the classes, such as "{shown}".']
+
+
+def _members_by_table(
+    whole: Sequence[_Parts],
+    named: _Named,
+    tables: Sequence[tuple[_Parts, Path | bytes]],
+    members: Sequence[_Member],
+    *,
+    needed: bool,
+) -> tuple[list[_Member], list[str], list[str], list[str]] | None:
+    """The classes as a table beside the pictures tells them, where folders do not tell them:
+    members, pictures that no table names, notes and problems.
+
+    Args:
+        whole: the path of each picture of `named`, as the tables know it.
+        members: what the folders tell.
+        needed: False where classes.csv says that the folders are the classes.
+    """
+    folders = {folder for _, folder, _ in members}
+    no_classes = len(folders) <= 1 or all(
+        _part_of(f) or f.lower() in _IMAGE_FOLDERS for f in folders
+    )
+    if not tables or (members and not needed):
+        return None
+    found = read_label_tables(tables, whole, part_of=_part_of)
+    if found is None:
+        return None
+    mixed = folders_are_mixed([path[:-1] for path in whole], found.items)
+    if not no_classes and not mixed:
+        return None
+    by_table: list[_Member] = []
+    for item in found.items:
+        shown, parts, source = named[item.number]
+        part = item.part or next((part for p in parts[:-1] if (part := _part_of(p))), "train")
+        by_table.append((part, item.label, Picture(shown, source)))
+    labelled = {item.number for item in found.items}
+    outside = [shown for number, (shown, _, _) in enumerate(named) if number not in labelled]
+    notes = [f"The classes are those that {' and '.join(found.tables)} names.", *found.notes]
+    if outside:
+        notes.append(
+            f"{counted(len(outside), 'picture')} without a label left out, the first is "
+            f'"{outside[0]}".'
+        )
+    return by_table, outside, notes, list(found.problems)
+
+
+def _no_class_folders(
+    label: str, n_pictures: int, tables: Sequence[tuple[_Parts, Path | bytes]]
+) -> str:
+    said = f"{label} holds {counted(n_pictures, 'picture')} but no folder for each class. "
+    if not tables:
+        return (
+            f"{said}Put the pictures of each class into a folder named after it, or add a table "
+            "with the columns filename,label."
+        )
+    parts, source = tables[0]
+    shown = f'"{"/".join(parts)}"'
+    try:
+        header, _, _ = read_table(source, label=shown)
+    except DatasetError as error:
+        return f"{said}{error}"
+    wanted = ("filename", "label")
+    missing = missing_columns(shown, header, '"filename" or "label" with pictures of it', wanted)
+    return said + missing
+
+
+def _outside_notes(
+    outside: Sequence[str], named: _Named, members: Sequence[_Member], has_parts: bool
+) -> list[str]:
+    """What is said of pictures outside the class folders."""
+    if not outside:
+        return []
+    notes: list[str] = []
+    left = list(outside)
+    if has_parts:
+        keys = {class_key(folder) for _, folder, _ in members}
+        beside: dict[str, list[_Parts]] = defaultdict(list)
+        shown_of: dict[str, list[str]] = defaultdict(list)
+        for shown, parts, _ in named:
+            if len(parts) == 3 and not _part_of(parts[0]):
+                beside[parts[0]].append(parts)
+                shown_of[parts[0]].append(shown)
+        for top, paths in sorted(beside.items()):
+            if all(class_key(path[1]) in keys for path in paths):
+                notes.append(
+                    f'The folder "{top}" has the same classes, but its name says no part of the '
+                    f"set: its {counted(len(paths), 'picture')} left out. Call it train, val or "
+                    f"test to use them."
+                )
+                left = [shown for shown in left if shown not in shown_of[top]]
+    if left:
+        notes.append(
+            f"{counted(len(left), 'picture')} outside the class folders left out, the first is "
+            f'"{left[0]}".'
+        )
+    return notes
+
+
 def _refuse_parts_as_classes(folders: set[str], label: str) -> list[str]:
     """DatasetError where the folders of images are parts of a set, not classes; else notes.
 
@@ -311,9 +501,11 @@ def _refuse_parts_as_classes(folders: set[str], label: str) -> list[str]:
 
 def _part_of(folder: str) -> str:
     """The part of a set that a folder's name means: train, val or test; "" where it is none."""
-    words = folder.lower().replace("_", " ").replace("-", " ").split()
-    words = [word for word in words if word not in _BESIDE_PARTS]
-    return _SPLIT_FOLDERS.get(words[0], "") if len(words) == 1 else ""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder)  # TrainingSet
+    words = re.sub(r"[_\-.]", " ", apart).lower().split()
+    words = [re.sub(r"(19|20)\d\d$", "", word) for word in words]  # val2017
+    words = [word for word in words if word and word not in _BESIDE_PARTS]
+    return _SPLIT_FOLDERS.get("".join(words), "") if words else ""
 
 
 def _split_inside_classes(folders: Sequence[_Parts]) -> bool:
@@ -326,11 +518,13 @@ def _split_inside_classes(folders: Sequence[_Parts]) -> bool:
 def _canonical(folders: _Parts, inside: bool) -> _Parts:
     """The folders of an image as part and class, whichever way round and however wrapped.
 
-    `train/train/<class>`, `train/images/<class>` and, where the split is inside the classes,
-    `<class>/train` all become `train/<class>`.
+    `train/train/<class>`, `train/images/<class>`, `train/<class>/images` and, where the split is
+    inside the classes, `<class>/train` all become `train/<class>`.
     """
     if inside and len(folders) == 2:
         return folders[1], folders[0]
+    if len(folders) >= 2 and folders[-1].lower() in _IMAGE_FOLDERS and not _part_of(folders[-2]):
+        folders = folders[:-1]
     if len(folders) >= 3 and (part := _part_of(folders[0])):
         again = _part_of(folders[1]) == part
         if again or folders[1].lower() in _IMAGE_FOLDERS:
@@ -358,34 +552,18 @@ def _wrapper(paths: list[_Parts]) -> _Parts:
 
 
 def _class_names(
-    used: set[str], empty: set[str], table: Path | bytes | None, label: str
+    members: Sequence[_Member], empty: set[str], table: Path | bytes | None, label: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Name the class folders in use, in the order of classes.csv, else sorted; with notes."""
-    given: dict[str, str] = {}
-    table_label = f"{CLASSES_FILE} of {label}"
-    if table is not None:
-        _, rows, _ = read_table(table, label=table_label, required=("folder", "name"))
-        for row in rows:
-            folder, name = row.cells["folder"], row.cells["name"]
-            if not folder or not clean_class_name(name):
-                lacking = "name" if folder else "folder"
-                raise DatasetError(
-                    f"{table_label}, line {row.line}: the {lacking} is missing. Write it there or "
-                    f"remove the line."
-                )
-            if folder in given:
-                raise DatasetError(
-                    f'{table_label}, line {row.line}: the folder "{folder}" is named twice. '
-                    f"Remove one of the lines."
-                )
-            given[folder] = name
-    notes = first_notes(
-        [
-            f'{CLASSES_FILE} names the folder "{folder}", which is not there.'
-            for folder in given
-            if folder not in used | empty
-        ]
-    )
+    """Name the class folders in use, in the order of classes.csv, else sorted; with notes.
+
+    Folders of different parts whose names mean the same are one class and get one name.
+
+    Raises:
+        DatasetError: two such folders in one part, a name that is missing or too long, a wrong
+            classes.csv.
+    """
+    used = {folder for _, folder, _ in members}
+    given, notes = _given_names(used | empty, table, label)
     names = {folder: clean_class_name(name) for folder, name in given.items() if folder in used}
     unnamed = sorted(used - set(given))
     if given:
@@ -402,8 +580,86 @@ def _class_names(
                 f'The class folder "{folder}" of {label} gives no class name. Rename it or name it '
                 f"in {CLASSES_FILE}."
             )
-    check_class_names(list(names.values()))
+    alike: dict[str, list[str]] = defaultdict(list)
+    for folder, name in names.items():
+        alike[class_key(name)].append(folder)
+    parts_of: dict[str, set[str]] = defaultdict(set)
+    for part, folder, _ in members:
+        parts_of[folder].add(part)
+    for same in alike.values():
+        for second in range(1, len(same)):
+            for first in range(second):
+                if parts_of[same[first]] & parts_of[same[second]]:
+                    raise DatasetError(_double_class(same[first], same[second], names, label))
+        # the training part's way of writing it is the one that was meant
+        same.sort(key=lambda folder: "train" not in parts_of[folder])
+        name = names[same[0]]
+        if any(names[folder] != name for folder in same):
+            shown = " and ".join(f'"{folder}"' for folder in same)
+            notes.append(f'The folders {shown} are taken as one class, "{name}".')
+        names.update(dict.fromkeys(same, name))
+    check_class_names(list(dict.fromkeys(names.values())))
     return names, notes
+
+
+def _given_names(
+    folders: set[str], table: Path | bytes | None, label: str
+) -> tuple[dict[str, str], list[str]]:
+    """The names that classes.csv gives to folders, in its order; with notes."""
+    if table is None:
+        return {}, []
+    table_label = f"{CLASSES_FILE} of {label}"
+    header, rows, _ = read_table(table, label=table_label)
+    folder_column, name_column = (
+        column_of(header, names) for names in (_FOLDER_COLUMNS, _NAME_COLUMNS)
+    )
+    if folder_column is None or name_column is None:
+        pairs = (("folder", folder_column), ("name", name_column))
+        missing = " or ".join(f'"{name}"' for name, column in pairs if column is None)
+        said = missing_columns(table_label, header, missing, ("folder", "name"))
+        raise DatasetError(said)
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for folder in sorted(folders):
+        by_key[class_key(folder)].append(folder)
+    lines: dict[str, str] = {}
+    for row in rows:
+        folder, name = row.cells[folder_column], row.cells[name_column]
+        if not folder or not clean_class_name(name):
+            lacking = "name" if folder else "folder"
+            raise DatasetError(
+                f"{table_label}, line {row.line}: the {lacking} is missing. Write it there or "
+                f"remove the line."
+            )
+        if folder in lines:
+            raise DatasetError(
+                f'{table_label}, line {row.line}: the folder "{folder}" is named twice. '
+                f"Remove one of the lines."
+            )
+        lines[folder] = name
+    given: dict[str, str] = {}
+    absent: list[str] = []
+    for folder, name in lines.items():
+        # that folder, and those that differ in case or the like and have no line of their own
+        alike = [other for other in by_key.get(class_key(folder), []) if other not in lines]
+        meant = [folder, *alike] if folder in folders else alike
+        if not meant:
+            absent.append(folder)
+        for each in meant:
+            given.setdefault(each, name)
+    notes = [
+        f'{CLASSES_FILE} names the folder "{folder}", which is not there.' for folder in absent
+    ]
+    return given, first_notes(notes)
+
+
+def _double_class(first: str, second: str, names: Mapping[str, str], label: str) -> str:
+    one, other = sorted((first, second))
+    alike = clean_class_name(one) == clean_class_name(other)
+    hint = " (they differ only in blanks or in how accents are stored)" if alike else ""
+    return (
+        f'Two classes are called "{names[second]}" in {label}: the folders "{one}" and "{other}"'
+        f"{hint}. Rename one of them or put their pictures together."
+    )
 
 
 def _rows(classes: _GivenClasses) -> list[tuple[str, Sequence[_GivenPicture]]]:

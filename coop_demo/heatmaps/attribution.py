@@ -36,6 +36,7 @@ picture as the model sees it, L tokens of a ViT (class token first), W width, A 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -46,7 +47,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from PIL import Image
 from torch import Tensor, nn
 
-from coop_demo.backbones.backbone import Backbone, pooled
+from coop_demo.backbones.backbone import Backbone, pooled, timm_feature_map, timm_head
 from coop_demo.errors import HeatmapError
 
 Method = Literal["legrad", "rollout", "gradcam", "occlusion"]
@@ -465,8 +466,14 @@ def _conv_parts(visual: Any) -> tuple[Callable[[Tensor], Tensor], Callable[[Tens
             return x
 
         return last, visual.attnpool
-    trunk, head = visual.trunk, visual.head
-    return trunk.forward_features, lambda x: pooled(head(trunk.forward_head(x)))
+    return partial(_timm_map, visual), lambda x: pooled(timm_head(visual, x))
+
+
+def _timm_map(visual: TimmModel, pixels: Tensor) -> Tensor:
+    feature_map = timm_feature_map(visual, pixels)
+    if feature_map is None:  # timm calls it convolutional and it is not
+        raise HeatmapError("This model has no feature map to mark. Choose the method occlusion.")
+    return feature_map
 
 
 # ---- any tower

@@ -13,6 +13,7 @@ from coop_demo.backbones.catalog import list_models
 from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.data.dataset import Picture, check_trainable, split_held_out
 from coop_demo.data.folders import read_zip
+from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ranking.order import Order, judge, order_csv
 from coop_demo.ui import strings
@@ -35,7 +36,7 @@ def build(shell: Shell) -> None:
         sample = gr.Textbox(label="sample", value="")
         archive = gr.File(label="archive", file_types=[".zip"])
         prompt = gr.File(label="prompt", file_types=[".safetensors"])
-        picture = gr.File(label="picture", file_types=["image"])
+        picture = gr.File(label="picture", file_types=[*UPLOAD_TYPES])
         template = gr.Textbox(label="template", value="")
         n_ctx = gr.Number(label="context_length", value=16)
         class_specific = gr.Checkbox(label="class_specific", value=False)
@@ -201,6 +202,7 @@ def build(shell: Shell) -> None:
                         )
                 path = session.folder / "order.csv"
                 path.write_text(order_csv(orders), encoding="utf-8")
+                assert len(orders) == 1
                 yield _as_numbers(orders[0], session.pile.problems), str(path)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None

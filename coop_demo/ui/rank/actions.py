@@ -25,7 +25,7 @@ from coop_demo.errors import DatasetError, RankingError
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
 from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
-from coop_demo.ranking.labels import read_labels_csv
+from coop_demo.ranking.labels import image_column, read_labels_csv
 from coop_demo.ranking.metrics import pair_accuracy
 from coop_demo.ranking.order import (
     ANTONYMS,
@@ -162,7 +162,7 @@ def _unpack(path: Path, into: Path) -> tuple[list[Picture], list[Path], list[str
             tables.append(named)
         else:
             pictures.append(Picture("/".join(parts), source))
-    return pictures, tables, list(contents.problems)
+    return pictures, tables, [*contents.problems, *contents.notes]
 
 
 def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
@@ -178,8 +178,8 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
     if not pile.pictures:
         raise RankingError(say.labels_without_pictures(path.name))
     label = f'"{path.name}"'
-    header, rows, _ = read_table(path, label=label, error=RankingError)
-    column = "image" if "image" in header else "filepath"
+    header, rows, separator = read_table(path, label=label, error=RankingError)
+    column = image_column(header) or "image"
     missing: list[str] = []
     n_passed = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -202,7 +202,7 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
         if missing and not found:
             raise RankingError(say.labels_for_others(path.name, missing[0]))
         safe = home / path.name
-        safe.write_text(_with_lines(header, lines), encoding="utf-8")
+        safe.write_text(_with_lines(header, lines, separator), encoding="utf-8")
         table = read_labels_csv(safe, default_prompt=_ANY, check=False)
     for row in table.rows:
         prompt = instruction if row.prompt == _ANY else row.prompt
@@ -210,18 +210,19 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
         assert content is not None
         pile.labels.setdefault(prompt, {})[content] = row.value
     if not missing:
-        return list(table.notes)
+        return [*table.problems, *table.notes]
     names = list(dict.fromkeys(missing))
-    return [*table.notes, say.labels_elsewhere(path.name, names, n_passed)]
+    return [*table.problems, *table.notes, say.labels_elsewhere(path.name, names, n_passed)]
 
 
 _ANY = "*"  # no instruction reads so: one needs a letter or a number
 
 
-def _with_lines(header: Sequence[str], lines: Mapping[int, Sequence[str]]) -> str:
-    """A tab-separated table whose rows stand on the lines they came from."""
+def _with_lines(header: Sequence[str], lines: Mapping[int, Sequence[str]], separator: str) -> str:
+    """A table whose rows stand on the lines they came from."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter="\t", lineterminator="\n")
+    delimiter = separator if separator in ",;" else "\t"
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     writer.writerow(header)
     at = 1
     for line, cells in sorted(lines.items()):

@@ -12,6 +12,7 @@ from coop_demo.charts.ranking import agreement_figure, pair_matrix_figure, strip
 from coop_demo.charts.training import CurvePoint, accuracy_curves, loss_curve
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import list_pictures
+from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import RankingError, UserError
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS, check_instruction
 from coop_demo.ranking.metrics import contradictions
@@ -104,7 +105,7 @@ class ChooseColumn:
             label=say.DROP_LABEL,
             show_label=False,
             file_count="multiple",
-            file_types=["image", ".zip", ".csv"],
+            file_types=[*UPLOAD_TYPES, ".zip", ".csv"],
             height=120,
             elem_id="rank-files",
         )

@@ -15,6 +15,7 @@ from coop_demo.data.archives import read_archive
 from coop_demo.data.dataset import Dataset, Picture
 from coop_demo.data.folders import from_classes, read_folder, read_zip
 from coop_demo.data.images import is_picture_name
+from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
@@ -130,7 +131,7 @@ class ShowColumn:
                     show_label=False,
                     type="filepath",
                     sources=["upload", "webcam", "clipboard"],
-                    file_types=["image"],
+                    file_types=[*UPLOAD_TYPES],
                     columns=5,
                     height=132,
                     object_fit="cover",
@@ -557,7 +558,7 @@ class TryColumn:
             self.files = gr.File(
                 label=say.MANY_LABEL,
                 file_count="multiple",
-                file_types=["image", ".zip"],
+                file_types=[*UPLOAD_TYPES, ".zip"],
                 height=120,
                 elem_id="try-files",
             )
@@ -801,7 +802,7 @@ def _gather(paths: Sequence[str], folder: Path) -> tuple[list[Picture], list[str
         except DatasetError as error:
             problems.append(str(error))
             continue
-        problems += contents.problems
+        problems += (*contents.problems, *contents.notes)
         pictures += [Picture("/".join(parts), source) for parts, source in contents.files]
     if not pictures:
         raise UserError(problems[0] if problems else say.NO_TRY_PICTURES)

@@ -8,6 +8,7 @@ import stat
 import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -274,7 +275,9 @@ def test_one_damaged_entry_costs_itself_only(tmp_path):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "is not a zip archive that can be read"),
+        (b"", r"is empty \(0 bytes\)"),
+        (b"Rar!\x1a\x07\0", "is a RAR archive. Unpack it, zip the folder"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer"),
         (b"PK\x03\x04 cut short", "is not a zip archive that can be read"),
         (b"hello", "is not a zip archive that can be read"),
     ],
@@ -308,3 +311,161 @@ def test_no_flipped_byte_raises_anything_but_our_error(tmp_path):
         except DatasetError:
             outcomes.add("refused")
     assert outcomes == {"Dataset", "refused"}
+
+
+# --- names in the code pages of other computers ---------------------------------------------------
+
+
+def zip_with_raw_names(
+    path: Path, files: dict[bytes, bytes], extra: dict[bytes, bytes] | None = None
+) -> Path:
+    """A zip whose names are these bytes, without the flag that says UTF-8."""
+    stand_in = {
+        name: b"Q" + f"{i:02d}".encode() + b"Q" * (len(name) - 3) for i, name in enumerate(files)
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            info = zipfile.ZipInfo(stand_in[name].decode())
+            info.extra = (extra or {}).get(name, b"")
+            archive.writestr(info, data)
+    blob = path.read_bytes()
+    for name, other in stand_in.items():
+        assert blob.count(other) == 2
+        blob = blob.replace(other, name)
+    path.write_bytes(blob)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("page", "classes", "title"),
+    [
+        ("gbk", ("苹果", "香蕉"), "Chinese, GBK"),
+        ("cp866", ("кошка", "собака"), "Cyrillic, DOS"),
+        ("cp1251", ("кошка", "собака"), "Cyrillic, Windows"),
+        ("cp932", ("りんご", "バナナ"), "Japanese, Shift-JIS"),
+        ("cp949", ("바나나", "오렌지"), "Korean, EUC-KR"),
+        ("cp950", ("柳橙", "蘋果"), "Chinese, Big5"),
+        ("cp850", ("Bäume", "Wälder"), "Western, DOS"),
+        ("cp1252", ("café", "façade"), "Western, Windows"),
+    ],
+)
+def test_class_names_in_a_legacy_code_page_are_words_and_the_guess_is_said(
+    tmp_path, page, classes, title
+):
+    names = [f"{name}/{i}.png".encode(page) for name in classes for i in range(2)]
+    path = zip_with_raw_names(tmp_path / "set.zip", {n: png(i) for i, n in enumerate(names)})
+    dataset = read_zip(path)
+    assert dataset.class_names == tuple(sorted(classes))
+    assert dataset.train_counts == (2, 2)
+    assert dataset.notes == (
+        f'"set.zip" does not say how its names are written; read as {title}: "{classes[0]}", '
+        f'"{classes[1]}". If they are wrong, zip the folder again with a program that writes '
+        "Unicode names.",
+    )
+
+
+def test_the_unicode_path_field_names_the_file_if_it_belongs_to_it(tmp_path):
+    raw = ["苹果/1.png".encode("gbk"), "香蕉/1.png".encode("gbk")]
+
+    def field(of: bytes, name: str) -> bytes:
+        body = b"\1" + struct.pack("<L", zlib.crc32(of)) + name.encode()
+        return struct.pack("<HH", 0x7075, len(body)) + body
+
+    own = {raw[0]: field(raw[0], "apple/1.png"), raw[1]: field(raw[1], "banana/1.png")}
+    files = {name: png(i) for i, name in enumerate(raw)}
+    dataset = read_zip(zip_with_raw_names(tmp_path / "set.zip", files, own))
+    assert dataset.class_names == ("apple", "banana")
+    assert dataset.notes == ()
+    stale = {raw[0]: field(b"renamed", "apple/1.png"), raw[1]: field(b"too", "banana/1.png")}
+    dataset = read_zip(zip_with_raw_names(tmp_path / "old.zip", files, stale))
+    assert dataset.class_names == ("苹果", "香蕉")
+
+
+def test_names_that_fit_no_code_page_are_said_to_be_guessed(tmp_path):
+    raw = [bytes([0xB3, 0xC9, 0xBA, 0xFF, 0x9F]) + b"/1.png", b"plain/1.png"]
+    path = zip_with_raw_names(tmp_path / "set.zip", {n: png(i) for i, n in enumerate(raw)})
+    dataset = read_zip(path)
+    assert dataset.train_counts == (1, 1)
+    assert "read as no known alphabet" in dataset.notes[0]
+
+
+# --- zips in a zip --------------------------------------------------------------------------------
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("inner", ["{i}.png", "{name}/{i}.png"])
+@pytest.mark.parametrize("outer", ["{name}.zip", "train/{name}.zip"])
+def test_a_zip_for_each_class_counts_as_its_folder(tmp_path, inner, outer):
+    files = {}
+    for number, name in enumerate(("ash", "oak")):
+        pictures = {inner.format(name=name, i=i): png(10 * number + i) for i in range(3)}
+        files[outer.format(name=name)] = zipped(pictures)
+    dataset = read_zip(make_zip(tmp_path / "set.zip", files))
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (3, 3)
+    assert dataset.problems == dataset.notes == ()
+
+
+def test_the_zips_of_teachable_machine_are_called_after_their_classes(tmp_path):
+    files = {
+        "cat-samples.zip": zipped({"0.png": png(1), "1.png": png(2)}),
+        "dog-samples (1).zip": zipped({"0.png": png(3), "1.png": png(4)}),
+    }
+    dataset = read_zip(make_zip(tmp_path / "mine.zip", files))
+    assert dataset.class_names == ("cat", "dog")
+
+
+def test_zips_are_opened_one_level_deep_only(tmp_path):
+    inner = zipped({"1.png": png(1), "2.png": png(2), "deep.zip": zipped({"3.png": png(3)})})
+    path = make_zip(tmp_path / "set.zip", {"oak.zip": inner, "ash/1.png": png(4)})
+    assert read_zip(path).train_counts == (1, 2)
+
+
+def test_the_bounds_hold_for_all_zips_together(tmp_path, monkeypatch):
+    files = {f"{i}.zip": zipped({f"{j}.bmp": noise(300_000) for j in range(2)}) for i in range(3)}
+    path = make_zip(tmp_path / "set.zip", files)
+    bounds(monkeypatch, max_zip_bytes=3_000_000)
+    with pytest.raises(DatasetError, match='"set.zip" unpacks to more than'):
+        read_zip(path)
+    bounds(monkeypatch, max_zip_files=7)
+    with pytest.raises(DatasetError, match='"set.zip" holds 9 files; at most 7'):
+        read_zip(path)
+
+
+def test_a_zip_inside_that_cannot_be_taken_costs_itself_only(tmp_path):
+    files = {
+        **GOOD,
+        "train/elm.zip": b"no zip",
+        "train/fir.zip": zipped({"../1.png": png(7)}),
+        "train/yew.zip": zipped({"flat.bmp": bytes(3 * 2**20)}),
+    }
+    dataset = read_zip(make_zip(tmp_path / "set.zip", files, zipfile.ZIP_STORED))
+    assert dataset.class_names == ("ash", "oak")
+    starts = [
+        '"train/elm.zip" inside "set.zip" is not a zip archive',
+        '"train/fir.zip" inside "set.zip" holds the path "../1.png", which points outside',
+        '"train/yew.zip" inside "set.zip": "flat.bmp" unpacks to',
+    ]
+    for problem, start in zip(dataset.problems, starts, strict=True):
+        assert problem.startswith(start)
+
+
+def test_a_class_folder_may_hold_a_colon(tmp_path):
+    files = {"4:3/1.png": png(1), "16:9/1.png": png(2), "a:b/1.png": png(3)}
+    dataset = read_zip(make_zip(tmp_path / "set.zip", files))
+    assert dataset.class_names == ("16:9", "4:3", "a:b")
+
+
+def test_what_windows_adds_is_passed_over(tmp_path):
+    extra = {"train\\oak\\Thumbs.db": b"x", "train\\oak\\desktop.ini": b"x"}
+    files = {name.replace("/", "\\"): data for name, data in GOOD.items()}
+    dataset = read_zip(make_zip(tmp_path / "set.zip", {**files, **extra}))
+    assert (dataset.train_counts, dataset.test_counts) == ((2, 2), (1, 1))
+    assert dataset.problems == dataset.notes == ()

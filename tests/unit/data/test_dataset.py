@@ -5,6 +5,7 @@ Zips have a file of their own (test_archives.py), as have CoOp's layout and rank
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -209,7 +210,10 @@ def test_hidden_and_foreign_files_are_passed_over(tmp_path):
     [
         ({}, "holds no pictures"),
         ({".": 3}, "holds 3 pictures but no folder for each class"),
-        ({"Oak_tree": 1, "oak tree": 1}, 'Two classes are called "oak tree"'),
+        (
+            {"Oak_tree": 1, "oak tree": 1},
+            'Two classes are called "oak tree" .* the folders "Oak_tree" and "oak tree". Rename',
+        ),
         ({"___": 1, "oak": 1}, 'The class folder "___" .* gives no class name'),
         ({"x" * 201: 1, "oak": 1}, "has 201 characters; at most 200"),
     ],
@@ -548,6 +552,20 @@ def test_the_development_sets_read_completely(shared_dir):
     assert not drawn.problems
 
 
+def test_what_was_mended_in_a_picture_is_in_the_notes_once(tmp_path):
+    make_set(tmp_path, {"a": 2, "b": 2})
+    whole = (tmp_path / "a" / "000.png").read_bytes()
+    (tmp_path / "a" / "stray.png").write_bytes(b"\r\n" + whole)
+    said = '"a/stray.png" has stray bytes before the picture; they were passed over.'
+    dataset = read_folder(tmp_path)
+    assert dataset.notes == (said,)
+    assert dataset.train_counts == (3, 2)
+    assert check_pictures(dataset).notes == (said,)
+    drawn = few_shot(read_folder(tmp_path, check=False), shots=3, seed=1)
+    assert said in drawn.notes
+    assert sum(note == said for note in check_pictures(drawn).notes) == 1
+
+
 # --- a part of a set is never a class -----------------------------------------------------------
 
 
@@ -614,3 +632,292 @@ def test_a_class_called_training_shoes_is_a_class(tmp_path):
     for number, name in enumerate(("boots", "training shoes", "test tubes")):
         save(tmp_path / "set" / name / "a.png", number)
     assert read_folder(tmp_path / "set").class_names == ("boots", "test tubes", "training shoes")
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["hold-out", "Hold Out", "TestSet", "test_images", "val2017", "dev", "unseen", "test.labels"],
+)
+def test_a_part_under_another_name_is_a_part(tmp_path, part):
+    dataset = read_folder(make_set(tmp_path, {"train/a": 3, "train/b": 3, f"{part}/a": 1}))
+    assert (dataset.train_counts, dataset.test_counts) == ((3, 3), (1, 0))
+
+
+def test_a_folder_with_the_same_classes_and_no_known_name_is_named(tmp_path):
+    make_set(tmp_path, {"train/a": 3, "train/b": 3, "batch7/a": 1, "batch7/B": 2})
+    dataset = read_folder(tmp_path)
+    assert dataset.train_counts == (3, 3)
+    assert dataset.notes == (
+        'The folder "batch7" has the same classes, but its name says no part of the set: its '
+        "3 pictures left out. Call it train, val or test to use them.",
+    )
+
+
+@pytest.mark.parametrize("around", ["", "train/"])
+def test_of_a_tree_the_lowest_folders_are_the_classes_and_that_is_said(tmp_path, around):
+    kinds = ("animals/cat", "animals/dog", "vehicles/car")
+    dataset = read_folder(make_set(tmp_path, {around + kind: 2 for kind in kinds}))
+    assert dataset.class_names == ("car", "cat", "dog")
+    assert dataset.train_counts == (2, 2, 2)
+    assert dataset.notes == ('The lowest folders are taken as the classes, such as "animals/cat".',)
+    assert not dataset.problems
+
+
+def test_a_tree_in_two_parts_has_its_classes_once(tmp_path):
+    counts = {"train/animals/cat": 2, "train/vehicles/car": 2, "test/animals/cat": 1}
+    dataset = read_folder(make_set(tmp_path, counts))
+    assert dataset.class_names == ("car", "cat")
+    assert (dataset.train_counts, dataset.test_counts) == ((2, 2), (0, 1))
+
+
+def test_a_tree_whose_lowest_folders_repeat_is_refused_with_both(tmp_path):
+    make_set(tmp_path, {"apple/healthy": 2, "apple/scab": 2, "pear/healthy": 2})
+    with pytest.raises(DatasetError, match='"apple/healthy" and "pear/healthy" end alike'):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["{}/images", "{}/{}", "train/{}/images", "set/set/{}"])
+def test_a_folder_inside_or_around_each_class_is_looked_through(tmp_path, layout):
+    counts = {layout.format(name, name): 2 for name in ("ash", "oak")}
+    dataset = read_folder(make_set(tmp_path, counts))
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (2, 2)
+
+
+# --- one class under two names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "name", "is_said"),
+    [
+        ("Red", "red", "Red", True),
+        ("\u00e9blue", "e\u0301blue", "\u00e9blue", False),
+        ("red", "red ", "red", False),
+        ("deep_red", "deep red", "deep red", False),
+        ("Straße", "STRASSE", "Straße", True),
+    ],
+)
+def test_one_class_in_two_parts_may_be_written_in_two_ways(tmp_path, train, test, name, is_said):
+    make_set(tmp_path, {f"train/{train}": 2, "train/zebra": 2, f"test/{test}": 1, "test/zebra": 1})
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == (name, "zebra")
+    assert (dataset.train_counts, dataset.test_counts) == ((2, 2), (1, 1))
+    note = f'The folders "{train}" and "{test}" are taken as one class, "{name}".'
+    assert dataset.notes == ((note,) if is_said else ())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Red", "red"), ("e\u0301blue", "\u00e9blue"), ("red", "red "), ("deep red", "deep_red")],
+)
+def test_two_such_folders_in_one_part_are_refused_with_both_names(tmp_path, one, other):
+    make_set(tmp_path, {f"train/{one}": 2, f"train/{other}": 2, "train/zebra": 2, "test/zebra": 1})
+    with pytest.raises(DatasetError) as refused:
+        read_folder(tmp_path)
+    assert f'the folders "{one}" and "{other}"' in str(refused.value)
+
+
+def test_classes_csv_may_tell_two_such_folders_apart(tmp_path):
+    make_set(tmp_path, {"Red": 2, "red": 2})
+    (tmp_path / "classes.csv").write_text("folder,name\nRed,red wine\nred,red paint\n")
+    assert read_folder(tmp_path).class_names == ("red wine", "red paint")
+
+
+def test_classes_csv_names_a_folder_written_in_another_case(tmp_path):
+    make_set(tmp_path, {"train/N01": 2, "train/n02": 2, "test/n01": 1})
+    (tmp_path / "classes.csv").write_text("Class Folder;Class Name\nn01;oak\nn02;ash\n")
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("oak", "ash")
+    assert (dataset.train_counts, dataset.test_counts) == ((2, 2), (1, 0))
+    assert not any("not there" in note for note in dataset.notes)
+
+
+# --- a table beside the pictures -----------------------------------------------------------------
+
+
+def flat(root: Path, n: int = 4, folder: str = ".", suffix: str = ".png") -> Path:
+    for i in range(n):
+        save(root / folder / f"p{i}{suffix}", i + 7 * len(folder))
+    return root
+
+
+LABELS = ("oak", "ash", "oak", "ash")
+
+
+@pytest.mark.parametrize("label", ["label", "class", "category", "target", "Class Name"])
+@pytest.mark.parametrize("image", ["image", "file", "filename", "filepath", "path", "name"])
+def test_a_table_beside_a_flat_folder_names_the_classes(tmp_path, image, label):
+    flat(tmp_path / "set")
+    rows = [f"p{i}.png,{name}" for i, name in enumerate(LABELS)]
+    (tmp_path / "set" / "labels.csv").write_text("\n".join([f"{image},{label}", *rows]))
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("ash", "oak")
+    assert shown(dataset.train) == [("p1.png", 0), ("p3.png", 0), ("p0.png", 1), ("p2.png", 1)]
+    assert dataset.notes == ('The classes are those that "labels.csv" names.',)
+    assert not dataset.problems
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["p{}", "./p{}.png", ".\\p{}.png", "images\\p{}.png", "images/x/../p{}.png", "P{}.PNG"],
+)
+def test_the_table_may_write_paths_in_many_ways(tmp_path, written):
+    flat(tmp_path / "set", folder="images")
+    rows = [f"{written.format(i)};{name}" for i, name in enumerate(LABELS)]
+    text = "\r\n".join(["sep=;", "image_id;label", *rows])
+    (tmp_path / "set" / "labels.csv").write_bytes(text.encode("utf-16"))
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (2, 2)
+    assert not dataset.problems
+
+
+def test_a_table_for_each_part_and_a_form_for_answers_as_kaggle_has_them(tmp_path):
+    home = tmp_path / "set"
+    flat(home, folder="train")
+    flat(home, folder="test")
+    text = "id,label\n" + "".join(f"p{i}.png,{name}\n" for i, name in enumerate(LABELS))
+    (home / "train.csv").write_text(text)
+    (home / "test.csv").write_text(text.replace("\np", "\ntest/p").replace("oak", "elm"))
+    (home / "sample_submission.csv").write_text("id,label\np0.png,nothing\n")
+    dataset = read_folder(home)
+    assert dataset.class_names == ("ash", "elm", "oak")
+    assert (dataset.train_counts, dataset.test_counts) == ((2, 0, 2), (2, 2, 0))
+    assert {item.picture.name.split("/")[0] for item in dataset.train} == {"train"}
+
+
+def test_a_column_of_the_table_may_say_the_part(tmp_path):
+    flat(tmp_path / "set")
+    rows = [f"p{i}.png,{name},{'valid' if i > 2 else 'train'}" for i, name in enumerate(LABELS)]
+    (tmp_path / "set" / "x.csv").write_text("\n".join(["file_name,label,split", *rows]))
+    dataset = read_folder(tmp_path / "set")
+    assert (dataset.train_counts, dataset.test_counts) == ((1, 2), (1, 0))
+
+
+def test_a_table_of_noughts_and_ones_names_the_classes_by_its_columns(tmp_path):
+    flat(tmp_path / "set", folder="train")
+    rows = [
+        f"p{i}.png, {int(name == 'ash')}, {int(name == 'oak')}" for i, name in enumerate(LABELS)
+    ]
+    table = tmp_path / "set" / "train" / "_classes.csv"
+    table.write_text("\n".join(["filename, ash, oak", *rows]))
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (2, 2)
+
+
+def test_rows_without_a_picture_and_pictures_without_a_row_are_said(tmp_path):
+    flat(tmp_path / "set", 5)
+    rows = [f"p{i}.png,{name}" for i, name in enumerate(LABELS)]
+    text = "\n".join(
+        ["filename,label", *rows, "gone.png,oak", "far.png,oak", "p0.png,elm", "p1.png,"]
+    )
+    (tmp_path / "set" / "labels.csv").write_text(text)
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.train_counts == (2, 2)
+    assert dataset.problems == (
+        '"p0.png" has two labels, "oak" and "elm"; the first is used.',
+        '"labels.csv" names 2 pictures that are not there: "gone.png", "far.png".',
+    )
+    assert dataset.notes == (
+        'The classes are those that "labels.csv" names.',
+        '1 row of "labels.csv" without a label passed over.',
+        '1 picture without a label left out, the first is "p4.png".',
+    )
+
+
+def test_batches_of_pictures_are_no_classes_where_a_table_cuts_across_them(tmp_path):
+    home = tmp_path / "set"
+    flat(home, folder="images_part_1")
+    for i in range(4):
+        save(home / "images_part_2" / f"q{i}.png", 90 + i)
+    rows = [f"{'pq'[n // 4]}{n % 4},{LABELS[n % 4]}" for n in range(8)]
+    (home / "metadata.csv").write_text("\n".join(["image_id,dx", *rows]))
+    dataset = read_folder(home)
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (4, 4)
+
+
+def test_class_folders_come_before_a_table_that_says_the_same(tmp_path):
+    make_set(tmp_path, {"oak": 2, "ash": 2})
+    text = "filename,label\n" + "".join(
+        f"{c}/00{i}.png,{c} tree\n" for c in ("oak", "ash") for i in (0, 1)
+    )
+    (tmp_path / "labels.csv").write_text(text)
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "or add a table with the columns filename,label"),
+        ("p0.png,oak\np1.png,ash\n", 'has no first line that names the columns; .*"p0.png,oak"'),
+        ("foo,bar\n1,2\n", 'has no column "filename" or "label".*its first line names foo, bar'),
+        ("PK\x03\x04", "is a spreadsheet"),
+        ("", r"is empty \(0 bytes\)"),
+    ],
+)
+def test_a_flat_folder_without_labels_is_refused_with_the_way_out(tmp_path, text, says):
+    flat(tmp_path / "set")
+    if text is not None:
+        (tmp_path / "set" / "x.csv").write_text(text)
+    with pytest.raises(DatasetError, match=f"4 pictures but no folder for each class.*{says}"):
+        read_folder(tmp_path / "set")
+
+
+# --- what other people reported of other programs -------------------------------------------------
+
+
+def test_folders_of_notebooks_and_storage_systems_are_no_classes(tmp_path):
+    # torchvision: "Found no valid file for the classes .ipynb_checkpoints"; Synology's @eaDir
+    make_set(tmp_path, {"train/a": 2, "train/b": 2, "train/.ipynb_checkpoints": 1, "lost+found": 1})
+    save(tmp_path / "train" / "@eaDir" / "000.png", 90)
+    save(tmp_path / "train" / "a" / "@eaDir" / "000.png" / "SYNOPHOTO_THUMB_M.jpg", 91)
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("a", "b")
+    assert (dataset.train_counts, dataset.notes, dataset.problems) == ((2, 2), (), ())
+
+
+def test_a_folder_that_may_not_be_opened_costs_itself_only(tmp_path, monkeypatch):
+    make_set(tmp_path, {"a": 2, "b": 2, "secret": 2})
+    iterdir = Path.iterdir
+
+    def guarded(path: Path):
+        if path.name == "secret":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", guarded)
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("a", "b")
+    assert dataset.problems == ('The folder "secret" cannot be read (Permission denied).',)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_the_metadata_of_hugging_face_image_folders_are_read(tmp_path, suffix):
+    flat(tmp_path / "set" / "train")
+    pairs = list(enumerate(LABELS))
+    if suffix == "csv":
+        text = "file_name,label\n" + "".join(f"p{i}.png,{name}\n" for i, name in pairs)
+    else:
+        rows = [{"file_name": f"p{i}.png", "label": name, "box": [1, 2]} for i, name in pairs]
+        text = "\n".join(map(json.dumps, rows))
+    (tmp_path / "set" / "train" / f"metadata.{suffix}").write_text(text)
+    dataset = read_folder(tmp_path / "set")
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.train_counts == (2, 2)
+    assert not dataset.problems
+
+
+def test_classes_called_by_codes_are_said_to_need_names(tmp_path):
+    for names in (("n01440764", "n01443537"), ("00000", "00001")):
+        home = tmp_path / names[0]
+        make_set(home, dict.fromkeys(names, 2))
+        assert read_folder(home).notes == (
+            f'The classes are called "{names[0]}", "{names[1]}", which a model cannot read as '
+            "words: name them in classes.csv (folder,name).",
+        )
+    digits = make_set(tmp_path / "digits", {"0": 2, "1": 2})
+    assert read_folder(digits).notes == ()

@@ -426,6 +426,27 @@ def test_each_tower_names_its_methods(kind, valid, request):
     assert methods_for(request.getfixturevalue(kind)) == valid
 
 
+def test_a_channels_last_tower_has_a_map_of_its_own_places(monkeypatch):
+    create = open_clip.timm_model.timm.create_model
+    tiny = {"img_size": 64, "window_size": 2, "embed_dim": 16}
+    tiny |= {"depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2)}
+    monkeypatch.setattr(
+        open_clip.timm_model.timm, "create_model", lambda *name, **o: create(*name, **o, **tiny)
+    )
+    swin = {"timm_model_name": "swin_tiny_patch4_window7_224", "timm_pool": "", "image_size": 64}
+    backbone = small(swin | {"timm_proj": "linear"})
+    assert methods_for(backbone) == ("gradcam", "occlusion")
+    pixels, texts = made(backbone)
+    explanation = explain(backbone, pixels, texts, "gradcam")
+    assert explanation.maps.shape == (3, 2, 2)
+    trunk, head = backbone.model.visual.trunk, backbone.model.visual.head
+    leaf = trunk.forward_features(pixels[None]).detach().requires_grad_()  # (1, 2, 2, C)
+    feature = head(trunk.forward_head(leaf))[0]
+    slow_score("contrast", feature, texts, 1, backbone.logit_scale).backward()
+    expected = (leaf.grad.mean(dim=(1, 2)) * leaf).sum(dim=-1).relu()[0]  # (2, 2)
+    assert torch.allclose(explanation.maps[1], expected.detach(), atol=1e-4)
+
+
 def test_a_timm_vit_can_only_be_occluded():
     backbone = small(TIMM_VIT | {"image_size": 160})
     assert methods_for(backbone) == ("occlusion",)

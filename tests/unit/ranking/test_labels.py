@@ -101,7 +101,12 @@ def test_pictures_may_lie_in_another_folder(folder, tmp_path_factory):
     [
         ("", r"is empty"),
         ("image,prompt\na.png,p\n", r'has no column "value"; its first line names image, prompt\.'),
-        ("picture,value,prompt\na.png,1,p\n", r'has no column "image"'),
+        ("what,value,prompt\nx,1,p\n", r'has no column "image"; its first line names what, va'),
+        (
+            "a.png,1,p\nb.png,2,p\n",
+            r'has no first line that names the columns; it begins with "a.png,1,p"\. Write '
+            r'"image,value,prompt" above it\.$',
+        ),
         ("image,value\na.png,1\n", r'has no column "prompt".* give one instruction for all rows'),
         ("image,value,prompt\n", r"has no rows"),
         (
@@ -149,6 +154,114 @@ def test_missing_and_unreadable_pictures_cost_their_rows_and_are_named(folder):
     assert '"labels.csv", line 4: "bad.png" is not a picture' in table.problems[1]
     assert '"labels.csv", line 6: "bad.png"' in table.problems[2]
     assert len(read_labels_csv(write(folder, text), check=False).rows) == 4
+
+
+def test_a_row_that_cannot_be_used_costs_its_own_sentence_only(folder):
+    rows = ["a.png,1,p,1", "b.png,many,p,1", "c.png,3,p,0", ",4,p,1", "d.png,5,,1", "e.png,6,p,x"]
+    text = "\n".join(["image,value,prompt,weight", *rows, "e.png,7,p,1"])
+    table = read_labels_csv(write(folder, text))
+    assert values(table) == [("a.png", 1.0), ("e.png", 7.0)]
+    says = [
+        'line 3: the value "many" is not a number that fits the others.',
+        "line 4: the weight 0 is not above 0.",
+        "line 5: the picture is missing.",
+        "line 6: the instruction (prompt) is missing.",
+        'line 7: the weight "x" is not a number',
+    ]
+    for problem, said in zip(table.problems, says, strict=True):
+        assert problem.startswith(f'"labels.csv", {said}')
+
+
+def test_many_such_rows_are_counted_not_listed(folder):
+    text = "image,value,prompt\na.png,1,p\nb.png,2,p\n" + "c.png,none,p\n" * 40
+    table = read_labels_csv(write(folder, text))
+    assert len(table.problems) == 6
+    assert table.problems[-1] == "And 35 more of this kind."
+
+
+@pytest.mark.parametrize("image", ["Filename", "file name", "image_path", "Picture", "id"])
+@pytest.mark.parametrize("value", ["score", "Rating", "label", "count"])
+def test_columns_go_by_their_usual_other_names(folder, image, value):
+    text = f"{image},{value},Instruction,Set\na.png,1,p,training\nb,2,p,test\n"
+    table = read_labels_csv(write(folder, text))
+    assert [(row.picture.source, row.value, row.split) for row in table.rows] == [
+        (folder / "a.png", 1.0, "train"),
+        (folder / "b.png", 2.0, "test"),
+    ]
+    assert table.notes == ()
+
+
+def test_which_of_two_columns_was_taken_is_said(folder):
+    table = read_labels_csv(write(folder, "file,rating,score,prompt\na.png,1,5,p\nb.png,2,3,p\n"))
+    assert [row.value for row in table.rows] == [5.0, 3.0]
+    assert table.notes == ('The values are those of the column "score", not of "rating".',)
+
+
+def test_the_unicode_text_of_a_spreadsheet_is_read(folder):
+    text = "image\tvalue\tprompt\r\na.png\t1 200\tgrößer?\r\nb.png\t3 400\tgrößer?\r\n"
+    for encoding in ("utf-16", "utf-8-sig"):
+        table = read_labels_csv(write(folder, text, encoding))
+        assert [row.value for row in table.rows] == [1200.0, 3400.0]
+        assert table.prompts == ("größer?",)
+
+
+def test_a_first_line_may_name_the_separator(folder):
+    for separator in (";", "|"):
+        text = f"sep={separator}\r\n" + separator.join(["image", "value", "prompt\r\n"])
+        text += separator.join(["a.png", "1,5", "p, q\r\n"]) + separator.join(["b.png", "x", "p"])
+        text += "\r\n" + separator.join(["c.png", "2,5", "p, q"])
+        table = read_labels_csv(write(folder, text))
+        assert [row.value for row in table.rows] == [1.5, 2.5]
+        assert table.problems[0].startswith('"labels.csv", line 4: ')
+
+
+@pytest.mark.parametrize(
+    "written", [".\\sub\\a.png", "sub/x/../a.png", "SUB/A.PNG", "./sub/a", "A.png"]
+)
+def test_the_same_picture_may_be_written_in_many_ways(folder, written):
+    (folder / "sub").mkdir()
+    (folder / "a.png").rename(folder / "sub" / "a.png")
+    (folder / "other").mkdir()
+    (folder / "b.png").rename(folder / "other" / "b.png")
+    table = read_labels_csv(write(folder, f"image,value,prompt\n{written},1,p\nc.png,2,p\n"))
+    assert table.rows[0].picture.source == folder / "sub" / "a.png"
+    assert table.problems == table.notes == ()
+
+
+def test_a_picture_that_is_found_in_another_folder_is_said(folder):
+    (folder / "new").mkdir()
+    (folder / "a.png").rename(folder / "new" / "a.png")
+    table = read_labels_csv(write(folder, "image,value,prompt\nold/a.png,1,p\nc.png,2,p\n"))
+    assert len(table.rows) == 2
+    assert table.notes == (
+        "1 picture found by the file name alone, in another folder than the table says: "
+        '"old/a.png" is "new/a.png".',
+    )
+
+
+def test_dates_are_ordered_as_days_and_that_is_said(folder):
+    table = read_labels_csv(
+        write(folder, "image,value,prompt\na.png,2024-02-28,p\nb.png,2024-03-01,p\n")
+    )
+    assert table.rows[1].value - table.rows[0].value == 2
+    assert table.notes == ('The values of "labels.csv" are dates and are counted in days.',)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"PK\x03\x04\x14\0", r'is a spreadsheet \(XLSX or its kind\), not a CSV.*"CSV UTF-8"'),
+        (b"\xd0\xcf\x11\xe0\xa1", "is a spreadsheet"),
+        (b"", r"is empty \(0 bytes\)"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "is a Git LFS pointer"),
+        (b"<!DOCTYPE html><html><body>404", "is a web page, not a table"),
+    ],
+)
+def test_what_is_no_table_is_called_by_its_name(folder, data, says):
+    path = folder / "labels.csv"
+    path.write_bytes(data)
+    with pytest.raises(RankingError, match=f'^"labels.csv" {says}'):
+        read_labels_csv(path)
 
 
 def test_labels_for_other_pictures_are_refused_with_the_folder_and_the_first(folder):
