@@ -388,7 +388,8 @@ def test_a_heic_picture_is_read_and_turned_once():
 
 
 def test_where_heic_cannot_be_read_it_is_called_by_its_name(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for package in ("pillow_heif", "pi_heif"):
+        monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PictureError, match=r'"a.heic" is a HEIC picture, which cannot .* iPhone'):
         load_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", name="a.heic")
 
