@@ -82,12 +82,23 @@ def in_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image
     """
     try:
         kind, to_srgb = _conversion(profile)
+        if kind == "GRAY":
+            red, *others = image.split()
+            if any(other.tobytes() != red.tobytes() for other in others):
+                return image  # a grey profile on a coloured picture: it was put there by mistake
+            image_of_kind = red
+        else:
+            image_of_kind = image
         if to_srgb is not None and (kind == "CMYK") == (image.mode == "CMYK"):
-            given = image.getchannel(0) if kind == "GRAY" else image
-            return to_srgb.apply(given)
+            return to_srgb.apply(image_of_kind)
     except Exception:  # littlecms says nothing but "cannot"
         notes.append("has a colour profile that cannot be read; its colours are taken as sRGB.")
     return image
+
+
+def is_for_cmyk(profile: bytes) -> bool:
+    """Whether a colour profile says of itself that it is for CMYK pictures."""
+    return profile[16:20] == b"CMYK"
 
 
 def _top_of(highest: int, notes: list[str]) -> int:

@@ -61,6 +61,7 @@ _BESIDE_PARTS = frozenset(
 _IMAGE_FOLDERS = frozenset(("images", "imgs", "img", "pictures", "photos"))  # train/images/<class>
 
 
+_COVERS = 0.9  # share of all pictures that a table must name to be believed against class folders
 _MAX_DEPTH = 6  # folders below a set's own; ends the walk through a link that leads back up
 
 
@@ -259,10 +260,11 @@ def _arranged(
     if inside:
         notes.append("Every class folder holds its own training and test folder; taken as that.")
     members, outside, has_parts = _members(named)
-    if not members and outside:
+    by_table = _members_by_table(whole, named, label_tables, members, needed=table is None)
+    is_tree = not members and by_table is None
+    if is_tree:
         members, outside, tree_notes = _members_of_tree(named, label)
         notes.extend(tree_notes)
-    by_table = _members_by_table(whole, named, label_tables, members, needed=table is None)
     empty: set[str] = set()
     if by_table is not None:
         members, outside, table_notes, table_problems = by_table
@@ -274,7 +276,7 @@ def _arranged(
     if by_table is None:
         notes.extend(_outside_notes(outside, named, members, has_parts))
         keys = set(map(class_key, used))
-        class_level = 2 if has_parts else 1
+        class_level = 1 + has_parts + is_tree
         empty = {
             parts[-1]
             for parts in folders
@@ -412,7 +414,8 @@ def _members_by_table(
     if found is None:
         return None
     mixed = folders_are_mixed([path[:-1] for path in whole], found.items)
-    if not no_classes and not mixed:
+    covered = len(found.items) >= _COVERS * len(whole)
+    if not no_classes and not (mixed and covered):
         return None
     by_table: list[_Member] = []
     for item in found.items:

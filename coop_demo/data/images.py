@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from coop_demo.data.colours import brightened, flatten, in_srgb
+from coop_demo.data.colours import brightened, flatten, in_srgb, is_for_cmyk
 from coop_demo.data.picture_formats import (
     HEAD_BYTES,
     KNOWN_UNREADABLE_SUFFIXES,
@@ -301,7 +301,8 @@ def _decode(image: Image.Image, label: str, notes: list[str], *, own: bool = Tru
             _check_size(image, image.size, label)
         profile = image.info.get("icc_profile")
         upright = _upright(image, in_place=own)
-        flat = upright if profile and upright.mode == "CMYK" else flatten(upright, notes)
+        is_print = upright.mode == "CMYK" and profile and is_for_cmyk(profile)
+        flat = upright if is_print else flatten(upright, notes)
         size = _fit(flat.size, LIMITS.working_side)
         if size != flat.size:
             flat = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -849,6 +849,32 @@ def test_class_folders_come_before_a_table_that_says_the_same(tmp_path):
     assert dataset.notes == ()
 
 
+def test_batches_in_batches_are_labelled_by_their_table(tmp_path):
+    home = tmp_path / "set"
+    flat(home, folder="day 1/camera")
+    for i in range(4):
+        save(home / "day 2" / "camera" / f"q{i}.png", 90 + i)
+    rows = [f"{'pq'[n // 4]}{n % 4}.png,{LABELS[n % 4]}" for n in range(8)]
+    (home / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    assert read_folder(home).train_counts == (4, 4)
+
+
+def test_a_table_of_some_pictures_does_not_overrule_class_folders(tmp_path):
+    make_set(tmp_path, {"oak": 4, "ash": 4})
+    (tmp_path / "mood.csv").write_text("file,label\noak/000.png,glad\noak/001.png,sad\n")
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == ("ash", "oak")
+    assert dataset.notes == ()
+
+
+def test_an_empty_lowest_folder_of_a_tree_is_noted(tmp_path):
+    make_set(tmp_path, {"animals/cat": 2, "animals/bird": 0, "vehicles/car": 2})
+    assert read_folder(tmp_path).notes == (
+        'The lowest folders are taken as the classes, such as "animals/cat".',
+        'Class folder "bird" has no pictures and was left out.',
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

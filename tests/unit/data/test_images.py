@@ -388,7 +388,8 @@ def test_a_heic_picture_is_read_and_turned_once():
 
 
 def test_where_heic_cannot_be_read_it_is_called_by_its_name(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for package in ("pillow_heif", "pi_heif"):
+        monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PictureError, match=r'"a.heic" is a HEIC picture, which cannot .* iPhone'):
         load_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", name="a.heic")
 
@@ -534,6 +535,60 @@ def test_a_profile_of_another_kind_of_colour_changes_nothing():
     loaded, notes = said_of(encoded(grey, "PNG", icc_profile=own))
     assert content_hash(loaded) == content_hash(grey)
     assert notes == []
+
+
+def test_a_grey_profile_leaves_the_colours_of_a_coloured_picture():
+    plain = gradient(16, 16)
+    grey = bytearray(icc(1.0, SRGB))
+    grey[16:20] = b"GRAY"
+    at = grey.index(b"rTRC")
+    grey[at : at + 4] = b"kTRC"
+    loaded, _ = said_of(encoded(plain, "PNG", icc_profile=bytes(grey)))
+    assert content_hash(loaded) == content_hash(plain)
+    linear, notes = said_of(encoded(plain.convert("L"), "PNG", icc_profile=bytes(grey)))
+    # a level of light of 0.5 is 188 in sRGB
+    assert notes == []
+    level = pixel(plain.convert("L").convert("RGB"), 8, 8)[0] / 255
+    expected = 255 * (1.055 * level ** (1 / 2.4) - 0.055)
+    assert abs(pixel(linear, 8, 8)[0] - expected) <= 2
+
+
+def cmyk_profile() -> bytes:
+    """A printing profile with the two corners of each ink only: magenta on yellow is a dull red."""
+    corners = b""
+    for at in range(16):
+        cyan, magenta, yellow, black = (at >> shift & 1 for shift in (3, 2, 1, 0))
+        if (cyan, magenta, yellow, black) == (0, 1, 1, 0):
+            corners += bytes((round(50 * 2.55), 128 + 50, 128 + 30))  # Lab (50, 50, 30)
+        else:
+            corners += bytes((0 if black else 255 - 60 * (cyan + magenta + yellow), 128, 128))
+    one = struct.pack(">i", 65536)
+    matrix = one + bytes(12) + one + bytes(12) + one
+    lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + matrix
+    lut += bytes(range(256)) * 4 + corners + bytes(range(256)) * 3
+    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"mine\0" + bytes(78)
+    text += bytes(-len(text) % 4)
+    start = 128 + 4 + 12 * 2
+    table = struct.pack(
+        ">I4sII4sII", 2, b"desc", start, len(text), b"A2B0", start + len(text), len(lut)
+    )
+    head = struct.pack(">I", start + len(text) + len(lut)) + b"lcms\2\x10\0\0prtrCMYKLab "
+    head += bytes(12) + b"acsp" + bytes(28)
+    head += b"".join(struct.pack(">i", round(v * 65536)) for v in (0.9642, 1.0, 0.8249))
+    return head.ljust(128, b"\0") + table + text + lut
+
+
+def test_inks_have_the_colours_of_their_profile():
+    inks = Image.new("CMYK", (1300, 16), (0, 0, 0, 0))
+    inks.paste((0, 255, 255, 0), (650, 0, 1300, 16))
+    loaded, notes = said_of(encoded(inks, "TIFF", icc_profile=cmyk_profile()))
+    assert loaded.size == (640, 8)
+    assert min(pixel(loaded, 10, 4)) >= 253
+    lab = Image.new("LAB", (1, 1), (round(50 * 2.55), 128 + 50, 128 + 30))
+    assert np.abs(np.array(pixel(loaded, 600, 4)) - pixel(load_picture(lab), 0, 0)).max() <= 6
+    assert notes == []
+    plain, _ = said_of(encoded(inks, "TIFF"))
+    assert pixel(plain, 600, 4) == (255, 0, 0)
 
 
 def test_a_broken_profile_is_passed_over_and_that_is_said():
