@@ -90,7 +90,8 @@ def describe(result: TeachResult, out: str | None = None) -> dict:
         "n_train": result.n_train,
         "n_test": result.n_test,
         "n_held_out": result.n_held_out,
-        "zero_shot_accuracy": result.zero_shot_accuracy,
+        "hand_crafted_accuracy": result.hand_crafted_accuracy,
+        "zero_shot_accuracy": result.hand_crafted_accuracy,  # its older name
         "learned_accuracy": result.learned_accuracy,
         "train_accuracy": result.train_accuracy,
         "seconds_encoding": round(result.seconds_encoding, 3),
@@ -120,12 +121,12 @@ def summary(result: TeachResult, out: str | None = None) -> str:
         f"encoded in {result.seconds_encoding:.1f} s, trained in {result.seconds_training:.1f} s "
         f"({result.steps} steps)",
     ]
-    if result.zero_shot_accuracy is not None and result.learned_accuracy is not None:
+    if result.hand_crafted_accuracy is not None and result.learned_accuracy is not None:
         lines.append(
             f"right on the held-out pictures: learned prompt {result.learned_accuracy:.1%}, "
-            f'hand-crafted "{prompt.train_config.template}" {result.zero_shot_accuracy:.1%}'
+            f'hand-crafted "{prompt.train_config.template}" {result.hand_crafted_accuracy:.1%}'
         )
-        if result.learned_accuracy < result.zero_shot_accuracy:
+        if result.learned_accuracy < result.hand_crafted_accuracy:
             lines.append("The words were better here than what was learned.")
     if out:
         lines.append(f"saved to {out}")

@@ -225,13 +225,13 @@ def compare(
                 f"Compare with seed {prompt.train_config.seed}, or add test pictures."
             )
 
-    zero_shot: Tensor | None = None
+    hand_crafted_weights: Tensor | None = None
     for method in chosen:
         yield MethodStarted(method.key, method.title)
         try:
             if method.key == "hand-crafted":
                 words = hand_crafted(backbone, names, templates)
-                zero_shot = words[0].weights
+                hand_crafted_weights = words[0].weights
                 for classifier in words:
                     yield measured(classifier)
             elif method.key == "ensemble":
@@ -251,13 +251,13 @@ def compare(
                 ):
                     yield measured(event) if isinstance(event, Classifier) else event
             else:
-                assert zero_shot is not None, "hand-crafted comes first in METHODS"
+                assert hand_crafted_weights is not None, "hand-crafted comes first in METHODS"
                 yield measured(
                     fit(
                         method.key,
                         prepared.train_features,
                         prepared.train_labels,
-                        zero_shot,
+                        hand_crafted_weights,
                         scale,
                     )
                 )

@@ -75,13 +75,13 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "learned-csc",
-            "Learned prompt, one a class",
+            "Learned prompt, class-specific",
             "As the learned prompt, with context vectors of its own for every class.",
             trains=True,
         ),
         Method(
             "kgcoop",
-            "Learned prompt, kept close (KgCoOp)",
+            "Learned prompt with KgCoOp",
             "As the learned prompt, pulled towards the hand-crafted one while it learns.",
             trains=True,
         ),

@@ -75,20 +75,6 @@ def open_results(path: str | Path) -> list[Cell]:
         raise _not_results(path) from error
 
 
-def read_results(path: str | Path) -> list[Cell]:
-    """The cells of a results file, which is left as it is.
-
-    Raises:
-        UserError: there is no such file, or it is not a results file.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'"{path}" cannot be read. Check its name.') from error
-    return _parse(text[: text.rfind("\n") + 1], path)
-
-
 def append_cell(path: str | Path, cell: Cell) -> None:
     """Append one row in a single write that has reached the disk when this returns.
 

@@ -51,7 +51,7 @@ _TIP_MAX_QUERIES = 2000  # training pictures that take part in the search
 
 
 def tip_adapter(
-    features: Tensor, labels: Tensor, zero_shot: Tensor, logit_scale: float
+    features: Tensor, labels: Tensor, hand_crafted: Tensor, logit_scale: float
 ) -> Classifier:
     """Training-free Tip-Adapter (Zhang et al., ECCV 2022, arXiv 2207.09519).
 
@@ -59,13 +59,13 @@ def tip_adapter(
     the others' votes, and its own class's votes, of which one is missing, are scaled up by
     n / (n − 1). Pictures that are alone in their class cannot take part.
 
-    Shape: features (V, N, d) unit, labels (N,), zero_shot (C, d) unit. A picture's key is the
+    Shape: features (V, N, d) unit, labels (N,), hand_crafted (C, d) unit. A picture's key is the
     mean of its views, as in the authors' code.
     """
     began = time.perf_counter()
-    C = len(zero_shot)
+    C = len(hand_crafted)
     features, labels = _checked(features, labels, C)
-    zero_shot = zero_shot.float().cpu()
+    hand_crafted = hand_crafted.float().cpu()
     keys = F.normalize(features.mean(dim=0), dim=-1)  # (N, d)
     counts = torch.bincount(labels, minlength=C)  # (C,)
     queries = torch.nonzero(counts[labels] > 1).flatten()
@@ -81,7 +81,7 @@ def tip_adapter(
         fill = torch.ones(len(queries), C)
         n_own = counts[own].float()
         fill[torch.arange(len(queries)), own] = n_own / (n_own - 1)
-        base = logit_scale * keys[queries] @ zero_shot.T  # (Q, C)
+        base = logit_scale * keys[queries] @ hand_crafted.T  # (Q, C)
         for b in TIP_BETAS:
             votes = torch.exp(-b * (1 - cosines))  # (Q, N)
             votes[torch.arange(len(queries)), queries] = 0
@@ -94,7 +94,7 @@ def tip_adapter(
     return Classifier(
         method="tip-adapter",
         title=METHODS["tip-adapter"].title,
-        weights=zero_shot,
+        weights=hand_crafted,
         scale=logit_scale,
         cache=PictureCache(keys, labels, alpha, beta),
         seconds=time.perf_counter() - began,
@@ -108,7 +108,7 @@ GDA_ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 GDA_DEFAULT_ALPHA = 0.1  # one picture a class: the median of what two to four pictures choose
 
 
-def gda(features: Tensor, labels: Tensor, zero_shot: Tensor, logit_scale: float) -> Classifier:
+def gda(features: Tensor, labels: Tensor, hand_crafted: Tensor, logit_scale: float) -> Classifier:
     """Gaussian discriminant analysis plus zero-shot logits (Wang et al., ICLR 2024).
 
     Every class is a Gaussian around its mean, all share one covariance Σ, whose inverse is the
@@ -120,18 +120,18 @@ def gda(features: Tensor, labels: Tensor, zero_shot: Tensor, logit_scale: float)
     With one view of one picture a class there is no spread inside the classes; then the
     spread of all pictures, the same in every direction, stands for it.
 
-    Shape: features (V, N, d) unit, labels (N,), zero_shot (C, d) unit.
+    Shape: features (V, N, d) unit, labels (N,), hand_crafted (C, d) unit.
     """
     began = time.perf_counter()
-    C = len(zero_shot)
+    C = len(hand_crafted)
     features, labels = _checked(features, labels, C)
-    zero_shot = zero_shot.float().cpu()
+    hand_crafted = hand_crafted.float().cpu()
     alpha, chosen_by = GDA_DEFAULT_ALPHA, "default"
     search = _Search()
     for kept, held in _folds(labels):
         weights, bias = _gaussians(features[:, kept], labels[kept], C)
         judged = F.normalize(features[:, held].mean(dim=0), dim=-1)
-        base = logit_scale * judged @ zero_shot.T
+        base = logit_scale * judged @ hand_crafted.T
         log_likelihood = judged @ weights.T + bias
         for a in GDA_ALPHAS:
             search.add(a, base + a * log_likelihood, labels[held])
@@ -141,7 +141,7 @@ def gda(features: Tensor, labels: Tensor, zero_shot: Tensor, logit_scale: float)
     return Classifier(
         method="gda",
         title=METHODS["gda"].title,
-        weights=logit_scale * zero_shot + alpha * weights,
+        weights=logit_scale * hand_crafted + alpha * weights,
         scale=1.0,
         bias=alpha * bias,
         seconds=time.perf_counter() - began,
@@ -238,22 +238,22 @@ def fit_logistic(
 
 
 def fit(
-    method: str, features: Tensor, labels: Tensor, zero_shot: Tensor, logit_scale: float
+    method: str, features: Tensor, labels: Tensor, hand_crafted: Tensor, logit_scale: float
 ) -> Classifier:
     """Fit one of the methods that need pictures and no text tower.
 
-    Shape: features (V, N, d) unit, labels (N,), zero_shot (C, d) unit hand-crafted weights.
+    Shape: features (V, N, d) unit, labels (N,), hand_crafted (C, d) unit hand-crafted weights.
 
     Raises:
         UserError: there is no such method here, or a class has no picture.
     """
-    C = len(zero_shot)
+    C = len(hand_crafted)
     if method == "class-mean":
         return nearest_class_mean(features, labels, C, logit_scale)
     if method == "tip-adapter":
-        return tip_adapter(features, labels, zero_shot, logit_scale)
+        return tip_adapter(features, labels, hand_crafted, logit_scale)
     if method == "gda":
-        return gda(features, labels, zero_shot, logit_scale)
+        return gda(features, labels, hand_crafted, logit_scale)
     if method == "linear-probe":
         return linear_probe(features, labels, C)
     raise UserError(

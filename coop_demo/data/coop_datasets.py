@@ -5,8 +5,7 @@ github.com/KaiyangZhou/CoOp. Most sets come with a file `split_zhou_<Set>.json` 
 
     {"train": [[path, label, class name], ...], "val": [...], "test": [...]}
 
-whose paths are relative to the set's picture folder. Sampling of shots and the halves of the
-base-to-new protocol are `few_shot` and `half_of_classes`.
+whose paths are relative to the set's picture folder. `few_shot` samples the shots.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from coop_demo.data.dataset import (
     Dataset,
     LabelledPicture,
     Picture,
     clean_class_name,
-    select_classes,
 )
 from coop_demo.data.images import list_pictures
 from coop_demo.errors import DatasetError
@@ -88,16 +86,6 @@ def read_coop(root: str | Path, dataset: str) -> Dataset:
     raise DatasetError(
         f'"{dataset}" is not one of CoOp\'s data sets. Choose one of: {", ".join(COOP_DATASETS)}.'
     )
-
-
-def half_of_classes(dataset: Dataset, half: Literal["base", "new"]) -> Dataset:
-    """Keep one half of the classes, as the base-to-new protocol of CoCoOp (arXiv 2203.05557) does.
-
-    "base" is the first ceil(n / 2) classes in label order, "new" the rest.
-    """
-    n_classes = len(dataset.class_names)
-    n_base = (n_classes + 1) // 2
-    return select_classes(dataset, range(n_base) if half == "base" else range(n_base, n_classes))
 
 
 def _read_split_file(root: Path, dataset: str, place: _Place) -> Dataset:

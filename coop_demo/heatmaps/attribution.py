@@ -138,7 +138,7 @@ class Comparison:
     """The maps of two prompts for the same classes and what changed between them."""
 
     learned: Explanation
-    handcrafted: Explanation
+    hand_crafted: Explanation
     difference: Tensor  # (T, h, w), two-sided; see `difference`
 
 
@@ -183,7 +183,7 @@ def compare(
     backbone: Backbone,
     image: Image.Image | Tensor,
     learned: Tensor,
-    handcrafted: Tensor,
+    hand_crafted: Tensor,
     method: str = "auto",
     *,
     target: str = "auto",
@@ -193,7 +193,7 @@ def compare(
     """Maps under a learned and a hand-crafted prompt, and their difference, from one pass.
 
     Args:
-        learned, handcrafted: (n_classes, d) class weights in the same order. Each prompt's rivals
+        learned, hand_crafted: (n_classes, d) class weights in the same order. Each prompt's rivals
             are its own other classes.
         classes: which classes to draw; all when left out.
 
@@ -202,7 +202,7 @@ def compare(
     """
     started = time.perf_counter()
     chosen = _choose_method(backbone, method)
-    weights = [unit_texts(backbone, w, "prompt") for w in (learned, handcrafted)]
+    weights = [unit_texts(backbone, w, "prompt") for w in (learned, hand_crafted)]
     if len(weights[0]) != len(weights[1]):
         raise HeatmapError(
             f"The learned prompt has {len(weights[0])} classes and the hand-crafted one has "
@@ -218,7 +218,7 @@ def compare(
     return Comparison(pair[0], pair[1], difference(*pair))
 
 
-def difference(learned: Explanation, handcrafted: Explanation) -> Tensor:
+def difference(learned: Explanation, hand_crafted: Explanation) -> Tensor:
     """What the learned prompt marks more (> 0) and less (< 0) than the hand-crafted one.
 
     Each map is first scaled to a sum of 1, because the two prompts' gradients differ in size and
@@ -226,7 +226,7 @@ def difference(learned: Explanation, handcrafted: Explanation) -> Tensor:
     of cells (1.0 = as much as the mean cell holds). A map with nothing in it counts as 0
     everywhere. Shape: (T, h, w).
     """
-    return _share(learned.maps) - _share(handcrafted.maps)
+    return _share(learned.maps) - _share(hand_crafted.maps)
 
 
 def methods_for(backbone: Backbone) -> tuple[Method, ...]:

@@ -45,7 +45,7 @@ class TeachResult:
     n_train: int
     n_test: int
     n_held_out: int  # of n_test: split off here because no test pictures were given
-    zero_shot_accuracy: float | None
+    hand_crafted_accuracy: float | None
     learned_accuracy: float | None
     train_accuracy: float | None
     seconds_encoding: float
@@ -268,7 +268,7 @@ def teach(
         n_train=n_train,
         n_test=n_test,
         n_held_out=prepared.n_held_out,
-        zero_shot_accuracy=last.hand_crafted_accuracy,
+        hand_crafted_accuracy=last.hand_crafted_accuracy,
         learned_accuracy=measured["held_out_accuracy"],
         train_accuracy=measured["train_accuracy"],
         seconds_encoding=prepared.seconds_encoding,

@@ -95,21 +95,6 @@ def pair_accuracy(scores: ArrayLike, values: ArrayLike) -> float | None:
     return right / decided if decided else None
 
 
-def pair_matrix_accuracy(pair_logits: ArrayLike, values: ArrayLike) -> float | None:
-    """Share of ordered pairs with different values whose pair logit has the right sign.
-
-    `pair_logits` is (N, N), positive at [i, j] for "i above j". A logit of 0 counts one half.
-    """
-    logits, v = np.asarray(pair_logits, float), np.asarray(values, float)
-    if len(v) < 2 or not (np.isfinite(logits).all() and np.isfinite(v).all()):
-        return None
-    truth = np.sign(v[:, None] - v[None])
-    different = truth != 0
-    if not different.any():
-        return None
-    return float((0.5 + 0.5 * np.sign(logits) * truth)[different].mean())
-
-
 def contradictions(pair_logits: ArrayLike) -> NDArray[np.bool_]:
     """Where the pair branch contradicts itself: (N, N), symmetric, the diagonal False.
 

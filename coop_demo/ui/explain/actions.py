@@ -197,7 +197,7 @@ def maps_of(
         words, taught, change = explain(backbone, image, hand, method), None, None
     else:
         both = compare(backbone, image, learned, hand, method)
-        words, taught, change = both.handcrafted, both.learned, both.difference
+        words, taught, change = both.hand_crafted, both.learned, both.difference
     return Looked(
         image,
         subject.picture.name,

@@ -264,7 +264,7 @@ def test_the_learned_prompt_of_a_comparison_is_the_one_teach_learns(backbone, da
     assert torch.equal(ours.classifier.prompt.ctx, taught.prompt.ctx)
     assert ours.score.accuracy == pytest.approx(taught.learned_accuracy)
     assert comparison.result("hand-crafted").score.accuracy == pytest.approx(
-        taught.zero_shot_accuracy
+        taught.hand_crafted_accuracy
     )
 
 

@@ -42,25 +42,25 @@ def noisy(per_class=6, n_classes=4, d=24, noise=0.35, views=1, seed=0):
     centres = torch.nn.functional.normalize(torch.randn(n_classes, d, generator=g), dim=-1)
     labels = torch.arange(n_classes).repeat_interleave(per_class)
     features = centres[labels] + noise * torch.randn(views, len(labels), d, generator=g)
-    zero_shot = centres + 0.3 * torch.randn(n_classes, d, generator=g)
+    hand_crafted = centres + 0.3 * torch.randn(n_classes, d, generator=g)
     unit = torch.nn.functional.normalize
-    return unit(features, dim=-1), labels, unit(zero_shot, dim=-1)
+    return unit(features, dim=-1), labels, unit(hand_crafted, dim=-1)
 
 
 @pytest.mark.parametrize("method", FITTED)
 def test_clear_classes_are_told_apart(method):
     features, labels = separable_features(per_class=6)
     test = torch.nn.functional.normalize(features[0] + features[1], dim=-1)
-    zero_shot = torch.nn.functional.normalize(torch.randn(3, 24), dim=-1)
-    classifier = fit(method, features[:1], labels, zero_shot, 30.0)
+    hand_crafted = torch.nn.functional.normalize(torch.randn(3, 24), dim=-1)
+    classifier = fit(method, features[:1], labels, hand_crafted, 30.0)
     assert (classifier.logits(test).argmax(-1) == labels).float().mean() == 1
     assert classifier.seconds > 0
 
 
 @pytest.mark.parametrize("method", FITTED)
 def test_one_picture_a_class_uses_defaults_and_stays_finite(method):
-    features, labels, zero_shot = noisy(per_class=1)
-    classifier = fit(method, features, labels, zero_shot, 30.0)
+    features, labels, hand_crafted = noisy(per_class=1)
+    classifier = fit(method, features, labels, hand_crafted, 30.0)
     assert torch.isfinite(classifier.logits(features[0])).all()
     if method != "class-mean":
         assert classifier.settings["chosen_by"] == "default"
@@ -68,17 +68,17 @@ def test_one_picture_a_class_uses_defaults_and_stays_finite(method):
 
 @pytest.mark.parametrize("method", FITTED)
 def test_identical_pictures_do_not_break_a_method(method):
-    _, labels, zero_shot = noisy(per_class=3)
+    _, labels, hand_crafted = noisy(per_class=3)
     same = torch.nn.functional.normalize(torch.ones(1, len(labels), 24), dim=-1)
-    assert torch.isfinite(fit(method, same, labels, zero_shot, 30.0).logits(same[0])).all()
+    assert torch.isfinite(fit(method, same, labels, hand_crafted, 30.0).logits(same[0])).all()
 
 
 @pytest.mark.parametrize("method", FITTED)
 def test_a_class_without_a_picture_is_named_not_crashed_on(method):
-    features, labels, zero_shot = noisy()
+    features, labels, hand_crafted = noisy()
     kept = labels != 2
     with pytest.raises(UserError, match="Class 3 has no picture"):
-        fit(method, features[:, kept], labels[kept], zero_shot, 30.0)
+        fit(method, features[:, kept], labels[kept], hand_crafted, 30.0)
 
 
 def test_nearest_class_mean_is_nearest_centroid_on_unit_means():
@@ -90,20 +90,22 @@ def test_nearest_class_mean_is_nearest_centroid_on_unit_means():
 
 
 def test_tip_adapter_is_its_formula():
-    features, labels, zero_shot = noisy()
-    ours = tip_adapter(features, labels, zero_shot, 30.0)
+    features, labels, hand_crafted = noisy()
+    ours = tip_adapter(features, labels, hand_crafted, 30.0)
     alpha, beta = ours.settings["alpha"], ours.settings["beta"]
     x = noisy(seed=1)[0][0]
     one_hot = torch.eye(4)[labels]
-    expected = 30 * x @ zero_shot.T + alpha * torch.exp(-beta * (1 - x @ features[0].T)) @ one_hot
+    expected = (
+        30 * x @ hand_crafted.T + alpha * torch.exp(-beta * (1 - x @ features[0].T)) @ one_hot
+    )
     assert torch.allclose(ours.logits(x), expected, atol=1e-4)
 
 
 def test_tip_adapter_chooses_what_leave_one_out_by_hand_chooses():
     """A picture must be judged without its own vote: done here one picture at a time."""
-    features, labels, zero_shot = noisy(per_class=3, noise=0.6)
+    features, labels, hand_crafted = noisy(per_class=3, noise=0.6)
     keys = features[0]
-    chosen = tip_adapter(features, labels, zero_shot, 5.0)
+    chosen = tip_adapter(features, labels, hand_crafted, 5.0)
     best = {}
     for alpha in (chosen.settings["alpha"], 0.1, 1.0, 8.0, 50.0):
         for beta in (chosen.settings["beta"], 1.0, 5.5, 30.0):
@@ -114,7 +116,7 @@ def test_tip_adapter_chooses_what_leave_one_out_by_hand_chooses():
                 for j in torch.nonzero(others).flatten():
                     votes[labels[j]] += torch.exp(-beta * (1 - keys[i] @ keys[j]))
                 votes[labels[i]] *= 3 / 2
-                logits = 5.0 * zero_shot @ keys[i] + alpha * votes
+                logits = 5.0 * hand_crafted @ keys[i] + alpha * votes
                 right += int(logits.argmax() == labels[i])
             best[alpha, beta] = right
     assert best[chosen.settings["alpha"], chosen.settings["beta"]] == max(best.values())
@@ -122,21 +124,21 @@ def test_tip_adapter_chooses_what_leave_one_out_by_hand_chooses():
 
 
 def test_tip_adapter_with_one_picture_takes_the_papers_defaults():
-    features, labels, zero_shot = noisy(per_class=1)
-    settings = tip_adapter(features, labels, zero_shot, 30.0).settings
+    features, labels, hand_crafted = noisy(per_class=1)
+    settings = tip_adapter(features, labels, hand_crafted, 30.0).settings
     assert (settings["alpha"], settings["beta"]) == TIP_DEFAULT
 
 
 def test_gda_is_the_papers_closed_form():
-    features, labels, zero_shot = noisy(per_class=8)
-    ours = gda(features, labels, zero_shot, 30.0)
+    features, labels, hand_crafted = noisy(per_class=8)
+    ours = gda(features, labels, hand_crafted, 30.0)
     x, d, n = features[0].double().numpy(), 24, 32
     means = np.stack([x[labels.numpy() == c].mean(axis=0) for c in range(4)])
     centred = x - means[labels.numpy()]
     covariance = np.cov(centred.T)
     precision = d * np.linalg.inv((n - 1) * covariance + np.trace(covariance) * np.eye(d))
     alpha = ours.settings["alpha"]
-    weights = 30 * zero_shot.double().numpy() + alpha * means @ precision
+    weights = 30 * hand_crafted.double().numpy() + alpha * means @ precision
     bias = -0.5 * alpha * np.einsum("cd,de,ce->c", means, precision, means)
     assert np.allclose(ours.weights.numpy(), weights, atol=1e-3)
     assert ours.bias is not None
@@ -181,13 +183,13 @@ def test_folds_hold_out_every_picture_once_and_empty_no_class():
 
 def test_training_free_methods_need_less_than_two_seconds_for_20_classes_of_16_shots():
     """CPU time of one thread, so that other work on the computer does not decide."""
-    features, labels, zero_shot = noisy(per_class=16, n_classes=20, d=512, views=4)
+    features, labels, hand_crafted = noisy(per_class=16, n_classes=20, d=512, views=4)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         began = time.thread_time()
         for key in ("class-mean", "tip-adapter", "gda"):
-            fit(key, features, labels, zero_shot, 50.0)
+            fit(key, features, labels, hand_crafted, 50.0)
         took = time.thread_time() - began
     finally:
         torch.set_num_threads(threads)
@@ -196,13 +198,13 @@ def test_training_free_methods_need_less_than_two_seconds_for_20_classes_of_16_s
 
 
 def test_no_picture_gives_no_logits_and_a_wrong_width_a_sentence():
-    features, labels, zero_shot = noisy()
+    features, labels, hand_crafted = noisy()
     classifier = linear_probe(features, labels, 4)
     assert classifier.logits(torch.empty(0, 24)).shape == (0, 4)
     with pytest.raises(UserError, match="width 24"):
         classifier.logits(torch.zeros(2, 7))
     with pytest.raises(UserError, match="not fitted to pictures alone"):
-        fit("ensemble", features, labels, zero_shot, 1.0)
+        fit("ensemble", features, labels, hand_crafted, 1.0)
 
 
 def test_several_hand_crafted_prompts_stand_beside_their_average():

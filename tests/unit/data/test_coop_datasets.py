@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coop_demo.data.coop_datasets import COOP_DATASETS, half_of_classes, read_coop
+from coop_demo.data.coop_datasets import COOP_DATASETS, read_coop
 from coop_demo.data.dataset import LabelledPicture, check_pictures, few_shot
 from coop_demo.errors import DatasetError
 
@@ -181,16 +181,6 @@ def test_folders_of_imagenetv2_are_positions_in_classnames(tmp_path):
     (pictures / "11").mkdir()
     with pytest.raises(DatasetError, match="no class numbers below 11"):
         read_coop(tmp_path, "imagenetv2")
-
-
-def test_the_halves_of_the_base_to_new_protocol_share_no_class_and_miss_none(tmp_path):
-    rows = [[f"{label}.jpg", label, f"class {label}"] for label in range(5)]
-    write_split(tmp_path, "food101", {"train": rows, "val": [], "test": rows})
-    read = read_coop(tmp_path, "food101")
-    base, new = half_of_classes(read, "base"), half_of_classes(read, "new")
-    assert base.class_names == ("class 0", "class 1", "class 2")
-    assert new.class_names == ("class 3", "class 4")
-    assert labelled(new.test) == labelled(new.train) == [("3.jpg", 0), ("4.jpg", 1)]
 
 
 def test_every_set_of_the_paper_is_known():

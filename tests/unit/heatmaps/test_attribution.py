@@ -354,12 +354,12 @@ def test_auto_contrasts_as_soon_as_there_is_another_text(vit):
 
 def test_difference_is_the_learned_share_less_the_handcrafted_share(resnet):
     pixels, learned = made(resnet, seed=1)
-    handcrafted = made(resnet, seed=2)[1]
-    found = compare(resnet, pixels, learned, handcrafted, classes=[2, 0])
+    hand_crafted = made(resnet, seed=2)[1]
+    found = compare(resnet, pixels, learned, hand_crafted, classes=[2, 0])
     alone = explain(resnet, pixels, learned[[2, 0]], against=learned)
     torch.testing.assert_close(found.learned.maps, alone.maps, rtol=1e-3, atol=1e-6)
     by_hand = alone.maps[0] / alone.maps[0].mean() if alone.maps[0].max() > 0 else alone.maps[0]
-    other = found.handcrafted.maps[0]
+    other = found.hand_crafted.maps[0]
     by_hand = by_hand - (other / other.mean() if other.max() > 0 else other)
     torch.testing.assert_close(found.difference[0], by_hand, rtol=1e-3, atol=1e-4)
     assert torch.equal(difference(found.learned, found.learned), torch.zeros(2, 2, 2))

@@ -14,7 +14,6 @@ from coop_demo.ranking.metrics import (
     contradictions,
     kendall_tau_b,
     pair_accuracy,
-    pair_matrix_accuracy,
     plcc,
     ranking_metrics,
     srcc,
@@ -98,14 +97,6 @@ def test_all_figures_at_once():
     assert result.kendall == pytest.approx(4 / 6)
     assert result.pair_accuracy == pytest.approx(5 / 6)
     assert result.to_mapping()["n"] == 4
-
-
-def test_pair_logits_are_judged_both_ways_without_ties_and_diagonal():
-    values = [2, 2, 1]
-    logits = np.array([[9, 9, 1.0], [9, 9, -1.0], [-1.0, 0.0, 9]])
-    # decided: (0,2) right, (1,2) wrong, (2,0) right, (2,1) a half
-    assert pair_matrix_accuracy(logits, values) == pytest.approx(2.5 / 4)
-    assert pair_matrix_accuracy(logits, [1, 1, 1]) is None
 
 
 def test_contradictions_are_pairs_that_claim_the_same_both_ways():
