@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 # one module a tab, each with `build(shell)`
 TABS = (teach_tab.build, compare_tab.build, rank_tab.build, explain_tab.build)
 
-_SHOWN = "page"  # in a session: of which model the page shows everything
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
 
@@ -73,16 +72,15 @@ def _wire_opening(page: gr.Blocks, shell: Shell) -> None:
 
     def open_session(key: str | None) -> list[Any]:
         session = shell.store.open(key)
-        session.by_tab[_SHOWN] = {"model": session.backbone}
+        session.shown_model = session.backbone
         key = session.key
         return [key, *refreshed(key, shell.on_open)]
 
     def model_changed(key: str) -> list[Any]:
         session = shell.store.get(key)
-        shown = session.by_tab.setdefault(_SHOWN, {})
-        if shown.get("model") == session.backbone:  # a model that cannot be had changes nothing
+        if session.shown_model == session.backbone:  # a model that cannot be had changes nothing
             return [gr.skip() for refresh in shell.on_model for _ in refresh.outputs]
-        shown["model"] = session.backbone
+        session.shown_model = session.backbone
         return refreshed(key, shell.on_model)
 
     def warm_up() -> None:

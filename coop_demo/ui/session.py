@@ -35,6 +35,8 @@ from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui import strings
+from coop_demo.ui.compare.state import CompareState
+from coop_demo.ui.explain.state import LookState, OrderLookState
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.teach import strings as teach_strings
 
@@ -94,8 +96,11 @@ class Session:
     about: tuple[str, ...] = ()  # a sample set's own description, hint and licence
     taught: dict[str, Taught] = field(default_factory=dict)  # by backbone name
     pictures: dict[str, Picture] = field(default_factory=dict)  # by content hash
-    by_tab: dict[str, dict] = field(default_factory=dict, repr=False)  # what the other tabs keep
-    pile: Pile = field(default_factory=Pile)  # what belongs to ranking
+    compare: CompareState = field(default_factory=CompareState, repr=False)
+    pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
+    look: LookState = field(default_factory=LookState, repr=False)
+    order_look: OrderLookState = field(default_factory=OrderLookState, repr=False)
+    shown_model: str = ""  # of which model the page shows everything
     training: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -36,7 +36,6 @@ from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE
 
-_TAB = "compare-choice"
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _FIRST_METHODS = (*DEFAULT_METHODS, "learned-csc")
 
@@ -237,10 +236,11 @@ def _wire(
         session = store.get(key)
         running = session.training
         words = gr.skip()
-        own = session.by_tab.setdefault(_TAB, {})
-        untouched = str(lines or "").strip() in ("", DEFAULT_TEMPLATE, own.get("words"))
+        untouched = str(lines or "").strip() in ("", DEFAULT_TEMPLATE, session.compare.words)
         if source == TAUGHT and session.template and untouched and compared_of(session) is None:
-            words = own["words"] = session.template  # the box follows Teach until it is written in
+            words = session.compare.words = (
+                session.template
+            )  # the box follows Teach until it is written in
         return [gr.update(interactive=not running), gr.update(interactive=running), words]
 
     @forgiving

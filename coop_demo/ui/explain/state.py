@@ -59,6 +59,17 @@ class Looked:
         return self.texts[self.index]
 
 
+@dataclass
+class LookState:
+    """What the tab keeps of prompts' maps. Change it under the session's lock."""
+
+    offered: list[Subject] = field(default_factory=list)  # the pictures shown to choose from
+    subject: Subject | None = None
+    looked: Looked | None = None
+    fresh: bool = False  # the subject was chosen and not looked at yet
+    number: int = 0  # of the last look: what an older one finds is of no interest any more
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """The maps asked for as pictures; the learned ones None where there are none."""
@@ -102,3 +113,12 @@ class RankedLook:
             return f"{ahead} {say.scores_are_equal(first)}"
         agrees = (first > other) == (pair.probability > 0.5)
         return f"{ahead} {say.scores_are(first, other, agrees)}"
+
+
+@dataclass
+class OrderLookState:
+    """What the tab keeps of a ranker's maps. Change it under the session's lock."""
+
+    subject: RankedSubject | None = None
+    looked: RankedLook | None = None
+    fresh: bool = False  # the subject was chosen and not looked at yet
