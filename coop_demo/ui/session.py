@@ -42,10 +42,6 @@ from coop_demo.ui.teach import strings as teach_strings
 
 MAX_SESSIONS = 200  # of a few hundred KB each: features are in the process-wide cache
 MAX_IDLE_SECONDS = 12 * 3600  # a class comes back after lunch; nobody comes back after a night
-# Seconds between two reports of a long job, and between two drawings of its live curves. Every
-# update costs the page about 0.15 s of a core, which a browser beside it takes from the job.
-SHOW_EVERY = 0.8
-CURVES_EVERY = 2.0
 MAX_DISK_BYTES = 4 * 2**30  # all people's pictures together
 THUMBNAIL_SIDE = 320  # pixels; what the page shows of a picture
 _KEY_BYTES = 24

@@ -15,6 +15,10 @@ def show_classes(page: Page, pictures: dict[str, list[str]]) -> None:
         page.get_by_label(f"Class {number}", exact=True).fill(name)
         page.locator(f"#pictures-{number} input[type=file]").first.set_input_files(files)
         expect(page.locator("#class-rows")).to_contain_text(f"{len(files)} pictures")
+    n_pictures = sum(map(len, pictures.values()))
+    expect(page.locator("#summary")).to_contain_text(
+        f"{len(pictures)} classes, {n_pictures} pictures"
+    )
 
 
 def set_steps(page: Page, steps: int) -> None:

@@ -1,7 +1,6 @@
-"""What the Compare tab keeps in a session: settings, results, progress."""
+"""What the Compare tab keeps in a session: settings and results."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -187,30 +186,3 @@ def amend(session: "Session", backbone: str, base: Compared, **changes: Any) -> 
         if now is None or now.comparison is not base.comparison:
             return base
         return keep(session, backbone, replace(now, **changes))
-
-
-@contextlib.contextmanager
-def working(session: "Session") -> Iterator[None]:
-    """One long job a person at a time, here or in Teach: they would only slow each other down.
-
-    Raises:
-        UserError: one is running already.
-    """
-    with session.lock:
-        if session.training:
-            raise UserError(say.BUSY)
-        session.training = True
-        session.stop.clear()
-    try:
-        yield
-    finally:
-        session.training = False
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the page shows meanwhile; `share` is 0 to 1, or None. `so_far` is what is new."""
-
-    sentence: str
-    share: float | None = None
-    so_far: Compared | None = None

@@ -1,7 +1,7 @@
 """Every sentence of the Compare tab that is not an error of the core."""
 
 from coop_demo.comparison.verdict import LUCK
-from coop_demo.ui.teach.strings import counted, left
+from coop_demo.ui.strings import counted, left
 
 # --- what to compare ------------------------------------------------------------------------------
 SET_TITLE = "Choose"
@@ -22,7 +22,6 @@ STEPS_LABEL = "Steps"
 FROM_RECIPE = "from the recipe"
 SETTINGS = "Settings"
 COMPARE = "Compare"
-STOP = "Stop"
 
 MAX_TEMPLATES = 8
 MAX_SEEDS = 5
@@ -41,12 +40,6 @@ PROMISES = (
     "what was learned in words, what was forgotten, and how far it carries to another set",
     "whether its confidence can be believed",
 )
-PREPARING = "Getting ready…"
-BUSY = (
-    "A training or comparison of yours is running already, maybe in another tab or window. Stop "
-    "it or wait for it."
-)
-NOTHING_TO_STOP = "Nothing of yours is running."
 STOPPED_EMPTY = "Stopped before anything was measured."
 COMPARE_FIRST = "Compare first: this looks closer at a comparison."
 READING_WORDS = "Reading the context vectors as words…"

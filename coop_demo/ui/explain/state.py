@@ -32,6 +32,11 @@ class Subject:
     own: str = ""  # the class it is known to show
     prompts: Prompts | None = None  # the session's own when None
 
+    @property
+    def first_wanted(self) -> str:
+        """What is looked for until a person says otherwise; "" where nothing is known."""
+        return self.own or next(iter(self.class_names), "")
+
 
 @dataclass(frozen=True, eq=False)
 class Looked:
