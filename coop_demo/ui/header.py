@@ -46,7 +46,7 @@ class Header:
                     )
                 self.status = gr.HTML(padding=False, elem_id="model-status")
                 with gr.Accordion(strings.ALL_MODELS, open=False):
-                    self.table = gr.HTML(padding=False)
+                    self.table = gr.HTML(padding=False, elem_id="model-table")
 
     @property
     def outputs(self) -> list[Any]:

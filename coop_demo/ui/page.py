@@ -66,22 +66,19 @@ class Opening:
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
 
-    def updates(self, session: Session, window: Window, refreshes: Sequence[Refresh]) -> Updates:
-        """All tabs' updates in one answer; one tab that fails leaves the others theirs.
-
-        What a person has changed since a tab was drawn, another answer has shown already.
-        """
-        drawn: list[tuple[int, Updates]] = []
+    def drawn(
+        self, session: Session, window: Window, refreshes: Sequence[Refresh]
+    ) -> list[tuple[int, Updates]]:
+        """Every tab's updates with the time they were drawn; one that fails leaves the others
+        theirs."""
+        found: list[tuple[int, Updates]] = []
         for refresh in refreshes:
             at = window.now()
             try:
-                drawn.append((at, refresh.view(session)))
+                found.append((at, refresh.view(session)))
             except Exception as error:
                 warn(sentence_for(error))
-        updates: Updates = {}
-        for at, one in drawn:
-            updates |= window.unless_newer(one, at)
-        return updates
+        return found
 
     def open(self, request: gr.Request, key: str | None) -> Updates:
         """The session of this browser, or a new one, and what it looks like.
@@ -96,9 +93,10 @@ class Opening:
             session = shell.store.open(key)
             session.shown_model = session.backbone
             window.shows(session.key)
-            updates = self.updates(session, window, shell.on_open)
+            drawn = self.drawn(session, window, shell.on_open)
         finally:
             window.is_opening = False
+        updates = window.not_newer(drawn)
         new = {one: update for one, update in updates.items() if not is_as_built(one, update)}
         return {shell.key: session.key, **window.answer(new, began)}
 
@@ -110,7 +108,8 @@ class Opening:
         if session.shown_model == session.backbone:  # a model that cannot be had changes nothing
             return gr.skip()
         session.shown_model = session.backbone
-        return window.answer(self.updates(session, window, shell.on_model), began) or gr.skip()
+        drawn = self.drawn(session, window, shell.on_model)
+        return window.answer(window.not_newer(drawn), began) or gr.skip()
 
     def warm_up(self) -> None:
         try:

@@ -8,7 +8,7 @@ earlier leaves alone what came after it.
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +53,14 @@ class Window:
         self._set.update((component._id, at) for component in kept)
         return kept
 
-    def unless_newer(self, updates: Mapping[Any, Any], drawn: int) -> Updates:
-        """Without what another answer has set since the time `drawn`."""
-        return {c: u for c, u in updates.items() if self._set.get(c._id, 0) <= drawn}
+    def not_newer(self, drawn: Iterable[tuple[int, Mapping[Any, Any]]]) -> Updates:
+        """Updates with the time each was drawn, without what another answer has set since."""
+        return {
+            component: update
+            for at, updates in drawn
+            for component, update in updates.items()
+            if self._set.get(component._id, 0) <= at
+        }
 
 
 class Windows:
