@@ -121,8 +121,12 @@ class Shell:
             window = self.windows.of(request.session_hash)
             session = self._session(window, key, inputs)
             began = window.now()
+            answered = False
             for updates in handler(session, *values):
+                answered = True
                 yield shown(updates, window, began)
+            if not answered:  # gradio would empty every output of a generator that yields nothing
+                yield shown({}, window, began)
 
         served = stream if inspect.isgeneratorfunction(inspect.unwrap(handler)) else call
         return _posing_as(served, handler)

@@ -78,6 +78,30 @@ def test_what_was_drawn_earlier_gives_way_to_what_was_answered_since() -> None:
     assert window.not_newer(drawn) == {SUMMARY: "3 classes"}
 
 
+def test_a_handler_that_has_nothing_to_say_leaves_everything_as_it_is() -> None:
+    import gradio as gr
+
+    store = SessionStore("mini")
+    with gr.Blocks() as page:
+        shell = Shell(store, gr.BrowserState(None))
+        box, button = gr.Textbox("kept"), gr.Button()
+
+        def silent(session):
+            return
+            yield
+
+        def quiet(session):
+            return {}
+
+        shell.on(button.click, silent, [], [box])
+        shell.on(button.click, quiet, [], [box, button])
+    stream, call = (function.fn for function in page.fns.values())
+    request = gr.Request(session_hash="one")
+    key = store.open(None).key
+    assert list(stream(request, key)) == [gr.skip()]
+    assert call(request, key) == gr.skip()
+
+
 def test_windows_are_apart_and_bounded() -> None:
     windows = Windows()
     first = windows.of("first")
