@@ -96,6 +96,8 @@ def test_a_handler_that_has_nothing_to_say_leaves_everything_as_it_is() -> None:
         shell.on(button.click, silent, [], [box])
         shell.on(button.click, quiet, [], [box, button])
     stream, call = (function.fn for function in page.fns.values())
+    assert stream is not None
+    assert call is not None
     request = gr.Request(session_hash="one")
     key = store.open(None).key
     assert list(stream(request, key)) == [gr.skip()]
