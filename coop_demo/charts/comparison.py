@@ -22,7 +22,7 @@ from coop_demo.comparison.calibration import Calibration, Reliability
 from coop_demo.comparison.compare import Comparison
 from coop_demo.comparison.confusion import confusion_matrix, disagreements, per_class
 from coop_demo.comparison.forgetting import Forgetting
-from coop_demo.comparison.methods import METHODS
+from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.comparison.projection import Projection
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
@@ -97,7 +97,7 @@ def shots_frame(cells: Sequence[Cell]) -> pd.DataFrame:
     """Tidy: method, shots, mean, sd (%), n_seeds. Methods that see no picture have shots 0."""
     rows = [
         {
-            "method": METHODS[record["method"]].title,
+            "method": COMPARISON_METHODS[record["method"]].title,
             "key": record["method"],
             "shots": record["shots"],
             "mean": percent(record["mean"]),

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from coop_demo.charts.style import GRID_COLOUR, new_figure, short_label
-
-#: the first and the second instruction; teal as everything learned on the page
-_ORDER_COLOURS = ("#0f766e", "#7c5cbf")
-
-
-_PAIR_COLOURS = [[0.0, "#b45309"], [0.5, "#f3efe6"], [1.0, "#0f766e"]]
+from coop_demo.charts.style import (
+    GRID_COLOUR,
+    MARK_COLOUR,
+    ORDER_COLOURS,
+    PAIRS_SCALE,
+    new_figure,
+    short_label,
+)
 
 
 def strip_figure(orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[str]) -> go.Figure:
@@ -33,7 +34,7 @@ def strip_figure(orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[
             xaxis=f"x{axis}",
             yaxis=f"y{axis}",
             mode="markers",
-            marker={"color": _ORDER_COLOURS[at % 2], "size": 10, "opacity": 0.65},
+            marker={"color": ORDER_COLOURS[at % 2], "size": 10, "opacity": 0.65},
             text=[short_label(name) for name in names],
             hovertemplate="%{text}: %{x:.3f}<extra></extra>",
         )
@@ -68,7 +69,7 @@ def agreement_figure(
         x=np.asarray(values, float)[at],
         y=np.asarray(scores, float)[at],
         mode="markers",
-        marker={"color": _ORDER_COLOURS[0], "size": 9, "opacity": 0.7},
+        marker={"color": ORDER_COLOURS[0], "size": 9, "opacity": 0.7},
         text=[short_label(names[i]) for i in at.tolist()],
         hovertemplate="%{text}: label %{x:g}, score %{y:.3f}<extra></extra>",
     )
@@ -82,8 +83,7 @@ def pair_matrix_figure(
 ) -> go.Figure:
     """How surely the row's picture ranks above the column's; × where both ways claim the same.
 
-    Shape: logits and contradicting (M, M), in the order of the names. A click's x and y are the
-    column and the row.
+    Shape: logits and contradicting (M, M), in the order of the names. customdata is [row, column].
     """
     M = len(names)
     chances = 1 / (1 + np.exp(-np.clip(np.asarray(logits, float), -60, 60)))
@@ -97,9 +97,10 @@ def pair_matrix_figure(
         z=chances,
         x=list(range(M)),  # positions, not names: two may look alike once shortened
         y=list(range(M)),
+        customdata=np.moveaxis(np.indices((M, M)), 0, -1),  # (M, M, 2)
         hovertext=hover,
         hovertemplate="%{hovertext}<extra></extra>",
-        colorscale=_PAIR_COLOURS,
+        colorscale=PAIRS_SCALE,
         zmin=0,
         zmax=1,
         xgap=1,
@@ -110,8 +111,9 @@ def pair_matrix_figure(
     figure.add_scatter(
         x=columns,
         y=rows,
+        customdata=np.stack((rows, columns), axis=-1),
         mode="markers",
-        marker={"symbol": "x-thin", "size": 7, "line": {"color": "#292522", "width": 1.4}},
+        marker={"symbol": "x-thin", "size": 7, "line": {"color": MARK_COLOUR, "width": 1.4}},
         text=[
             hover[i][j] + "; the other way claims the same"
             for i, j in zip(rows, columns, strict=True)

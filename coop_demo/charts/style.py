@@ -7,7 +7,9 @@ import plotly.graph_objects as go
 
 from coop_demo.comparison.methods import LEARNED_METHODS
 
+#: readable on light and dark pages; the style sheet of the page has its own shades for text
 LEARNED_COLOUR, HAND_COLOUR, OTHER_COLOUR = "#138a7e", "#c8741a", "#8C8C8C"
+LEARNED_LIGHT_COLOUR = "#86c9c0"  # the learned prompt on its training images
 #: for everything else (Okabe & Ito 2008)
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 
@@ -20,6 +22,15 @@ GRID_COLOUR = "rgba(128,128,128,0.25)"
 
 #: 0 to 1 in a cell: grey where nothing is, on light and dark pages, then ever more of one blue
 SHARES_SCALE = [[0.0, "#e9e7e2"], [0.001, "#cfe0ee"], [0.5, "#8fbbdb"], [1.0, "#08457e"]]
+
+
+#: the first and the second instruction of an order
+ORDER_COLOURS = ("#0f766e", "#7c5cbf")
+
+
+#: of one image above another, 0 to 1: ochre, undecided, teal; and the signs on top of that
+PAIRS_SCALE = [[0.0, "#b45309"], [0.5, "#f3efe6"], [1.0, "#0f766e"]]
+MARK_COLOUR = "#292522"
 
 
 def new_figure(height: int, **layout: Any) -> go.Figure:

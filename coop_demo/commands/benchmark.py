@@ -36,7 +36,7 @@ from coop_demo.comparison.grid import (
     GridResult,
     benchmark,
 )
-from coop_demo.comparison.methods import METHODS
+from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.comparison.summary import losses, markdown_table, summary
 from coop_demo.errors import UserError
 from coop_demo.prompts.learner import PromptConfig
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(GRID_METHODS),
         metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: {' '.join(GRID_METHODS)})",
+        help=f"of {', '.join(COMPARISON_METHODS)} (default: {' '.join(GRID_METHODS)})",
     )
     grid.add_argument("--out", metavar="FILE", help="CSV that finished cells are appended to")
     grid.add_argument("--template", default="", help="prompt to beat (the paper's for its sets)")

@@ -27,7 +27,7 @@ from coop_demo.comparison.compare import DEFAULT_METHODS, Comparison, compare
 from coop_demo.comparison.confusion import confusion_matrix, disagreements
 from coop_demo.comparison.forgetting import Forgetting, forgetting
 from coop_demo.comparison.grid import PAPER_SHOTS, GridResult, shots_curve
-from coop_demo.comparison.methods import KGCOOP_WEIGHT, METHODS
+from coop_demo.comparison.methods import COMPARISON_METHODS, KGCOOP_WEIGHT
 from coop_demo.comparison.shift import Shift, shift
 from coop_demo.comparison.strings import at_bound_sentences, comparison_sentence
 from coop_demo.prompts.checkpoint import load_prompt
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(DEFAULT_METHODS),
         metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: {' '.join(DEFAULT_METHODS)})",
+        help=f"of {', '.join(COMPARISON_METHODS)} (default: {' '.join(DEFAULT_METHODS)})",
     )
     parser.add_argument(
         "--template",

@@ -14,7 +14,7 @@ from coop_demo.commands.common import add_backbone_options, add_json_option, bac
 from coop_demo.commands.evaluate import backbone_name
 from coop_demo.data.images import load_picture
 from coop_demo.errors import HeatmapError, UserError
-from coop_demo.heatmaps.attribution import METHODS, Explanation, difference, explain, view_box
+from coop_demo.heatmaps.attribution import MAP_METHODS, Explanation, difference, explain, view_box
 from coop_demo.heatmaps.faithfulness import Claim, Faithfulness, assess_together
 from coop_demo.heatmaps.render import draw, write_png
 from coop_demo.prompts.checkpoint import load_prompt
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         default="auto",
         metavar="NAME",
-        help=f"auto or one of {', '.join(METHODS)} (default: what suits the model)",
+        help=f"auto or one of {', '.join(MAP_METHODS)} (default: what suits the model)",
     )
     parser.add_argument("--out", metavar="FILE.png", help="write the picture with its map there")
     parser.add_argument(
@@ -162,9 +162,9 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--opacity must lie from 0 to 1; it is {args.opacity:g}.")
     if args.out and Path(args.out).suffix.lower() != ".png":
         raise UserError(f'The map is a PNG: let the name "{args.out}" end in .png.')
-    if args.method not in ("auto", *METHODS):
+    if args.method not in ("auto", *MAP_METHODS):
         raise HeatmapError(
-            f'There is no method "{args.method}". Choose auto, {", ".join(METHODS)}.'
+            f'There is no method "{args.method}". Choose auto, {", ".join(MAP_METHODS)}.'
         )
 
 

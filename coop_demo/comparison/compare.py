@@ -168,7 +168,8 @@ def compare(
 
     Args:
         dataset: a set, or features that were prepared before (then nothing is encoded).
-        methods: keys of METHODS; `hand-crafted` is always among them, as the line to beat.
+        methods: keys of COMPARISON_METHODS; `hand-crafted` is always among them, as the line
+            to beat.
         templates: hand-crafted prompts; the first is the one to beat.
         prompts: prompts that are learned already, one of a kind. They stand for the methods they
             are, which are compared and not trained again. Their classes must be those of the set,
@@ -251,7 +252,9 @@ def compare(
                 ):
                     yield measured(event) if isinstance(event, Classifier) else event
             else:
-                assert hand_crafted_weights is not None, "hand-crafted comes first in METHODS"
+                assert hand_crafted_weights is not None, (
+                    "hand-crafted comes first in COMPARISON_METHODS"
+                )
                 yield measured(
                     fit(
                         method.key,

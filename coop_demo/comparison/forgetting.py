@@ -9,7 +9,13 @@ import torch
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import EncodeEvent, encode_labelled
 from coop_demo.comparison.compare import MethodStarted
-from coop_demo.comparison.methods import KGCOOP_WEIGHT, METHODS, Classifier, hand_crafted, learn
+from coop_demo.comparison.methods import (
+    COMPARISON_METHODS,
+    KGCOOP_WEIGHT,
+    Classifier,
+    hand_crafted,
+    learn,
+)
 from coop_demo.comparison.statistics import Score, score
 from coop_demo.data.dataset import (
     Dataset,
@@ -151,19 +157,19 @@ def forgetting(
         labels = torch.cat([prepared.test_labels, new_labels + n_base])
         return ForgettingRow(
             method=key,
-            title=METHODS[key].title,
+            title=COMPARISON_METHODS[key].title,
             base=score(on_base.logits(of_base).argmax(-1), prepared.test_labels),
             new=score(on_new.logits(of_new).argmax(-1), new_labels),
             together=score(among_all.logits(both).argmax(-1), labels),
         )
 
-    yield MethodStarted("hand-crafted", METHODS["hand-crafted"].title)
+    yield MethodStarted("hand-crafted", COMPARISON_METHODS["hand-crafted"].title)
     on_base = hand_crafted(backbone, base_set.class_names, [template])[0]
     on_new = hand_crafted(backbone, new_names, [template])[0]
     rows = [row("hand-crafted", on_base, on_new)]
     yield rows[0]
     for key in ("learned", "kgcoop"):
-        yield MethodStarted(key, METHODS[key].title)
+        yield MethodStarted(key, COMPARISON_METHODS[key].title)
         pull = kgcoop_weight if key == "kgcoop" else None
         for event in learn(
             backbone,
@@ -204,7 +210,7 @@ def apply_to_names(
         weights = learner().float().cpu()
     on_names = Classifier(
         method="learned",
-        title=METHODS["learned"].title,
+        title=COMPARISON_METHODS["learned"].title,
         weights=weights,
         scale=backbone.logit_scale,
     )

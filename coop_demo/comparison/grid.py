@@ -16,8 +16,8 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import EncodedPictures, EncodeEvent, FeatureCache, encode_pictures
 from coop_demo.comparison.feature_store import StoredFeatures
 from coop_demo.comparison.methods import (
+    COMPARISON_METHODS,
     LEARNED_METHODS,
-    METHODS,
     Classifier,
     Method,
     ensemble,
@@ -352,7 +352,9 @@ def _grid(
             )
         except UserError as error:
             where = f"{n_shots} shots, seed {seed}" if n_shots else "no shots"
-            yield GridProblem(f"{dataset.name}, {METHODS[method].title}, {where}: {error}")
+            yield GridProblem(
+                f"{dataset.name}, {COMPARISON_METHODS[method].title}, {where}: {error}"
+            )
             continue
         done += 1
         logits = classifier.logits(prepared.test_features)

@@ -31,7 +31,7 @@ class Method:
 
 #: in the order in which a comparison runs them: what is there soonest comes first (the ensemble
 #: reads 80 sentences a class)
-METHODS: dict[str, Method] = {
+COMPARISON_METHODS: dict[str, Method] = {
     method.key: method
     for method in (
         Method(
@@ -93,7 +93,7 @@ LEARNED_METHODS = ("learned", "learned-csc", "kgcoop")
 
 
 #: fitted on pictures without a gradient step, and so never in the way of showing a first table
-TRAINING_FREE_METHODS = tuple(m.key for m in METHODS.values() if not m.trains)
+TRAINING_FREE_METHODS = tuple(m.key for m in COMPARISON_METHODS.values() if not m.trains)
 
 
 KGCOOP_WEIGHT = 8.0  # λ of the KgCoOp paper (arXiv 2303.13283)
@@ -169,17 +169,19 @@ class Classifier:
 
 
 def find_methods(keys: Sequence[str]) -> tuple[Method, ...]:
-    """The methods of these keys, in the order of METHODS and each once.
+    """The methods of these keys, in the order of COMPARISON_METHODS and each once.
 
     Raises:
         UserError: a key is unknown, or there is none.
     """
     for key in keys:
-        if key not in METHODS:
-            raise UserError(f'There is no method "{key}". Choose from {", ".join(METHODS)}.')
+        if key not in COMPARISON_METHODS:
+            raise UserError(
+                f'There is no method "{key}". Choose from {", ".join(COMPARISON_METHODS)}.'
+            )
     if not keys:
-        raise UserError(f"Choose at least one method of {', '.join(METHODS)}.")
-    return tuple(method for key, method in METHODS.items() if key in keys)
+        raise UserError(f"Choose at least one method of {', '.join(COMPARISON_METHODS)}.")
+    return tuple(method for key, method in COMPARISON_METHODS.items() if key in keys)
 
 
 def hand_crafted(
@@ -204,7 +206,7 @@ def hand_crafted(
         if len(group) != 1:
             key, title = "hand-crafted-mean", f"These {len(group)} prompts averaged"
         elif number == 1:
-            key, title = "hand-crafted", f"{METHODS['hand-crafted'].title}: {group[0]}"
+            key, title = "hand-crafted", f"{COMPARISON_METHODS['hand-crafted'].title}: {group[0]}"
         else:
             key, title = f"hand-crafted-{number}", f"Hand-crafted prompt {number}: {group[0]}"
         found.append(
@@ -227,7 +229,7 @@ def ensemble(backbone: Backbone, class_names: Sequence[str]) -> Classifier:
     weights = class_weights(backbone, class_names, templates).cpu()
     return Classifier(
         method="ensemble",
-        title=METHODS["ensemble"].title,
+        title=COMPARISON_METHODS["ensemble"].title,
         weights=weights,
         scale=backbone.logit_scale,
         seconds=time.perf_counter() - began,
@@ -248,7 +250,7 @@ def learned(prompt: LearnedPrompt, logit_scale: float, *, seconds: float = 0.0) 
     config = prompt.train_config
     return Classifier(
         method=method,
-        title=METHODS[method].title,
+        title=COMPARISON_METHODS[method].title,
         weights=prompt.class_weights.float().cpu(),
         scale=logit_scale,
         seconds=seconds,

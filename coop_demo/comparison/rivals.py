@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from coop_demo.comparison.methods import METHODS, Classifier, PictureCache
+from coop_demo.comparison.methods import COMPARISON_METHODS, Classifier, PictureCache
 from coop_demo.errors import UserError
 
 
@@ -24,7 +24,7 @@ def nearest_class_mean(
     weights = F.normalize(_class_means(features, labels, n_classes), dim=-1)
     return Classifier(
         method="class-mean",
-        title=METHODS["class-mean"].title,
+        title=COMPARISON_METHODS["class-mean"].title,
         weights=weights,
         scale=logit_scale,
         seconds=time.perf_counter() - began,
@@ -93,7 +93,7 @@ def tip_adapter(
         (alpha, beta), chosen_by = search.best(), "leave-one-out"
     return Classifier(
         method="tip-adapter",
-        title=METHODS["tip-adapter"].title,
+        title=COMPARISON_METHODS["tip-adapter"].title,
         weights=hand_crafted,
         scale=logit_scale,
         cache=PictureCache(keys, labels, alpha, beta),
@@ -140,7 +140,7 @@ def gda(features: Tensor, labels: Tensor, hand_crafted: Tensor, logit_scale: flo
     weights, bias = _gaussians(features, labels, C)
     return Classifier(
         method="gda",
-        title=METHODS["gda"].title,
+        title=COMPARISON_METHODS["gda"].title,
         weights=logit_scale * hand_crafted + alpha * weights,
         scale=1.0,
         bias=alpha * bias,
@@ -187,7 +187,7 @@ def linear_probe(features: Tensor, labels: Tensor, n_classes: int) -> Classifier
     weights, bias = fit_logistic(features, labels, n_classes, strength)
     return Classifier(
         method="linear-probe",
-        title=METHODS["linear-probe"].title,
+        title=COMPARISON_METHODS["linear-probe"].title,
         weights=weights,
         scale=1.0,
         bias=bias,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from coop_demo.comparison.calibration import Calibration
 from coop_demo.comparison.compare import Comparison
-from coop_demo.comparison.methods import METHODS
+from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.comparison.statistics import PairedTest
 from coop_demo.comparison.verdict import Outcome, RivalVerdict, Verdict, outcome
 
@@ -79,9 +79,9 @@ def comparison_sentence(comparison: Comparison) -> str:
     learned = comparison.best_learned
     if learned is None:
         return ""
-    title = METHODS[learned].title
+    title = COMPARISON_METHODS[learned].title
     words = comparison.paired(learned)
-    said = paired_sentence(words, title, METHODS["hand-crafted"].title)
+    said = paired_sentence(words, title, COMPARISON_METHODS["hand-crafted"].title)
     found = comparison.against_rivals(learned)
     if found is None:
         return said

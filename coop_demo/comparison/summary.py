@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from coop_demo.comparison.methods import METHODS
+from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.comparison.results_csv import Cell
 
 
@@ -42,12 +42,12 @@ def markdown_table(cells: Sequence[Cell]) -> str:
         return "No cell is finished yet."
     records = summary(cells)
     datasets = list(dict.fromkeys(r["dataset"] for r in records))
-    methods = [key for key in METHODS if any(r["method"] == key for r in records)]
+    methods = [key for key in COMPARISON_METHODS if any(r["method"] == key for r in records)]
     shots = sorted({r["shots"] for r in records if r["shots"]}) or [0]
     found = {(r["dataset"], r["method"], r["shots"]): r for r in records}
 
     def record(dataset: str, method: str, n: int) -> dict | None:
-        return found.get((dataset, method, n if METHODS[method].needs_pictures else 0))
+        return found.get((dataset, method, n if COMPARISON_METHODS[method].needs_pictures else 0))
 
     def shown(r: dict | None) -> str:
         if r is None:
@@ -72,7 +72,7 @@ def markdown_table(cells: Sequence[Cell]) -> str:
         ]
         for method in methods:
             row = " | ".join(cell(method, n) for n in shots)
-            lines.append(f"| {METHODS[method].title} | {row} |")
+            lines.append(f"| {COMPARISON_METHODS[method].title} | {row} |")
         return [*lines, ""]
 
     lines: list[str] = []
@@ -93,7 +93,7 @@ def losses(cells: Sequence[Cell], method: str = "learned") -> list[str]:
     by_key = {(c.dataset, c.method, c.shots, c.seed): c for c in cells}
     own = [c for c in cells if c.method == method]
     sentences = []
-    for rival in METHODS.values():
+    for rival in COMPARISON_METHODS.values():
         if rival.key == method:
             continue
         pairs = []
@@ -109,7 +109,7 @@ def losses(cells: Sequence[Cell], method: str = "learned") -> list[str]:
             equal = sum(a == b for a, b in pairs)
             tied = f" and equals it in {equal}" if equal else ""
             sentences.append(
-                f"{METHODS[method].title} loses to {rival.title} in {worse} of "
+                f"{COMPARISON_METHODS[method].title} loses to {rival.title} in {worse} of "
                 f"{len(pairs)} cells{tied}."
             )
     return sentences

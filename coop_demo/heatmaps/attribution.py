@@ -52,7 +52,7 @@ from coop_demo.errors import HeatmapError
 
 Method = Literal["legrad", "rollout", "gradcam", "occlusion"]
 Target = Literal["cosine", "contrast"]
-METHODS: tuple[Method, ...] = get_args(Method)
+MAP_METHODS: tuple[Method, ...] = get_args(Method)
 
 #: Layers LeGrad reads, counted from the last: the default of the authors' released code. Earlier
 #: layers' tokens are far from the space the final norm and projection were trained for.
@@ -161,7 +161,7 @@ def explain(
         image: a picture, or its preprocessed pixels (3, H, W).
         text_vectors: (T, d) or (d,); class weights of hand-crafted or learned prompts, or the
             features of free texts. Length does not matter.
-        method: one of METHODS, or `auto` for the tower's own (`methods_for`).
+        method: one of MAP_METHODS, or `auto` for the tower's own (`methods_for`).
         target: `cosine`, `contrast` or `auto`; see the module's text.
         against: (K, d) the rivals of a contrast; the other texts when left out. A rival equal to
             the text itself is not counted, so a classifier's whole weight matrix can be given.
@@ -546,7 +546,7 @@ def _choose_method(backbone: Backbone, method: str) -> Method:
     valid = methods_for(backbone)
     if method == "auto":
         return valid[0]
-    if method not in METHODS:
+    if method not in MAP_METHODS:
         raise HeatmapError(
             f'There is no map method "{method}". Choose auto, {", ".join(valid)} '
             f"for {backbone.name}."

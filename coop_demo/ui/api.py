@@ -11,60 +11,126 @@ import gradio as gr
 from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
 from coop_demo.comparison.strings import verdict_sentence
-from coop_demo.data.dataset import Picture, check_trainable, split_held_out
+from coop_demo.data.dataset import Dataset, Picture, check_trainable, split_held_out
 from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ranking.order import Order, judge, order_csv
 from coop_demo.ui import strings
-from coop_demo.ui.context import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.context import LOOKS, TRAINING, TRAINING_LIMIT, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import strings as explain_strings
+from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import actions as rank_actions
-from coop_demo.ui.session import Session
+from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn, load, try_pictures
-from coop_demo.ui.teach.state import Progress, TeachSettings
+from coop_demo.ui.teach.state import TeachSettings
+
+
+class Fields:
+    """Hidden components, which give the endpoints their types and check uploaded files."""
+
+    def __init__(self) -> None:
+        with gr.Row(visible=False):
+            self.trigger = gr.Button()
+            self.sample = gr.Textbox(label="sample", value="")
+            self.archive = gr.File(label="archive", file_types=[".zip"])
+            self.prompt = gr.File(label="prompt", file_types=[".safetensors"])
+            self.picture = gr.File(label="picture", file_types=[*UPLOAD_TYPES])
+            self.settings = self._settings()
+            self.wanted = gr.Textbox(label="wanted", value="")
+            self.class_names = gr.Textbox(label="class_names", value="")
+            self.method = gr.Textbox(label="method", value="auto")
+            self.opacity = gr.Number(label="opacity", value=0.7)
+            self.cells = gr.Checkbox(label="cells", value=False)
+            self.check = gr.Checkbox(label="check", value=True)
+            self.maps = gr.File(label="maps")
+            self.answer = gr.JSON(label="answer")
+            self.saved = gr.File(label="saved_prompt")
+            self.instruction = gr.Textbox(label="instruction", value="")
+            self.ranker = gr.File(label="ranker", file_types=[".safetensors"])
+            self.ordered = gr.File(label="order")
+
+    @staticmethod
+    def _settings() -> list[Any]:
+        """In the order of TeachSettings.parse."""
+        return [
+            gr.Textbox(label="template", value=""),
+            gr.Number(label="context_length", value=16),
+            gr.Checkbox(label="class_specific", value=False),
+            gr.Textbox(label="position", value="end"),
+            gr.Textbox(label="init", value=""),
+            gr.Number(label="shots", value=16),
+            gr.Textbox(label="preset", value="fast"),
+            gr.Number(label="steps", value=0),
+            gr.Number(label="learning_rate", value=0),
+            gr.Number(label="kgcoop_weight", value=0),
+            gr.Number(label="seed", value=1),
+        ]
 
 
 def build(shell: Shell) -> None:
-    """Hidden components give the endpoints their types and their checks of uploaded files."""
-    with gr.Row(visible=False):
-        trigger = gr.Button()
-        sample = gr.Textbox(label="sample", value="")
-        archive = gr.File(label="archive", file_types=[".zip"])
-        prompt = gr.File(label="prompt", file_types=[".safetensors"])
-        picture = gr.File(label="picture", file_types=[*UPLOAD_TYPES])
-        template = gr.Textbox(label="template", value="")
-        n_ctx = gr.Number(label="context_length", value=16)
-        class_specific = gr.Checkbox(label="class_specific", value=False)
-        position = gr.Textbox(label="position", value="end")
-        init = gr.Textbox(label="init", value="")
-        shots = gr.Number(label="shots", value=16)
-        preset = gr.Textbox(label="preset", value="fast")
-        steps = gr.Number(label="steps", value=0)
-        rate = gr.Number(label="learning_rate", value=0)
-        pull = gr.Number(label="kgcoop_weight", value=0)
-        seed = gr.Number(label="seed", value=1)
-        wanted = gr.Textbox(label="wanted", value="")
-        class_names = gr.Textbox(label="class_names", value="")
-        method = gr.Textbox(label="method", value="auto")
-        opacity = gr.Number(label="opacity", value=0.7)
-        cells = gr.Checkbox(label="cells", value=False)
-        check = gr.Checkbox(label="check", value=True)
-        maps = gr.File(label="maps")
-        answer = gr.JSON(label="answer")
-        saved = gr.File(label="saved_prompt")
-        instruction = gr.Textbox(label="instruction", value="")
-        ranker = gr.File(label="ranker", file_types=[".safetensors"])
-        ordered = gr.File(label="order")
+    """Add the endpoints to the page."""
+    fields = Fields()
+    endpoints = Endpoints(shell.store.default_backbone)
+    trains: dict[str, Any] = {
+        "concurrency_id": TRAINING,
+        "concurrency_limit": TRAINING_LIMIT,
+    }
+    click = fields.trigger.click
+    click(endpoints.models, None, fields.answer, api_name="models")
+    click(
+        endpoints.teach,
+        [fields.sample, fields.archive, *fields.settings],
+        [fields.answer, fields.saved],
+        api_name="teach",
+        **trains,
+    )
+    click(
+        endpoints.predict,
+        [fields.prompt, fields.picture],
+        fields.answer,
+        api_name="predict",
+        **LOOKS,
+    )
+    click(
+        endpoints.rank,
+        [fields.sample, fields.archive, fields.instruction, fields.ranker],
+        [fields.answer, fields.ordered],
+        api_name="rank",
+        **LOOKS,
+    )
+    click(
+        endpoints.explain,
+        [
+            fields.picture,
+            fields.wanted,
+            fields.class_names,
+            fields.prompt,
+            fields.method,
+            fields.opacity,
+            fields.cells,
+            fields.check,
+        ],
+        [fields.answer, fields.maps],
+        api_name="explain",
+        **LOOKS,
+    )
 
-    def new_session(folder: str) -> Session:
-        return Session("", Path(folder), shell.store.default_backbone)
 
-    def models() -> list[dict[str, Any]]:
+class Endpoints:
+    """What each endpoint does, in a session of its own that ends with the answer."""
+
+    def __init__(self, backbone: str) -> None:
+        self._backbone = backbone
+
+    def _session(self, folder: str) -> Session:
+        return Session("", Path(folder), self._backbone)
+
+    def models(self) -> list[dict[str, Any]]:
         """Every model: name, licence, size in MB, and whether it is on this computer."""
         return [
             {
@@ -77,6 +143,7 @@ def build(shell: Shell) -> None:
         ]
 
     def teach(
+        self,
         sample=None,
         archive=None,
         template=None,
@@ -98,16 +165,10 @@ def build(shell: Shell) -> None:
         """
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
-                session = new_session(folder)
-                if bool(sample) == bool(archive):
-                    raise DatasetError(strings.SAMPLE_OR_ZIP)
-                if sample:
-                    template = template or samples.find_sample(str(sample)).template
-                    dataset = samples.read_sample(str(sample))
-                else:
-                    dataset = read_zip(str(archive))
+                session = self._session(folder)
+                dataset, own_template = _given_set(sample, archive)
                 settings = TeachSettings.parse(
-                    template or session.template,
+                    template or own_template or session.template,
                     context_length,
                     teach_strings.KINDS[bool(class_specific)],
                     position,
@@ -123,41 +184,21 @@ def build(shell: Shell) -> None:
                 check_trainable(dataset)
                 for event in learn(session, dataset, settings):
                     if isinstance(event, Progress):
-                        yield (
-                            {"status": "running", "message": event.sentence, "share": event.share},
-                            None,
-                        )
+                        running = {"message": event.sentence, "share": event.share}
+                        yield {"status": "running", **running}, None
                 taught = session.current
                 assert taught is not None
-                verdict = taught.verdict
-                last = taught.prompt.history[-1]
-                yield (
-                    {
-                        "status": "done",
-                        "message": taught.ending,
-                        "verdict": verdict_sentence(verdict) if verdict else "",
-                        "backbone": taught.prompt.backbone,
-                        "class_names": list(taught.prompt.class_names),
-                        "n_test": verdict.n_test if verdict else 0,
-                        "n_held_out": n_held_out,
-                        "hand_crafted_accuracy": taught.hand_accuracy,
-                        "zero_shot_accuracy": taught.hand_accuracy,  # its older name
-                        "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
-                        "train_accuracy": last["train_accuracy"],
-                        "steps": last["step"],
-                    },
-                    str(taught.file),
-                )
+                yield _figures(taught, n_held_out), str(taught.file)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
 
-    def predict(prompt=None, picture=None) -> dict[str, Any]:
+    def predict(self, prompt=None, picture=None) -> dict[str, Any]:
         """Probabilities of a saved prompt and of its hand-crafted words for one picture."""
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
                 if not prompt or not picture:
                     raise UserError(strings.PROMPT_AND_PICTURE)
-                session = new_session(folder)
+                session = self._session(folder)
                 taught = load(session, prompt)
                 source = Picture(Path(picture).name, Path(picture))
                 tried = try_pictures(session, [source], taught.template)
@@ -171,7 +212,7 @@ def build(shell: Shell) -> None:
         }
 
     def rank(
-        sample=None, archive=None, instruction=None, ranker=None
+        self, sample=None, archive=None, instruction=None, ranker=None
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
         """Order a sample set (by name) or a zip of pictures by an instruction.
 
@@ -182,7 +223,7 @@ def build(shell: Shell) -> None:
         """
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
-                session = new_session(folder)
+                session = self._session(folder)
                 if bool(sample) == bool(archive):
                     raise DatasetError(strings.SAMPLE_OR_ZIP)
                 if sample:
@@ -194,21 +235,20 @@ def build(shell: Shell) -> None:
                 wanted = str(instruction or session.pile.instruction or "")
                 orders: Sequence[Order] = ()
                 for event in rank_actions.rank(session, wanted, "", "", ""):
-                    if isinstance(event, tuple):
-                        orders = event
+                    if isinstance(event, Progress):
+                        running = {"message": event.sentence, "share": event.share}
+                        yield {"status": "running", **running}, None
                     else:
-                        yield (
-                            {"status": "running", "message": event.sentence, "share": event.share},
-                            None,
-                        )
+                        orders = event
                 path = session.folder / "order.csv"
                 path.write_text(order_csv(orders), encoding="utf-8")
                 assert len(orders) == 1
-                yield _as_numbers(orders[0], session.pile.problems), str(path)
+                yield _order_figures(orders[0], session.pile.problems), str(path)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
 
     def explain(
+        self,
         picture=None,
         wanted=None,
         class_names=None,
@@ -228,7 +268,7 @@ def build(shell: Shell) -> None:
             try:
                 if not picture:
                     raise UserError(explain_strings.NO_PICTURE)
-                session = new_session(folder)
+                session = self._session(folder)
                 if prompt:
                     load(session, prompt)
                 given = [name.strip() for name in str(class_names or "").split(",")]
@@ -248,63 +288,45 @@ def build(shell: Shell) -> None:
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
 
-    settings = [
-        template,
-        n_ctx,
-        class_specific,
-        position,
-        init,
-        shots,
-        preset,
-        steps,
-        rate,
-        pull,
-        seed,
-    ]
-    trigger.click(models, None, answer, api_name="models")
-    trigger.click(
-        teach,
-        [sample, archive, *settings],
-        [answer, saved],
-        concurrency_id=TRAINING,
-        concurrency_limit=TRAINING_LIMIT,
-        api_name="teach",
-    )
-    trigger.click(
-        predict,
-        [prompt, picture],
-        answer,
-        concurrency_id=LOOKING,
-        concurrency_limit=LOOKING_LIMIT,
-        api_name="predict",
-    )
-    trigger.click(
-        rank,
-        [sample, archive, instruction, ranker],
-        [answer, ordered],
-        concurrency_id=LOOKING,
-        concurrency_limit=LOOKING_LIMIT,
-        api_name="rank",
-    )
-    trigger.click(
-        explain,
-        [picture, wanted, class_names, prompt, method, opacity, cells, check],
-        [answer, maps],
-        concurrency_id=LOOKING,
-        concurrency_limit=LOOKING_LIMIT,
-        api_name="explain",
-    )
+
+def _given_set(sample: Any, archive: Any) -> tuple[Dataset, str]:
+    """The set that was asked for, and the template that comes with it, or ""."""
+    if bool(sample) == bool(archive):
+        raise DatasetError(strings.SAMPLE_OR_ZIP)
+    if sample:
+        name = str(sample)
+        return samples.read_sample(name), samples.find_sample(name).template or ""
+    return read_zip(str(archive)), ""
 
 
-def _as_numbers(order: Order, problems: Sequence[str]) -> dict[str, Any]:
+def _figures(taught: Taught, n_held_out: int) -> dict[str, Any]:
+    verdict = taught.verdict
+    last = taught.prompt.history[-1]
+    return {
+        "status": "done",
+        "message": taught.ending,
+        "verdict": verdict_sentence(verdict) if verdict else "",
+        "backbone": taught.prompt.backbone,
+        "class_names": list(taught.prompt.class_names),
+        "n_test": verdict.n_test if verdict else 0,
+        "n_held_out": n_held_out,
+        "hand_crafted_accuracy": taught.hand_accuracy,
+        "zero_shot_accuracy": taught.hand_accuracy,  # its older name
+        "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
+        "train_accuracy": last["train_accuracy"],
+        "steps": last["step"],
+    }
+
+
+def _order_figures(order: Order, problems: Sequence[str]) -> dict[str, Any]:
     """An order as plain values, the first place first."""
     judgement = judge(order)
+    ranker = order.ranker
     return {
         "status": "done",
         "instruction": order.instruction,
         "backbone": order.backbone,
-        "learned_instruction": order.ranker is not None
-        and order.ranker.learned(order.instruction) is not None,
+        "learned_instruction": bool(ranker and ranker.learned(order.instruction)),
         "order": [
             {
                 "image": order.pictures[i].name,

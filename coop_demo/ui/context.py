@@ -1,27 +1,38 @@
-"""What every tab is given: the sessions, the browser's key, and a way to hear of changes."""
+"""What every tab is given: the sessions, and the one way to wire a handler."""
 
-from collections.abc import Callable, Sequence
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
-from coop_demo.ui.session import SessionStore
+from coop_demo.errors import UserError
+from coop_demo.ui import strings
+from coop_demo.ui.events import forgiving
+from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.windows import OPENING_SECONDS, Updates, Window, Windows
 
 TRAINING = "training"  # concurrency_id of everything that trains
 TRAINING_LIMIT = 2  # at once; more would only make each of them slower on a small computer
 LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
 LOOKING_LIMIT = 4  # trying pictures, at once
 
+# Options of `Shell.on`: an answer so quick that nothing need say it is on its way, and one that
+# asks the model.
+QUIET: dict[str, Any] = {"show_progress": "hidden"}
+LOOKS: dict[str, Any] = {"concurrency_id": LOOKING, "concurrency_limit": LOOKING_LIMIT}
+
 
 @dataclass(frozen=True)
 class Refresh:
-    """Brings a tab up to date: `handler(key)` returns a list with one update for each output.
+    """Brings a tab up to date: `view(session)` returns updates for some of `outputs`.
 
-    Handlers are plain functions; the page runs all of them in one event and says what they raise.
+    Views are plain functions; the page runs all of them in one event and says what they raise.
     """
 
-    handler: Callable
+    view: Callable[[Session], Updates]
     outputs: Sequence[Any]
 
 
@@ -29,10 +40,10 @@ class Refresh:
 class Shell:
     """Passed to each tab's `build(shell)`.
 
-    A tab opens its own `gr.Tab`, reads and writes only the session behind `key`, and appends to
-    `on_open` what brings its components up to date when the page opens (a reload included), and
-    to `on_model` what must change when another model is chosen. To follow what another tab did,
-    it reads the session when its own `gr.Tab` is selected.
+    A tab opens its own `gr.Tab`, wires its handlers by `on`, and appends to `on_open` what brings
+    its components up to date when the page opens (a reload included), and to `on_model` what must
+    change when another model is chosen. To follow what another tab did, it reads the session when
+    its own `gr.Tab` is selected.
     """
 
     store: SessionStore
@@ -41,3 +52,103 @@ class Shell:
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
     tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
+    windows: Windows = field(default_factory=Windows)
+
+    def on(
+        self,
+        events: Any,
+        handler: Callable,
+        inputs: Sequence[Any] = (),
+        outputs: Sequence[Any] = (),
+        **options: Any,
+    ) -> Any:
+        """Wire one event or several to a handler, for which `options` go to gradio.
+
+        The handler is called with the session and the inputs' values, and returns (or yields)
+        updates: a dictionary of what changes. Outputs it leaves out stay as they are, and so does
+        a field of `keep_typed` that a person typed into since the handler began.
+        """
+        given = (
+            forgiving(self._served(handler, inputs, outputs)),
+            [self.key, *inputs],
+            list(outputs),
+        )
+        options = {"api_visibility": "private"} | options
+        if callable(events):
+            return events(*given, **options)
+        return gr.on(list(events), *given, **options)
+
+    def keep_typed(self, *fields: Any) -> None:
+        """From now on, what a person types into these is safe from handlers that began earlier."""
+        for box in fields:
+            heard = [box.input, box.key_up] if isinstance(box, gr.Dropdown) else [box.input]
+            gr.on(
+                heard,
+                self._typed(box),
+                None,
+                None,
+                queue=False,
+                trigger_mode="always_last",
+                show_progress="hidden",
+                api_visibility="private",
+            )
+
+    def _typed(self, box: Any) -> Callable:
+        def typed(request: gr.Request) -> None:
+            self.windows.of(request.session_hash).typed(box)
+
+        return typed
+
+    def refreshes(self, view: Callable[[Session], Updates], outputs: Sequence[Any]) -> None:
+        """Bring `outputs` up to date when the page opens and when the model changes."""
+        self.on_open.append(Refresh(view, outputs))
+        self.on_model.append(Refresh(view, outputs))
+
+    def _served(self, handler: Callable, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable:
+        """The handler as gradio calls it: with the window and the key in place of the session."""
+
+        def shown(updates: Updates | None, window: Window, began: int) -> Any:
+            kept = window.answer(updates, began)
+            return kept or (gr.skip() if outputs else None)
+
+        def call(request: gr.Request, key: Any, *values: Any) -> Any:
+            window = self.windows.of(request.session_hash)
+            session = self._session(window, key, inputs)
+            began = window.now()
+            return shown(handler(session, *values), window, began)
+
+        def stream(request: gr.Request, key: Any, *values: Any) -> Iterator[Any]:
+            window = self.windows.of(request.session_hash)
+            session = self._session(window, key, inputs)
+            began = window.now()
+            answered = False
+            for updates in handler(session, *values):
+                answered = True
+                yield shown(updates, window, began)
+            if not answered:  # gradio would empty every output of a generator that yields nothing
+                yield shown({}, window, began)
+
+        served = stream if inspect.isgeneratorfunction(inspect.unwrap(handler)) else call
+        return _posing_as(served, handler)
+
+    def _session(self, window: Window, key: Any, inputs: Sequence[Any]) -> Session:
+        """Raises UserError while the fields that are sent along may not show the session yet."""
+        if window.is_opening:
+            restored = {output._id for refresh in self.on_open for output in refresh.outputs}
+            if key and any(one._id in restored for one in inputs):
+                raise UserError(strings.STILL_OPENING)
+            if window.known.wait(OPENING_SECONDS):
+                key = window.key
+        return self.store.get(key)
+
+
+def _posing_as(served: Callable, handler: Callable) -> Callable:
+    """With the handler's name and parameters, by which gradio knows who wants its event data."""
+    hints = typing.get_type_hints(handler)
+    first = list(inspect.signature(served).parameters.values())[:2]
+    _, *rest = inspect.signature(handler).parameters.values()
+    served.__signature__ = inspect.Signature([*first, *rest])  # type: ignore[attr-defined]
+    asked = {one.name: hints[one.name] for one in rest if one.name in hints}
+    served.__annotations__ = {"request": gr.Request} | asked
+    served.__name__ = handler.__name__
+    return served

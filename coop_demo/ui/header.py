@@ -1,6 +1,7 @@
 """The header: who we are, and which model is in use."""
 
 import io
+from typing import Any
 
 import gradio as gr
 import tqdm
@@ -11,97 +12,103 @@ from coop_demo.runtime import shared_backbone
 from coop_demo.ui import html as page_html
 from coop_demo.ui import strings
 from coop_demo.ui.context import Refresh, Shell
-from coop_demo.ui.events import forgiving, sentence_for, warn
+from coop_demo.ui.events import sentence_for, warn
 from coop_demo.ui.session import Session
+from coop_demo.ui.windows import Updates
 
 
 def build(shell: Shell) -> None:
-    store = shell.store
-    with gr.Row(elem_classes="cs-header", equal_height=False):
-        with gr.Column(scale=3, min_width=280):
-            gr.HTML(page_html.brand(strings.APP_NAME, strings.PROMISE), padding=False)
-        with gr.Column(scale=2, min_width=280, elem_classes="cs-model"):
-            with gr.Row(elem_classes="cs-model-row"):
-                chosen = gr.Dropdown(
-                    _choices(store.default_backbone),
-                    value=store.default_backbone,
-                    label=strings.MODEL_LABEL,
-                    interactive=True,
-                    filterable=False,
-                    scale=4,
-                    elem_id="model",
-                )
-                fetch_button = gr.Button(
-                    strings.FETCH, variant="primary", visible=False, scale=1, min_width=110
-                )
-            status = gr.HTML(padding=False, elem_id="model-status")
-            with gr.Accordion(strings.ALL_MODELS, open=False):
-                table = gr.HTML(padding=False)
+    """Build the header and wire it."""
+    Header(shell.store.default_backbone).wire(shell)
 
-    def view(session: Session, sentence: str = "", *, offered: str = "") -> list:
-        """Dropdown, status, Fetch button and table. `offered` is chosen but not here yet."""
+
+class Header:
+    """Name and promise on the left; on the right the model in use, and others to choose."""
+
+    def __init__(self, default: str) -> None:
+        self._default = default
+        with gr.Row(elem_classes="cs-header", equal_height=False):
+            with gr.Column(scale=3, min_width=280):
+                gr.HTML(page_html.brand(strings.APP_NAME, strings.PROMISE), padding=False)
+            with gr.Column(scale=2, min_width=280, elem_classes="cs-model"):
+                with gr.Row(elem_classes="cs-model-row"):
+                    self.chosen = gr.Dropdown(
+                        _choices(default),
+                        value=default,
+                        label=strings.MODEL_LABEL,
+                        interactive=True,
+                        filterable=False,
+                        scale=4,
+                        elem_id="model",
+                    )
+                    self.fetch = gr.Button(
+                        strings.FETCH, variant="primary", visible=False, scale=1, min_width=110
+                    )
+                self.status = gr.HTML(padding=False, elem_id="model-status")
+                with gr.Accordion(strings.ALL_MODELS, open=False):
+                    self.table = gr.HTML(padding=False, elem_id="model-table")
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.chosen, self.fetch, self.table, self.status]
+
+    def view(self, session: Session, sentence: str = "", *, offered: str = "") -> Updates:
+        """The model in use, or `offered`, which is chosen but not here yet."""
         entry = find(offered) if offered else None
-        return [
-            gr.update(choices=_choices(store.default_backbone), value=offered or session.backbone),
-            page_html.hint(sentence or _in_use(session.backbone)),
-            gr.update(
+        return {
+            self.chosen: gr.update(
+                choices=_choices(self._default), value=offered or session.backbone
+            ),
+            self.fetch: gr.update(
                 visible=bool(offered),
                 value=strings.fetch_button(entry.download_mb) if entry else strings.FETCH,
             ),
-            page_html.model_table(_rows()),
-        ]
+            self.table: page_html.model_table(_rows()),
+            self.status: page_html.hint(sentence or _in_use(session.backbone)),
+        }
 
-    def refresh(key: str) -> list:
-        return view(store.get(key))
+    def wire(self, shell: Shell) -> None:
+        def choose(session: Session, name: str) -> Updates:
+            if name != self._default and find(name) is None:
+                raise UserError(strings.unknown_model(str(name)))
+            if not is_local(name):
+                sentence = strings.not_here_yet(title_of(name), title_of(session.backbone))
+                return self.view(session, sentence, offered=name)
+            return self._switch(session, name)
 
-    @forgiving
-    def choose(key: str, name: str) -> list:
-        session = store.get(key)
-        if name != store.default_backbone and find(name) is None:
-            raise UserError(strings.unknown_model(str(name)))
-        if not is_local(name):
-            sentence = strings.not_here_yet(title_of(name), title_of(session.backbone))
-            return view(session, sentence, offered=name)
-        return _switch(session, name)
+        def fetch_chosen(session: Session, name: str, progress=gr.Progress()) -> Updates:  # noqa: B008
+            entry = find(name)
+            if entry is None:
+                raise UserError(strings.unknown_model(str(name)))
+            try:
+                progress(0.0, desc=strings.fetching(entry.title))
+                fetch(entry.name, tqdm_class=_bar_class(progress))
+            except Exception as error:
+                sentence = sentence_for(error)
+                warn(sentence)
+                return self.view(session, sentence, offered=entry.name)
+            return self._switch(session, entry.name)
 
-    @forgiving
-    def fetch_chosen(key: str, name: str, progress=gr.Progress()) -> list:  # noqa: B008
-        session = store.get(key)
-        entry = find(name)
-        if entry is None:
-            raise UserError(strings.unknown_model(str(name)))
-        try:
-            progress(0.0, desc=strings.fetching(entry.title))
-            fetch(entry.name, tqdm_class=_bar_class(progress))
-        except Exception as error:
-            sentence = sentence_for(error)
-            warn(sentence)
-            return view(session, sentence, offered=entry.name)
-        return _switch(session, entry.name)
+        fetched = shell.on(
+            self.fetch.click,
+            fetch_chosen,
+            [self.chosen],
+            self.outputs,
+            concurrency_limit=1,
+            show_progress_on=[self.status],
+        )
+        chosen = shell.on(self.chosen.input, choose, [self.chosen], self.outputs)
+        shell.on_open.append(Refresh(self.view, self.outputs))
+        shell.model_events += [chosen, fetched]
 
-    def _switch(session: Session, name: str) -> list:
+    def _switch(self, session: Session, name: str) -> Updates:
         try:
             shared_backbone(name)
         except UserError as error:
             warn(str(error))
-            return view(session, str(error))
+            return self.view(session, str(error))
         session.backbone = name
-        return view(session)
-
-    outputs = [chosen, status, fetch_button, table]
-    events = [
-        chosen.input(choose, [shell.key, chosen], outputs, api_visibility="private"),
-        fetch_button.click(
-            fetch_chosen,
-            [shell.key, chosen],
-            outputs,
-            concurrency_limit=1,
-            show_progress_on=[status],
-            api_visibility="private",
-        ),
-    ]
-    shell.on_open.append(Refresh(refresh, outputs))
-    shell.model_events.extend(events)
+        return self.view(session)
 
 
 def title_of(name: str) -> str:

@@ -27,6 +27,19 @@ def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6
     return f'<ul class="cs-notes">{"".join(items)}</ul>'
 
 
+def progress(sentence: str, share: float | None = None) -> str:
+    """A sentence with a bar under it; no bar without a share (0 to 1)."""
+    bar = ""
+    if share is not None:
+        percent = round(100 * min(max(share, 0.0), 1.0))
+        bar = (
+            f'<div class="cs-track" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+            f'aria-valuemax="100" aria-valuenow="{percent}">'
+            f'<div class="cs-fill" style="width:{percent}%"></div></div>'
+        )
+    return f'<div class="cs-progress"><p>{escape(sentence)}</p>{bar}</div>'
+
+
 def facts(source: str, sentence: str, more: str = "") -> str:
     """Where the pictures came from and how many there are; `more` is HTML."""
     head = f"<b>{escape(source)}.</b> " if source else ""

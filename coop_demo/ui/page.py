@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,19 +13,19 @@ from coop_demo.settings import environment_backbone
 from coop_demo.ui import api, header, strings
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import tab as compare_tab
-from coop_demo.ui.context import Refresh, Shell
+from coop_demo.ui.context import QUIET, Refresh, Shell
 from coop_demo.ui.events import forgiving, sentence_for, warn
 from coop_demo.ui.explain import tab as explain_tab
 from coop_demo.ui.rank import tab as rank_tab
-from coop_demo.ui.session import SessionStore
+from coop_demo.ui.session import Session, SessionStore
 from coop_demo.ui.teach import tab as teach_tab
+from coop_demo.ui.windows import Updates, Window
 
 log = logging.getLogger(__name__)
 
 # one module a tab, each with `build(shell)`
 TABS = (teach_tab.build, compare_tab.build, rank_tab.build, explain_tab.build)
 
-_SHOWN = "page"  # in a session: of which model the page shows everything
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
 
@@ -52,56 +53,99 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
                 build_tab(shell)
         gr.HTML(page_html.footer(strings.FOOTER))
         api.build(shell)
-        _wire_opening(page, shell)
+        # the header's last, so that it tells when everything else is up to date
+        shell.on_open.append(shell.on_open.pop(0))
+        Opening(shell).wire(page)
     page.queue(max_size=2_000, default_concurrency_limit=8)
     return page
 
 
-def _wire_opening(page: gr.Blocks, shell: Shell) -> None:
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+class Opening:
+    """Brings the whole page up to date: when it opens, and when another model is chosen."""
 
-    def refreshed(key: str, refreshes: list[Refresh]) -> list[Any]:
-        """All tabs' updates in one answer; one tab that fails leaves the others theirs."""
-        updates: list[Any] = []
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+
+    def drawn(
+        self, session: Session, window: Window, refreshes: Sequence[Refresh]
+    ) -> list[tuple[int, Updates]]:
+        """Every tab's updates with the time they were drawn; one that fails leaves the others
+        theirs."""
+        found: list[tuple[int, Updates]] = []
         for refresh in refreshes:
+            at = window.now()
             try:
-                updates += refresh.handler(key)
+                found.append((at, refresh.view(session)))
             except Exception as error:
                 warn(sentence_for(error))
-                updates += [gr.skip() for _ in refresh.outputs]
-        return updates
+        return found
 
-    def open_session(key: str | None) -> list[Any]:
-        session = shell.store.open(key)
-        session.by_tab[_SHOWN] = {"model": session.backbone}
-        key = session.key
-        return [key, *refreshed(key, shell.on_open)]
+    def open(self, request: gr.Request, key: str | None) -> Updates:
+        """The session of this browser, or a new one, and what it looks like.
 
-    def model_changed(key: str) -> list[Any]:
-        session = shell.store.get(key)
-        shown = session.by_tab.setdefault(_SHOWN, {})
-        if shown.get("model") == session.backbone:  # a model that cannot be had changes nothing
-            return [gr.skip() for refresh in shell.on_model for _ in refresh.outputs]
-        shown["model"] = session.backbone
-        return refreshed(key, shell.on_model)
-
-    def warm_up() -> None:
+        What the page shows already is left out, so that a click on a page that has just appeared
+        is never undone.
+        """
+        shell = self.shell
+        window = shell.windows.of(request.session_hash)
+        began = window.begin_opening()
         try:
-            shared_backbone(shell.store.default_backbone)
+            session = shell.store.open(key)
+            session.shown_model = session.backbone
+            window.shows(session.key)
+            drawn = self.drawn(session, window, shell.on_open)
+        finally:
+            window.is_opening = False
+        updates = window.not_newer(drawn)
+        new = {one: update for one, update in updates.items() if not is_as_built(one, update)}
+        return {shell.key: session.key, **window.answer(new, began)}
+
+    def change_model(self, request: gr.Request, key: str) -> Any:
+        shell = self.shell
+        window = shell.windows.of(request.session_hash)
+        began = window.now()
+        session = shell.store.get(key)
+        if session.shown_model == session.backbone:  # a model that cannot be had changes nothing
+            return gr.skip()
+        session.shown_model = session.backbone
+        drawn = self.drawn(session, window, shell.on_model)
+        return window.answer(window.not_newer(drawn), began) or gr.skip()
+
+    def warm_up(self) -> None:
+        try:
+            shared_backbone(self.shell.store.default_backbone)
         except UserError as error:
             log.warning("%s", error)  # said again to whoever needs the model
 
-    opened = page.load(
-        forgiving(open_session),
-        shell.key,
-        [shell.key, *(output for refresh in shell.on_open for output in refresh.outputs)],
-        **quiet,
+    def wire(self, page: gr.Blocks) -> None:
+        shell = self.shell
+        quiet: dict[str, Any] = QUIET | {"api_visibility": "private"}
+        restored = [output for refresh in shell.on_open for output in refresh.outputs]
+        opened = page.load(forgiving(self.open), shell.key, [shell.key, *restored], **quiet)
+        opened.then(self.warm_up, concurrency_limit=1, **quiet)
+        shown = [output for refresh in shell.on_model for output in refresh.outputs]
+        for event in shell.model_events:
+            event.then(forgiving(self.change_model), shell.key, shown, **quiet)
+
+
+def is_as_built(component: Any, update: Any) -> bool:
+    """Whether the page shows this of the component before anything has happened."""
+    changes = update if isinstance(update, dict) else {"value": update}
+    return all(
+        _same(getattr(component, name, None), value, name)
+        for name, value in changes.items()
+        if name != "__type__"
     )
-    opened.then(warm_up, concurrency_limit=1, **quiet)
-    for event in shell.model_events:
-        event.then(
-            forgiving(model_changed),
-            shell.key,
-            [output for refresh in shell.on_model for output in refresh.outputs],
-            **quiet,
-        )
+
+
+def _same(built: Any, value: Any, name: str) -> bool:
+    if name == "choices":
+        value = [one if isinstance(one, tuple) else (str(one), one) for one in value]
+        built = [tuple(one) for one in built or []]
+    if not isinstance(value, str | int | float | list | None):
+        return False  # a figure or a table of numbers: nothing is built with one
+    if isinstance(built, dict):  # a Dataframe's
+        built = built.get("data")
+    if name == "value" and value in (None, "", []):
+        return built in (None, "", [])
+    return type(built) is type(value) and built == value

@@ -41,9 +41,9 @@ def plot_clicks(plot_id: str) -> gr.HTML:
     )
 
 
-def picture_cards(elem_id: str) -> gr.HTML:
+def picture_cards(elem_id: str, empty: str = "") -> gr.HTML:
     """Where cards of pictures stand; fires `click` with `at`, the number of the picture."""
-    return gr.HTML(padding=False, elem_id=elem_id, js_on_load=_PICTURE_CLICKS)
+    return gr.HTML(empty, padding=False, elem_id=elem_id, js_on_load=_PICTURE_CLICKS)
 
 
 def clicked(event: gr.EventData, n: int, refusal: str) -> list[int]:

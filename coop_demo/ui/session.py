@@ -35,15 +35,13 @@ from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui import strings
+from coop_demo.ui.compare.state import CompareState
+from coop_demo.ui.explain.state import LookState, OrderLookState
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.teach import strings as teach_strings
 
 MAX_SESSIONS = 200  # of a few hundred KB each: features are in the process-wide cache
 MAX_IDLE_SECONDS = 12 * 3600  # a class comes back after lunch; nobody comes back after a night
-# Seconds between two reports of a long job, and between two drawings of its live curves. Every
-# update costs the page about 0.15 s of a core, which a browser beside it takes from the job.
-SHOW_EVERY = 0.8
-CURVES_EVERY = 2.0
 MAX_DISK_BYTES = 4 * 2**30  # all people's pictures together
 THUMBNAIL_SIDE = 320  # pixels; what the page shows of a picture
 _KEY_BYTES = 24
@@ -94,8 +92,11 @@ class Session:
     about: tuple[str, ...] = ()  # a sample set's own description, hint and licence
     taught: dict[str, Taught] = field(default_factory=dict)  # by backbone name
     pictures: dict[str, Picture] = field(default_factory=dict)  # by content hash
-    by_tab: dict[str, dict] = field(default_factory=dict, repr=False)  # what the other tabs keep
-    pile: Pile = field(default_factory=Pile)  # what belongs to ranking
+    compare: CompareState = field(default_factory=CompareState, repr=False)
+    pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
+    look: LookState = field(default_factory=LookState, repr=False)
+    order_look: OrderLookState = field(default_factory=OrderLookState, repr=False)
+    shown_model: str = ""  # of which model the page shows everything
     training: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)

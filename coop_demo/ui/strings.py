@@ -89,3 +89,44 @@ def not_a_number(label: str) -> str:
 
 def out_of_range(label: str, given: float, low: int, high: int) -> str:
     return f"{label} is {given:g}; choose a whole number from {low} to {high:,}."
+
+
+STOP = "Stop"
+
+
+PREPARING = "Getting ready…"
+
+
+BUSY = (
+    "A training or comparison of yours is running already, maybe in another tab or window. Stop "
+    "it or wait for it."
+)
+
+
+NOTHING_TO_STOP = "Nothing of yours is running."
+
+
+LOSS_TITLE = "Loss"
+
+
+STEP_AXIS = "step"
+
+
+def encoding(done: int, total: int, seconds_left: float, *, unit: str = " views") -> str:
+    return f"Looking at the pictures: {done:,} of {total:,}{unit} · {left(seconds_left)}"
+
+
+def step(number: int, total: int, seconds_left: float) -> str:
+    return f"Step {number:,} of {total:,} · {left(seconds_left)}"
+
+
+def left(seconds: float) -> str:
+    if seconds < 1:
+        return "almost there"
+    if seconds < 90:
+        return f"about {seconds:.0f} s left"
+    return f"about {seconds / 60:.0f} min left"
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

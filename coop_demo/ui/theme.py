@@ -9,9 +9,6 @@ from gradio import themes
 from coop_demo.settings import ASSETS_DIR, LIMITS
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
-LEARNED_COLOUR = "#138a7e"  # in charts: readable on light and dark
-LEARNED_LIGHT_COLOUR = "#86c9c0"  # the same thing on its training pictures
-WORDS_COLOUR = "#c8741a"
 
 _SANS = ("ui-sans-serif", "system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")

@@ -11,6 +11,8 @@ from comparing import COLOURS, write_set
 from opening import open_page
 from playwright.sync_api import Page, expect
 
+from coop_demo.ui.compare import strings as say
+
 STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 
 
@@ -67,7 +69,7 @@ def choose(page: Page, box: str, option: str | re.Pattern) -> None:
 
 def open_zip(page: Page, archive: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Open a zip", exact=True).first.click()
+        page.locator("#open-zip").click()
     chooser.value.set_files(archive)
 
 
@@ -83,10 +85,10 @@ def compare(
         boxes.get_by_label(label.strip(), exact=True).set_checked(label.strip() in methods)
     settings = page.locator("#compare-settings")
     settings.locator("button.label-wrap").click()
-    settings.get_by_label("Steps", exact=True).fill(str(steps))
-    settings.get_by_label(re.compile("number input for Pictures a class")).fill(str(SHOTS))
-    settings.get_by_label("Seed", exact=True).click()
-    page.get_by_role("button", name="Compare", exact=True).click()
+    settings.get_by_label(say.STEPS_LABEL, exact=True).fill(str(steps))
+    settings.get_by_label(re.compile(f"number input for {say.SHOTS_LABEL}")).fill(str(SHOTS))
+    settings.get_by_label(say.SEED_LABEL, exact=True).click()
+    page.locator("#compare-go").click()
     expect(page.locator("#compare-notes")).to_contain_text(
         re.compile(r"methods? on \d+ held-out pictures? in")
     )
@@ -122,7 +124,7 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
     assert len(set(sizes)) == 1  # who loses is shown in the same size of type
 
     # mistakes: a click on a cell, and the same by keyboard
-    open_tab(page, "Mistakes")
+    open_tab(page, say.MISTAKES_TAB)
     names = sorted(COLOURS)
     click_cell(page, column=1, row=3, n=4)
     expect(page.locator("#true-class input")).to_have_value(names[3])
@@ -140,12 +142,12 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
     expect(page.locator("#cell-pictures")).to_contain_text(names[0])
     expect(page.locator("#classes-plot .js-plotly-plot")).to_be_visible()
 
-    open_tab(page, "Disagreements")
+    open_tab(page, say.DIFFER_TAB)
     for option in page.locator("#differ-which label").all():
         option.click()
         expect(page.locator("#differ-cards")).to_contain_text(re.compile("no such picture|%"))
 
-    open_tab(page, "What was learned")
+    open_tab(page, say.LEARNED_TAB)
     expect(page.locator("#words-table")).to_contain_text("a random vector's distance")
     expect(page.locator("#words-table")).to_contain_text("With words in place of its vectors")
     expect(page.locator("#map-card .cs-card")).to_have_count(1)
@@ -163,31 +165,31 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("#map-card figcaption b")).to_have_text(names[0])
 
-    open_tab(page, "Forgetting")
-    page.get_by_role("button", name="Hold out and learn", exact=True).click()
+    open_tab(page, say.FORGET_TAB)
+    page.locator("#forget-go").click()
     expect(page.locator("#forget-result")).to_contain_text("KgCoOp")
     expect(page.locator("#forget-plot .js-plotly-plot")).to_be_visible()
 
-    open_tab(page, "Another set")
-    page.get_by_role("button", name="Test there", exact=True).click()
-    expect(page.locator("#shift-status")).to_contain_text("Choose a second set")
+    open_tab(page, say.SHIFT_TAB)
+    page.locator("#shift-go").click()
+    expect(page.locator("#shift-status")).to_contain_text(say.NO_SECOND)
     second = zipped(tmp_path / "second", names=("red", "green", "blue"), train=2, test=0, seed=9)
     page.locator("#second-zip input[type=file]").set_input_files(second)
     expect(page.locator("#second-zip")).to_contain_text("colours")
-    page.get_by_role("button", name="Test there", exact=True).click()
+    page.locator("#shift-go").click()
     expect(page.locator("#shift-result")).to_contain_text("fall, points")
     expect(page.locator("#shift-result")).to_contain_text('has no "yellow"')
 
-    open_tab(page, "Confidence")
+    open_tab(page, say.TRUST_TAB)
     sentence = page.locator("#trust-sentence")
     expect(sentence).to_contain_text("At temperature 1.00")
-    page.get_by_role("button", name="Fit it", exact=True).click()
+    page.locator("#fit-temperature").click()
     expect(sentence).not_to_contain_text("At temperature 1.00")
-    page.get_by_role("button", name="As it is", exact=True).click()
+    page.locator("#reset-temperature").click()
     expect(sentence).to_contain_text("At temperature 1.00")
 
-    open_tab(page, "Take away")
-    page.get_by_role("button", name="Write the report", exact=True).click()
+    open_tab(page, say.TAKE_TAB)
+    page.locator("#write-report").click()
     with page.expect_download() as download:
         page.locator("#get-tables").click()
     with zipfile.ZipFile(download.value.path()) as archive:
@@ -207,7 +209,7 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
 def test_a_picture_of_a_comparison_opens_in_look(shown: Page) -> None:
     page = shown
     compare(page, methods=("Learned prompt",))
-    open_tab(page, "What was learned")
+    open_tab(page, say.LEARNED_TAB)
     picture = page.locator("#map-card .cs-look-at")
     picture.focus()
     picture.press("Enter")  # a click by keyboard
@@ -223,11 +225,11 @@ def test_the_curve_streams_stops_and_goes_on(shown: Page) -> None:
     page = shown
     # long enough not to be over before the page has drawn the first point
     compare(page, methods=("Tip-Adapter",), steps=150)
-    page.get_by_role("button", name="Draw the curve", exact=True).click()
+    page.locator("#curve-go").click()
     page.locator("#curve-stop").click()  # waits until there is something to stop
     status = page.locator("#curve-status")
     expect(status).to_contain_text("Stopped after")
-    page.get_by_role("button", name="Draw the curve", exact=True).click()
+    page.locator("#curve-go").click()
     expect(status).to_contain_text(re.compile(r"\d+ of \d+ points"))
     expect(page.locator("#shots-plot .js-plotly-plot")).to_be_visible()
     expect(status).to_contain_text(re.compile("All [0-9]+ points"), timeout=180_000)
@@ -237,9 +239,9 @@ def test_the_curve_streams_stops_and_goes_on(shown: Page) -> None:
 def test_without_pictures_it_says_what_is_missing(studio: Page) -> None:
     open_tab(studio, "Compare")
     expect(studio.locator("#compare-verdict")).to_contain_text("press Compare")
-    studio.get_by_role("button", name="Compare", exact=True).click()
+    studio.locator("#compare-go").click()
     expect(studio.locator("#compare-status")).to_contain_text(re.compile("picture|class"))
-    expect(studio.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    expect(studio.locator("#compare-go")).to_be_enabled()
 
 
 @pytest.mark.parametrize("width", [390, 1400])
@@ -249,6 +251,6 @@ def test_nothing_scrolls_sideways(compared: Page, width: int, app_address) -> No
     open_page(page, app_address)
     open_tab(page, "Compare")
     expect(page.locator(".cs-methods")).to_be_visible()
-    open_tab(page, "Confidence")
+    open_tab(page, say.TRUST_TAB)
     expect(page.locator("#trust-plot .js-plotly-plot")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -15,9 +15,11 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import shared_backbone
+from coop_demo.ui.explain import strings as say
+from coop_demo.ui.rank import strings as rank_strings
 
 LONG = 120_000  # ms: a busy computer looks at pictures slowly
-LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
+LOAD_RANKER = f'[data-testid="{rank_strings.LOAD_RANKER}-upload-button"]'
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_a_scene_is_looked_at_checked_redrawn_and_saved(studio: Page, tmp_path: 
 
     # opacity and true resolution are other drawings of the same map
     before = source_of(page, "#look-words img")
-    page.get_by_label("Show the map's true resolution").check()
+    page.locator("#look-cells input").check()
     expect(page.locator("#look-words img")).not_to_have_attribute("src", before)
     cells = source_of(page, "#look-words img")
     page.locator("#look-opacity input[type=range]").focus()
@@ -89,7 +91,7 @@ def test_a_scene_is_looked_at_checked_redrawn_and_saved(studio: Page, tmp_path: 
     with Image.open(download.value.path()) as picture:
         assert picture.format == "PNG"
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save all maps of this picture (zip)").click()
+        page.locator("#look-save").click()
     saved = tmp_path / "maps.zip"
     download.value.save_as(saved)
     with zipfile.ZipFile(saved) as archive:
@@ -102,8 +104,8 @@ def test_a_scene_is_looked_at_checked_redrawn_and_saved(studio: Page, tmp_path: 
 def test_without_words_there_is_nothing_to_look_for(studio: Page) -> None:
     page = studio
     open_tab(page)
-    page.get_by_role("button", name="Look", exact=True).click()
-    expect(page.locator("#look-status")).to_contain_text("Say what to look for")
+    page.locator("#look-go").click()
+    expect(page.locator("#look-status")).to_contain_text(say.NOTHING_WANTED)
 
 
 def test_a_dropped_picture_needs_words_and_a_broken_one_costs_itself_only(
@@ -115,11 +117,11 @@ def test_a_dropped_picture_needs_words_and_a_broken_one_costs_itself_only(
     drop = page.locator("#look-picture input[type=file]").first
     drop.set_input_files(pictures["brick"][0])
     expect(page.locator("#look-picture img")).to_be_visible()
-    expect(status).to_contain_text("Say what to look for")  # it arrived; nothing is known of it
-    field = page.get_by_label("What to look for", exact=True)
+    expect(status).to_contain_text(say.NOTHING_WANTED)  # it arrived; nothing is known of it
+    field = page.locator("#look-wanted input")
     field.fill("a red wall")
     field.press("Enter")
-    page.get_by_role("button", name="Look", exact=True).click()
+    page.locator("#look-go").click()
     note = page.locator("#look-note")
     expect(note).to_contain_text("“a red wall”", timeout=LONG)
 
@@ -143,7 +145,7 @@ def test_a_picture_and_a_pair_of_an_order_lead_to_the_rankers_maps(
     expect(page.locator("#rank-summary")).to_contain_text("24 pictures", timeout=LONG)
     page.locator(LOAD_RANKER).set_input_files(ranker_file)
     expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors", timeout=LONG)
-    page.get_by_role("button", name="Rank", exact=True).click()
+    page.locator("#rank-go").click()
     expect(page.locator("#rank-status")).to_contain_text("Ranked 24 pictures", timeout=LONG)
 
     page.locator("#rank-gallery button.thumbnail-item").nth(2).click()
@@ -154,12 +156,12 @@ def test_a_picture_and_a_pair_of_an_order_lead_to_the_rankers_maps(
     expect(page.locator("#look-empty")).to_be_hidden()
 
     page.get_by_role("tab", name="Rank", exact=True).click()
-    page.get_by_role("button", name="Why is this one ahead? Look closer").click()
+    page.locator("#rank-look-pair").click()
     expect(answer).to_contain_text("of the attention is on", timeout=LONG)
     expect(page.locator("#look-ranked-pair img")).to_have_count(4)
     expect(page.locator("#look-ranked-score img")).to_have_count(2)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save these maps (zip)").click()
+        page.locator("#look-ranked-save").click()
     saved = tmp_path / "ranker-maps.zip"
     download.value.save_as(saved)
     with zipfile.ZipFile(saved) as archive:

@@ -14,9 +14,10 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import shared_backbone
+from coop_demo.ui.rank import strings as say
 
 LONG = 60_000  # ms: a busy computer looks at pictures slowly
-LOAD_RANKER = '[data-testid="Load ranker-upload-button"]'
+LOAD_RANKER = f'[data-testid="{say.LOAD_RANKER}-upload-button"]'
 #: what reaches beyond the page's right edge and is not inside something that scrolls or clips
 TOO_WIDE = """
 () => [...document.querySelectorAll('*')]
@@ -48,7 +49,7 @@ def open_rank(page: Page, sample: str) -> None:
 
 
 def rank(page: Page) -> None:
-    page.get_by_role("button", name="Rank", exact=True).click()
+    page.locator("#rank-go").click()
     expect(page.locator("#rank-status")).to_contain_text("Ranked 24 pictures", timeout=LONG)
 
 
@@ -74,35 +75,34 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     shown = page.locator("#rank-pair").inner_text()
     box = cells.bounding_box()
     assert box is not None
-    for _ in range(10):  # the listener looks for the plot now and then, on a busy computer late
+    for _ in range(10):  # on a busy computer the plot may still be drawn anew
         cells.click(position={"x": box["width"] * 0.3, "y": box["height"] * 0.6})
         page.wait_for_timeout(1500)
         if page.locator("#rank-pair").inner_text() != shown:
             break
     expect(page.locator("#rank-pair")).not_to_have_text(shown, use_inner_text=True)
-    page.get_by_label("A picture", exact=True).focus()
+    page.locator("#rank-one input").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#rank-pair")).to_contain_text("logit")
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV", exact=True).last.click()
+        page.locator("#rank-csv").click()
     with open(download.value.path(), encoding="utf-8") as stream:
         assert len(list(csv.DictReader(stream))) == 24
 
     # one's own order: the labels, learned in a few steps
-    page.get_by_role("button", name="Take the labels", exact=True).click()
+    page.locator("#numbers-labels").click()
     expect(page.locator("#rank-numbered")).to_contain_text("24 of 24")
     page.locator("#rank-settings").get_by_role("button").first.click()
     steps = page.locator("#rank-steps input")
     expect(steps).to_be_visible()
-    page.wait_for_timeout(1000)  # what "Take the labels" still has to draw may empty the field
     steps.fill("4")
     steps.blur()
     page.wait_for_timeout(500)
     expect(steps).to_have_value("4")
-    page.get_by_role("button", name="Teach", exact=True).click()
+    page.locator("#rank-teach").click()
     taught = page.locator("#rank-taught")
     expect(taught).to_contain_text("Completed all 4 steps", timeout=LONG)
     expect(taught).to_contain_text("28 pairs of the 8 held-out pictures")
@@ -123,17 +123,17 @@ def test_pictures_clicked_in_order_get_their_places(studio: Page) -> None:
     expect(page.locator("#rank-numbered")).to_contain_text("1 of 24")
     thumbnails.nth(0).click()
     expect(page.locator("#rank-numbered")).to_contain_text("2 of 24")
-    page.get_by_role("button", name="Teach", exact=True).click()
+    page.locator("#rank-teach").click()
     expect(page.locator("#rank-teach-status")).to_contain_text("Number 6 or more")
 
 
 def test_an_unusable_instruction_is_a_sentence_and_nothing_is_lost(studio: Page) -> None:
     page = studio
     open_rank(page, "counting")
-    field = page.get_by_label("Instruction", exact=True)
+    field = page.locator("#rank-instruction input")
     field.fill("bright " * 500)
     field.press("Enter")
-    page.get_by_role("button", name="Rank", exact=True).click()
+    page.locator("#rank-go").click()
     expect(page.locator("#rank-status")).to_contain_text("Shorten it", timeout=LONG)
     expect(page.locator("#rank-summary")).to_contain_text("24 pictures", timeout=LONG)
 

@@ -9,12 +9,25 @@ import pytest
 from opening import open_page
 from playwright.sync_api import Page, expect
 
+from coop_demo.ui.teach import strings as say
+
+COMPLETED = say.finished(40, 0).split(" in ")[0]  # the time it took is another each time
+
+
+def class_name(page: Page, number: int):
+    """The field of a class's name."""
+    return page.get_by_label(say.class_label(number), exact=True)
+
 
 def show_classes(page: Page, pictures: dict[str, list[str]]) -> None:
     for number, (name, files) in enumerate(pictures.items(), start=1):
-        page.get_by_label(f"Class {number}", exact=True).fill(name)
+        class_name(page, number).fill(name)
         page.locator(f"#pictures-{number} input[type=file]").first.set_input_files(files)
         expect(page.locator("#class-rows")).to_contain_text(f"{len(files)} pictures")
+    n_pictures = sum(map(len, pictures.values()))
+    expect(page.locator("#summary")).to_contain_text(
+        f"{len(pictures)} classes, {n_pictures} pictures"
+    )
 
 
 def set_steps(page: Page, steps: int) -> None:
@@ -26,7 +39,7 @@ def set_steps(page: Page, steps: int) -> None:
 
 
 def train(page: Page) -> None:
-    page.get_by_role("button", name="Train", exact=True).click()
+    page.locator("#train").click()
 
 
 def try_picture(page: Page, file: str) -> None:
@@ -49,7 +62,7 @@ def test_upload_train_stop_train_try_save_reload_load(
     train(page)
     expect(page.locator("#status")).to_contain_text(re.compile(r"Step [\d,]+ of 5,000"))
     page.wait_for_timeout(1500)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.locator("#stop").click()
     result = page.locator("#result")
     expect(result).to_contain_text(re.compile(r"Stopped at step [\d,]+ of 5,000"))
     expect(result).not_to_contain_text("Completed")
@@ -62,7 +75,7 @@ def test_upload_train_stop_train_try_save_reload_load(
     # a short one runs to its end, with curves on show
     set_steps(page, 40)
     train(page)
-    expect(result).to_contain_text("Completed all 40 steps")
+    expect(result).to_contain_text(COMPLETED)
     expect(page.locator("#accuracy-plot")).to_be_visible()
     expect(page.locator("#loss-plot")).to_be_visible()
     expect(first_answer(page, "learned")).to_contain_text("brick")
@@ -70,37 +83,37 @@ def test_upload_train_stop_train_try_save_reload_load(
 
     # the prompt as a file
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save prompt", exact=True).click()
+        page.locator("#save").click()
     saved = tmp_path / "brick-and-sea.safetensors"
     download.value.save_as(saved)
     assert 1_000 < saved.stat().st_size < 500_000
 
     # a reload brings everything back
     open_page(page, app_address)
-    expect(page.get_by_label("Class 1", exact=True)).to_have_value("brick")
-    expect(page.get_by_label("Class 2", exact=True)).to_have_value("sea")
+    expect(class_name(page, 1)).to_have_value("brick")
+    expect(class_name(page, 2)).to_have_value("sea")
     expect(page.locator("#pictures-1 img")).to_have_count(8)
-    expect(page.locator("#result")).to_contain_text("Completed all 40 steps")
+    expect(page.locator("#result")).to_contain_text(COMPLETED)
     expect(page.locator("#accuracy-plot")).to_be_visible()
     try_picture(page, pictures["sea"][0])
     expect(first_answer(page, "learned")).to_contain_text("sea")
 
     # and a stranger who has only the file can use it
-    page.get_by_test_id("Load prompt-upload-button").set_input_files(saved)
+    page.get_by_test_id(f"{say.LOAD_PROMPT}-upload-button").set_input_files(saved)
     expect(page.locator("#result")).to_contain_text("Loaded “brick-and-sea.safetensors”: 2 classes")
     expect(first_answer(page, "learned")).to_contain_text("sea")
 
 
 def test_two_browsers_never_see_each_other(studio: Page, browser, watch, app_address) -> None:
-    name = studio.get_by_label("Class 1", exact=True)
+    name = class_name(studio, 1)
     name.fill("my secret class")
     name.blur()
     other = browser.new_context().new_page()
     watch.follow(other)
     open_page(other, app_address)
-    expect(other.get_by_label("Class 1", exact=True)).to_have_value("")
+    expect(class_name(other, 1)).to_have_value("")
     open_page(studio, app_address)
-    expect(studio.get_by_label("Class 1", exact=True)).to_have_value("my secret class")
+    expect(class_name(studio, 1)).to_have_value("my secret class")
     other.context.close()
 
 
@@ -113,13 +126,13 @@ def test_bad_files_cost_only_themselves(studio: Page, pictures, tmp_path: Path) 
     expect(page.locator("#bars")).to_contain_text("broken.png")
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"no safetensors")
-    page.get_by_test_id("Load prompt-upload-button").set_input_files(wrong)
+    page.get_by_test_id(f"{say.LOAD_PROMPT}-upload-button").set_input_files(wrong)
     expect(page.locator("#prompt-note")).to_contain_text('"wrong.safetensors" is not a prompt')
     not_zip = tmp_path / "not.zip"
     not_zip.write_bytes(b"no zip")
-    page.get_by_test_id("Open a zip-upload-button").set_input_files(not_zip)
+    page.get_by_test_id(f"{say.UPLOAD_ZIP}-upload-button").set_input_files(not_zip)
     expect(page.get_by_text("not.zip").first).to_be_visible()
-    expect(page.get_by_label("Class 1", exact=True)).to_have_value("brick")
+    expect(class_name(page, 1)).to_have_value("brick")
     expect(page.locator("#pictures-1 img")).to_have_count(8)
     expect(page.locator("#summary")).to_contain_text("2 classes, 16 pictures")
 
@@ -127,20 +140,20 @@ def test_bad_files_cost_only_themselves(studio: Page, pictures, tmp_path: Path) 
 def test_one_click_loads_a_sample_and_classes_come_and_go(studio: Page) -> None:
     page = studio
     page.locator("#sample-biscuits").click()
-    expect(page.get_by_label("Class 5", exact=True)).to_be_visible()
-    expect(page.get_by_label("The words to beat")).to_have_value("a photo of a biscuit of {}.")
+    expect(class_name(page, 5)).to_be_visible()
+    expect(page.get_by_label(say.TEMPLATE_LABEL)).to_have_value("a photo of a biscuit of {}.")
     expect(page.locator("#summary")).to_contain_text("5 classes, 80 pictures to learn from; 75")
-    first = page.get_by_label("Class 1", exact=True).input_value()
-    second = page.get_by_label("Class 2", exact=True).input_value()
-    page.get_by_role("button", name="Remove class 1", exact=True).click()
-    expect(page.get_by_label("Class 1", exact=True)).to_have_value(second)
+    first = class_name(page, 1).input_value()
+    second = class_name(page, 2).input_value()
+    page.locator("#remove-class-1").click()
+    expect(class_name(page, 1)).to_have_value(second)
     assert first != second
     expect(page.locator("#summary")).to_contain_text("4 classes")
-    page.get_by_role("button", name="Add a class", exact=True).click()
-    expect(page.get_by_label("Class 5", exact=True)).to_have_value("")
-    page.get_by_role("button", name="Start over", exact=True).click()
-    expect(page.get_by_label("Class 3", exact=True)).to_have_count(0)
-    expect(page.locator("#summary")).to_contain_text("No pictures yet")
+    page.locator("#add-class").click()
+    expect(class_name(page, 5)).to_have_value("")
+    page.locator("#start-over").click()
+    expect(class_name(page, 3)).to_have_count(0)
+    expect(page.locator("#summary")).to_contain_text(say.NO_PICTURES_YET)
 
 
 def test_a_folder_gives_its_classes(studio: Page, pictures, tmp_path: Path) -> None:
@@ -148,21 +161,23 @@ def test_a_folder_gives_its_classes(studio: Page, pictures, tmp_path: Path) -> N
         (tmp_path / "colours" / name).mkdir(parents=True)
         for file in files:
             (tmp_path / "colours" / name / Path(file).name).write_bytes(Path(file).read_bytes())
-    studio.get_by_test_id("Open a folder-upload-button").set_input_files(tmp_path / "colours")
-    expect(studio.get_by_label("Class 1", exact=True)).to_have_value("brick")
-    expect(studio.get_by_label("Class 2", exact=True)).to_have_value("sea")
+    studio.get_by_test_id(f"{say.UPLOAD_FOLDER}-upload-button").set_input_files(
+        tmp_path / "colours"
+    )
+    expect(class_name(studio, 1)).to_have_value("brick")
+    expect(class_name(studio, 2)).to_have_value("sea")
     expect(studio.locator("#summary")).to_contain_text("2 classes, 16 pictures")
 
 
 def test_many_pictures_give_a_table_and_a_csv(studio: Page, pictures, tmp_path: Path) -> None:
     page = studio
     for number, name in enumerate(pictures, start=1):
-        page.get_by_label(f"Class {number}", exact=True).fill(name)
-        page.get_by_label(f"Class {number}", exact=True).blur()
+        class_name(page, number).fill(name)
+        class_name(page, number).blur()
     page.locator("#many > button").click()
     page.locator("#try-files input[type=file]").set_input_files(pictures["brick"][:3])
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV", exact=True).click()
+        page.locator("#download-csv").click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert lines[0].startswith("picture,learned,words,learned: brick")
     assert [line.split(",")[0] for line in lines[1:]] == [f"brick-{i}.png" for i in range(3)]
@@ -170,13 +185,13 @@ def test_many_pictures_give_a_table_and_a_csv(studio: Page, pictures, tmp_path: 
 
 def test_a_model_that_cannot_be_fetched_leaves_everything_as_it_is(studio: Page) -> None:
     page = studio
-    page.get_by_label("Class 1", exact=True).fill("oak")
+    class_name(page, 1).fill("oak")
     page.get_by_label("Model", exact=True).click()
     page.get_by_role("option", name=re.compile("OpenAI CLIP ViT-B.32 .*not here yet")).first.click()
     expect(page.locator("#model-status")).to_contain_text("stays in use")
     page.get_by_role("button", name="Fetch 605 MB", exact=True).click()
     expect(page.locator("#model-status")).to_contain_text("no connection to the model hub")
-    name = page.get_by_label("Class 1", exact=True)
+    name = class_name(page, 1)
     expect(name).to_have_value("oak")
     page.get_by_label("Model", exact=True).click()
     page.get_by_role("option", name="Built-in mini model", exact=True).click()
@@ -191,10 +206,10 @@ def test_nothing_scrolls_sideways(page: Page, watch, scheme: str, width: int, ap
     page.set_viewport_size({"width": width, "height": 900})
     open_page(page, app_address)
     page.locator("#sample-biscuits").click()
-    expect(page.get_by_label("Class 5", exact=True)).to_be_visible()
+    expect(class_name(page, 5)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
-    train_button = page.get_by_role("button", name="Train", exact=True).bounding_box()
+    train_button = page.locator("#train").bounding_box()
     assert train_button is not None
     assert train_button["x"] >= 0
     assert train_button["x"] + train_button["width"] <= width
@@ -220,8 +235,8 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_train(studio: Page) -
     page = studio
     page.locator("#settings > button").click()
     assert page.evaluate(NAMELESS) == []
-    page.get_by_label("The words to beat").focus()
+    page.get_by_label(say.TEMPLATE_LABEL).focus()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent.trim()") == "Train"
+    assert page.evaluate("document.activeElement.textContent.trim()") == say.TRAIN
     page.keyboard.press("Enter")
     expect(page.locator("#status")).to_contain_text("There are no pictures")

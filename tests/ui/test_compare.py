@@ -23,12 +23,12 @@ from coop_demo.ui.compare.panels import PANELS
 from coop_demo.ui.compare.state import (
     Compared,
     CompareSettings,
-    Progress,
     compared_of,
     need_compared,
-    working,
 )
 from coop_demo.ui.explain import actions as explain_actions
+from coop_demo.ui.job import working
+from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session, SessionStore
 
 

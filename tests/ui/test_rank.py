@@ -319,7 +319,7 @@ def test_the_rival_of_what_is_taught_is_its_own_instructions(
     asked = []
 
     def teach(*given):
-        asked.append(given[5])
+        asked.append(given[1].pair)
         raise RankingError("enough")
 
     monkeypatch.setattr(rank_actions, "_teach_events", teach)

@@ -16,11 +16,12 @@ from coop_demo.data.dataset import Picture
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.ui import events, strings
+from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session, SessionStore, Taught
 from coop_demo.ui.teach import actions as teach_actions
+from coop_demo.ui.teach import show as teach_show
 from coop_demo.ui.teach import strings as teach_strings
-from coop_demo.ui.teach import tab as teach_tab
-from coop_demo.ui.teach.state import Progress, TeachSettings, Tried
+from coop_demo.ui.teach.state import TeachSettings, Tried
 
 
 @pytest.fixture
@@ -205,11 +206,11 @@ def test_every_setting_is_checked_whoever_sends_it(position, value, part) -> Non
 
 
 def test_the_summary_says_what_is_missing_then_how_many_are_held_out(session) -> None:
-    assert "16 pictures: 4 of them" in teach_tab.summary(session)
+    assert "16 pictures: 4 of them" in teach_show.summary(session)
     session.rows[1].pictures = session.rows[1].pictures[:1]
-    assert "has 1 picture" in teach_tab.summary(session)
+    assert "has 1 picture" in teach_show.summary(session)
     session.rows[1].name = "brick"
-    assert "Two classes are called" in teach_tab.summary(session)
+    assert "Two classes are called" in teach_show.summary(session)
 
 
 def test_a_handler_that_fails_says_one_sentence_and_changes_nothing(monkeypatch) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from coop_demo.comparison.grid import (
     GridResult,
     shots_curve,
 )
-from coop_demo.comparison.methods import METHODS, find_methods, method_of
+from coop_demo.comparison.methods import COMPARISON_METHODS, find_methods, method_of
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift, shift
 from coop_demo.data.dataset import Dataset, clean_class_name
@@ -33,7 +33,6 @@ from coop_demo.ui.compare.state import (
     TAUGHT,
     Compared,
     CompareSettings,
-    Progress,
     Words,
     amend,
     keep,
@@ -42,8 +41,8 @@ from coop_demo.ui.compare.state import (
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import state
 from coop_demo.ui.forms import whole
-from coop_demo.ui.session import SHOW_EVERY, Session
-from coop_demo.ui.teach import strings as teach_strings
+from coop_demo.ui.progress import Pace, Progress, encoding
+from coop_demo.ui.session import Session
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE
 
 _GPU_SECONDS = 60
@@ -90,23 +89,71 @@ def run_comparison(
     backbone = session.backbone
     dataset, settings, prompts, notes = _source(session, settings)
     began = time.monotonic()
-    prepared: Prepared | None = None
-    results: list[MethodResult] = []
-    whole_comparison: Comparison | None = None
-    words: dict[str, Words] = {}
+    so_far = _Measured(settings)
+    pace = Pace()
+    title, n_started, stopped = "", 0, False
     n_methods = len(find_methods(["hand-crafted", *settings.methods]))
-    n_started = 0
-    title, shown_at = "", 0.0
-    stopped = False
 
-    def so_far(comparison: Comparison, ending: str = "") -> Compared:
-        return Compared(comparison, dataset, settings, notes, ending, dict(words))
+    def kept(comparison: Comparison, ending: str = "") -> Compared:
+        return Compared(comparison, dataset, settings, notes, ending, dict(so_far.words))
 
-    def partial() -> Comparison:
+    events = _comparison_events(backbone, dataset, settings, prompts)
+    with contextlib.closing(events):
+        for event in events:
+            if session.stop.is_set():
+                stopped = True
+                break
+            so_far.add(event)
+            if isinstance(event, MethodStarted):
+                n_started += 1
+                title = event.title
+                yield Progress(say.fitting(title), (n_started - 1) / n_methods)
+            elif isinstance(event, MethodResult):
+                share = n_started / n_methods
+                yield Progress(say.fitting(event.title), share, kept(so_far.partial()))
+            elif isinstance(event, Comparison):
+                yield Progress(say.READING_WORDS, 1.0)
+            else:
+                yield from _report(event, title, pace, before=n_started - 1, of=n_methods)
+    if not so_far.results:
+        raise UserError(say.STOPPED_EMPTY)
+    comparison = _slim(so_far.whole or so_far.partial())
+    n = len(comparison.results)
+    ending = (
+        say.stopped(n)
+        if stopped and so_far.whole is None
+        else say.compared(n, len(comparison.labels), time.monotonic() - began)
+    )
+    yield keep(session, backbone, kept(comparison, ending))
+
+
+@dataclass
+class _Measured:
+    """What a comparison has come to."""
+
+    settings: CompareSettings
+    prepared: Prepared | None = None
+    results: list[MethodResult] = field(default_factory=list)
+    whole: Comparison | None = None  # when all methods are measured
+    words: dict[str, Words] = field(default_factory=dict)
+
+    def add(self, event: Any) -> None:
+        if isinstance(event, Prepared):
+            self.prepared = event
+        elif isinstance(event, MethodResult):
+            self.results.append(event)
+        elif isinstance(event, Comparison):
+            self.whole = event
+        elif isinstance(event, dict):
+            self.words = event
+
+    def partial(self) -> Comparison:
+        """A comparison of the methods that were measured so far."""
+        prepared, settings = self.prepared, self.settings
         assert prepared is not None
         return Comparison(
             prepared,
-            tuple(results),
+            tuple(self.results),
             (),
             prepared.dataset.notes,
             {
@@ -119,50 +166,19 @@ def run_comparison(
             },
         )
 
-    events = _comparison_events(backbone, dataset, settings, prompts)
-    with contextlib.closing(events):
-        for event in events:
-            if session.stop.is_set():
-                stopped = True
-                break
-            if isinstance(event, Prepared):
-                prepared = event
-            elif isinstance(event, MethodStarted):
-                n_started += 1
-                title = event.title
-                yield Progress(say.fitting(event.title), (n_started - 1) / n_methods)
-            elif isinstance(event, MethodResult):
-                results.append(event)
-                yield Progress(say.fitting(event.title), n_started / n_methods, so_far(partial()))
-            elif isinstance(event, Comparison):
-                whole_comparison = event
-                yield Progress(say.READING_WORDS, 1.0)
-            elif isinstance(event, dict):
-                words = event
-            elif time.monotonic() - shown_at > SHOW_EVERY:
-                shown_at = time.monotonic()
-                if isinstance(event, EncodeEvent):
-                    yield Progress(
-                        teach_strings.encoding(event.done, event.total, event.seconds_left),
-                        event.done / max(event.total, 1),
-                    )
-                elif isinstance(event, TrainEvent):
-                    share = (n_started - 1 + event.step / event.total_steps) / n_methods
-                    yield Progress(
-                        say.learning(title, event.step, event.total_steps, event.seconds_left),
-                        share,
-                    )
-    if whole_comparison is None:
-        if not results:
-            raise UserError(say.STOPPED_EMPTY)
-        whole_comparison = partial()
-    comparison = _slim(whole_comparison)
-    ending = (
-        say.stopped(len(comparison.results))
-        if stopped and whole_comparison.settings.get("status") == "stopped"
-        else say.compared(len(comparison.results), len(comparison.labels), time.monotonic() - began)
-    )
-    yield keep(session, backbone, so_far(comparison, ending))
+
+def _report(
+    event: Any, title: str, pace: Pace, *, before: int = 0, of: int = 1
+) -> Iterator[Progress]:
+    """Progress of looking at pictures or of a training, if it is due.
+
+    The training is that of the method `title`, after `before` of `of` methods.
+    """
+    if isinstance(event, EncodeEvent) and pace.is_due():
+        yield encoding(event)
+    elif isinstance(event, TrainEvent) and pace.is_due():
+        sentence = say.learning(title, event.step, event.total_steps, event.seconds_left)
+        yield Progress(sentence, (before + event.step / event.total_steps) / of)
 
 
 def _slim(comparison: Comparison) -> Comparison:
@@ -264,7 +280,7 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
     backbone, base = session.backbone, need_compared(session)
     cells: list[Cell] = []
     problems: list[str] = []
-    seconds, shown_at, stopped = 0.0, 0.0, False
+    seconds, stopped, pace = 0.0, False, Pace()
 
     def kept(ending: str) -> Compared:
         return amend(
@@ -294,7 +310,7 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
                 sentence = say.grid(
                     event.done,
                     event.total,
-                    METHODS[event.method].title,
+                    COMPARISON_METHODS[event.method].title,
                     event.shots,
                     event.seed,
                     event.seconds_left,
@@ -303,12 +319,8 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
                 yield Progress(sentence, share, kept("") if event.cell is not None else None)
             elif isinstance(event, GridResult):
                 seconds = event.seconds
-            elif isinstance(event, EncodeEvent) and time.monotonic() - shown_at > SHOW_EVERY:
-                shown_at = time.monotonic()
-                yield Progress(
-                    teach_strings.encoding(event.done, event.total, event.seconds_left),
-                    event.done / max(event.total, 1),
-                )
+            else:
+                yield from _report(event, "", pace)
     ending = say.curve_stopped(len(cells)) if stopped else say.curve_done(len(cells), seconds)
     yield Progress(ending, None, kept(ending))
 
@@ -401,7 +413,7 @@ def read_second(name: str) -> Dataset:
 
 def _watch(session: Session, events: Iterator[Any], wanted: type) -> Iterator[Progress]:
     """Progress of a job that ends with `wanted`, which comes back through `yield from`."""
-    title, shown_at = "", 0.0
+    title, pace = "", Pace()
     with contextlib.closing(events):  # type: ignore[type-var]
         for event in events:
             if isinstance(event, wanted):
@@ -411,18 +423,8 @@ def _watch(session: Session, events: Iterator[Any], wanted: type) -> Iterator[Pr
             if isinstance(event, MethodStarted):
                 title = event.title
                 yield Progress(say.fitting(title))
-            elif time.monotonic() - shown_at > SHOW_EVERY:
-                shown_at = time.monotonic()
-                if isinstance(event, EncodeEvent):
-                    yield Progress(
-                        teach_strings.encoding(event.done, event.total, event.seconds_left),
-                        event.done / max(event.total, 1),
-                    )
-                elif isinstance(event, TrainEvent):
-                    yield Progress(
-                        say.learning(title, event.step, event.total_steps, event.seconds_left),
-                        event.step / event.total_steps,
-                    )
+            else:
+                yield from _report(event, title, pace)
     raise UserError(say.STOPPED_EMPTY)
 
 

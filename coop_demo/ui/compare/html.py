@@ -9,7 +9,7 @@ from PIL import Image
 
 from coop_demo.charts.comparison import methods_table
 from coop_demo.comparison.compare import Comparison, MethodResult
-from coop_demo.comparison.methods import LEARNED_METHODS, METHODS
+from coop_demo.comparison.methods import COMPARISON_METHODS, LEARNED_METHODS
 from coop_demo.comparison.strings import comparison_sentence
 from coop_demo.comparison.verdict import Outcome, outcome
 from coop_demo.data.images import data_uri
@@ -71,7 +71,11 @@ def method_rows(comparison: Comparison) -> str:
 
 def short_title(result: MethodResult) -> str:
     """Without the wording of a hand-crafted prompt, where there is one of them only."""
-    return METHODS[result.method].title if result.method in METHODS else result.title
+    return (
+        COMPARISON_METHODS[result.method].title
+        if result.method in COMPARISON_METHODS
+        else result.title
+    )
 
 
 def scoreboard(comparison: Comparison) -> str:

@@ -1,9 +1,8 @@
-"""What the Compare tab keeps in a session: settings, results, progress."""
+"""What the Compare tab keeps in a session: settings and results."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coop_demo import samples
 from coop_demo.charts.report import Report
@@ -20,9 +19,11 @@ from coop_demo.prompts.templates import fill
 from coop_demo.prompts.words import VectorWords, WordsAccuracy
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.forms import whole
-from coop_demo.ui.session import Session
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
+
+if TYPE_CHECKING:  # a session holds what is defined here
+    from coop_demo.ui.session import Session
 
 TAUGHT = ""  # the source that is the Teach tab's own set; others are names of sample sets
 
@@ -151,15 +152,20 @@ class Compared:
         )
 
 
-_TAB = "compare"
+@dataclass
+class CompareState:
+    """What the tab keeps. Change it under the session's lock."""
+
+    compared: dict[str, Compared] = field(default_factory=dict)  # by backbone
+    words: str = ""  # the template the box of templates was given last, following Teach
 
 
-def compared_of(session: Session) -> Compared | None:
+def compared_of(session: "Session") -> Compared | None:
     """The comparison made with the model in use, if there is one."""
-    return session.by_tab.get(_TAB, {}).get(session.backbone)
+    return session.compare.compared.get(session.backbone)
 
 
-def need_compared(session: Session) -> Compared:
+def need_compared(session: "Session") -> Compared:
     """Raises UserError when nothing was compared with the model in use."""
     found = compared_of(session)
     if found is None:
@@ -167,43 +173,16 @@ def need_compared(session: Session) -> Compared:
     return found
 
 
-def keep(session: Session, backbone: str, compared: Compared) -> Compared:
+def keep(session: "Session", backbone: str, compared: Compared) -> Compared:
     with session.lock:
-        session.by_tab.setdefault(_TAB, {})[backbone] = compared
+        session.compare.compared[backbone] = compared
     return compared
 
 
-def amend(session: Session, backbone: str, base: Compared, **changes: Any) -> Compared:
+def amend(session: "Session", backbone: str, base: Compared, **changes: Any) -> Compared:
     """Add to a comparison what looking closer found, unless another one took its place."""
     with session.lock:
-        now = session.by_tab.get(_TAB, {}).get(backbone)
+        now = session.compare.compared.get(backbone)
         if now is None or now.comparison is not base.comparison:
             return base
         return keep(session, backbone, replace(now, **changes))
-
-
-@contextlib.contextmanager
-def working(session: Session) -> Iterator[None]:
-    """One long job a person at a time, here or in Teach: they would only slow each other down.
-
-    Raises:
-        UserError: one is running already.
-    """
-    with session.lock:
-        if session.training:
-            raise UserError(say.BUSY)
-        session.training = True
-        session.stop.clear()
-    try:
-        yield
-    finally:
-        session.training = False
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the page shows meanwhile; `share` is 0 to 1, or None. `so_far` is what is new."""
-
-    sentence: str
-    share: float | None = None
-    so_far: Compared | None = None

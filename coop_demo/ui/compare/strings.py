@@ -2,7 +2,7 @@
 
 from coop_demo.comparison.strings import p_value as p_value_text
 from coop_demo.comparison.verdict import SIGNIFICANT, Outcome
-from coop_demo.ui.teach.strings import counted, left
+from coop_demo.ui.strings import counted, left
 
 # --- what to compare ------------------------------------------------------------------------------
 SET_TITLE = "Choose"
@@ -23,7 +23,6 @@ STEPS_LABEL = "Steps"
 FROM_RECIPE = "from the recipe"
 SETTINGS = "Settings"
 COMPARE = "Compare"
-STOP = "Stop"
 
 MAX_TEMPLATES = 8
 MAX_SEEDS = 5
@@ -42,12 +41,6 @@ PROMISES = (
     "what was learned in words, what was forgotten, and how far it carries to another set",
     "whether its confidence can be believed",
 )
-PREPARING = "Getting ready…"
-BUSY = (
-    "A training or comparison of yours is running already, maybe in another tab or window. Stop "
-    "it or wait for it."
-)
-NOTHING_TO_STOP = "Nothing of yours is running."
 STOPPED_EMPTY = "Stopped before anything was measured."
 COMPARE_FIRST = "Compare first: this looks closer at a comparison."
 READING_WORDS = "Reading the context vectors as words…"

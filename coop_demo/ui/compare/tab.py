@@ -1,9 +1,8 @@
 """Tab "Compare": is the learned prompt really better? What to compare, and the table of methods.
 
-What looks closer at a comparison stands in `compare_panels.py`.
+What looks closer at a comparison stands in `panels/`.
 """
 
-import contextlib
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -12,8 +11,7 @@ import gradio as gr
 
 from coop_demo import samples
 from coop_demo.comparison.compare import DEFAULT_METHODS
-from coop_demo.comparison.methods import METHODS
-from coop_demo.errors import UserError
+from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DATASET_TEMPLATES, DEFAULT_TEMPLATE, PLAIN_TEMPLATES
 from coop_demo.ui import html as page_html
@@ -21,23 +19,16 @@ from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import run_comparison
 from coop_demo.ui.compare.panels import PANELS, Panel
-from coop_demo.ui.compare.state import (
-    TAUGHT,
-    Compared,
-    CompareSettings,
-    Progress,
-    compared_of,
-    working,
-)
-from coop_demo.ui.context import TRAINING, TRAINING_LIMIT, Refresh, Shell
-from coop_demo.ui.events import forgiving, sentence_for, warn
+from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings, compared_of
+from coop_demo.ui.context import QUIET, Shell
+from coop_demo.ui.events import sentence_for, warn
+from coop_demo.ui.job import LongJob
+from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session
-from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE
+from coop_demo.ui.windows import Updates
 
-_TAB = "compare-choice"
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _FIRST_METHODS = (*DEFAULT_METHODS, "learned-csc")
 
 
@@ -57,7 +48,11 @@ def build(shell: Shell) -> None:
                 gr.Tabs(elem_classes="cs-tabs cs-panels"),
             ):
                 panels = [panel() for panel in PANELS]
-    _wire(shell, tab, choice, outcome, closer, panels)
+    results = Results(choice, outcome, closer, panels)
+    results.wire(shell)
+    choice.wire(shell, tab)
+    for panel in panels:
+        panel.wire(shell)
 
 
 class Choice:
@@ -74,12 +69,11 @@ class Choice:
             label=say.SOURCE_LABEL,
             elem_id="compare-source",
         )
-        with gr.Row(elem_classes="cs-go"):
-            self.go = gr.Button(say.COMPARE, variant="primary", elem_id="compare-go", scale=3)
-            self.stop = gr.Button(say.STOP, interactive=False, elem_id="compare-stop", scale=1)
-        self.status = gr.HTML(padding=False, elem_id="compare-status")
+        self.job = LongJob(
+            say.COMPARE, go_id="compare-go", stop_id="compare-stop", status_id="compare-status"
+        )
         self.methods = gr.CheckboxGroup(
-            [(m.title, m.key) for m in METHODS.values() if m.key != "hand-crafted"],
+            [(m.title, m.key) for m in COMPARISON_METHODS.values() if m.key != "hand-crafted"],
             value=[key for key in _FIRST_METHODS if key != "hand-crafted"],
             label=say.METHODS_LABEL,
             elem_id="compare-methods",
@@ -121,13 +115,47 @@ class Choice:
             self.steps,
         ]
 
+    def wire(self, shell: Shell, tab: gr.Tab) -> None:
+        """Wire the box of templates, which follows the chosen set until it is written in."""
+
+        def selected(session: Session, source: Any, lines: Any) -> Updates:
+            updates = self.job.buttons(session)
+            known = ("", DEFAULT_TEMPLATE, session.compare.words)
+            untouched = str(lines or "").strip() in known and compared_of(session) is None
+            words = session.template
+            if source == TAUGHT and untouched and words and words != lines:
+                session.compare.words = words
+                updates[self.templates] = words
+            return updates
+
+        def choose_source(session: Session, source: str) -> Updates:
+            if source == TAUGHT:
+                return {self.templates: session.template}
+            return {self.templates: samples.find_sample(str(source)).template}
+
+        def add_template(session: Session, lines: str, chosen: str | None) -> Updates:
+            there = [line for line in str(lines or "").splitlines() if line.strip()]
+            if chosen and chosen not in there:
+                there.append(chosen)
+            return {self.templates: "\n".join(there), self.offer: None}
+
+        box = self.templates
+        shell.keep_typed(box)
+        shell.on(self.source.input, choose_source, [self.source], [box], **QUIET)
+        shell.on(self.offer.input, add_template, [box, self.offer], [box, self.offer], **QUIET)
+        shell.on(tab.select, selected, [self.source, box], [*self.job.outputs, box], **QUIET)
+
 
 class Outcome:
     """The right column: the verdict in words and the table of methods."""
 
     def __init__(self) -> None:
         gr.HTML(page_html.step_head(2, say.RESULT_TITLE, say.RESULT_LEAD), padding=False)
-        self.verdict = gr.HTML(padding=False, elem_id="compare-verdict")
+        self.verdict = gr.HTML(
+            compare_html.promise(say.NOTHING_YET, say.PROMISES),
+            padding=False,
+            elem_id="compare-verdict",
+        )
         self.table = gr.HTML(padding=False, elem_id="compare-table")
         self.notes = gr.HTML(padding=False, elem_id="compare-notes")
 
@@ -135,152 +163,62 @@ class Outcome:
     def outputs(self) -> list[Any]:
         return [self.verdict, self.table, self.notes]
 
-    def view(self, compared: Compared | None) -> list[Any]:
+    def view(self, compared: Compared | None) -> Updates:
         if compared is None:
-            return [compare_html.promise(say.NOTHING_YET, say.PROMISES), "", ""]
+            promise = compare_html.promise(say.NOTHING_YET, say.PROMISES)
+            return {self.verdict: promise, self.table: "", self.notes: ""}
         comparison = compared.comparison
         notes = page_html.notes(comparison.problems, [*compared.notes, *comparison.notes])
         ending = f'<p class="cs-ending">{escape(compared.ending)}</p>' if compared.ending else ""
-        return [
-            compare_html.scoreboard(comparison),
-            page_html.hint(say.TABLE_LEAD) + compare_html.method_rows(comparison),
-            ending + notes,
-        ]
+        return {
+            self.verdict: compare_html.scoreboard(comparison),
+            self.table: page_html.hint(say.TABLE_LEAD) + compare_html.method_rows(comparison),
+            self.notes: ending + notes,
+        }
 
 
-def _wire(
-    shell: Shell,
-    tab: gr.Tab,
-    choice: Choice,
-    outcome: Outcome,
-    closer: gr.Column,
-    panels: list[Panel],
-) -> None:
-    store = shell.store
-    buttons = [choice.go, choice.stop]
-    panel_outputs = [output for panel in panels for output in panel.outputs]
-    everything = [*buttons, choice.status, *outcome.outputs, closer, *panel_outputs]
+class Results:
+    """Everything that shows a comparison: the outcome, and the panels that look closer."""
 
-    def panel_views(session: Session) -> list[Any]:
+    def __init__(
+        self, choice: Choice, outcome: Outcome, closer: gr.Column, panels: list[Panel]
+    ) -> None:
+        """`closer` holds the panels."""
+        self.choice, self.outcome, self.closer, self.panels = choice, outcome, closer, panels
+
+    @property
+    def outputs(self) -> list[Any]:
+        of_panels = [output for panel in self.panels for output in panel.outputs]
+        return [*self.outcome.outputs, self.closer, *of_panels]
+
+    def view(self, session: Session) -> Updates:
         compared = compared_of(session)
-        updates: list[Any] = []
-        for panel in panels:
+        updates = self.outcome.view(compared)
+        updates[self.closer] = gr.update(visible=compared is not None)
+        for panel in self.panels:
             try:
-                updates += panel.view(session, compared)
+                updates |= panel.view(session, compared)
             except Exception as error:  # one panel that fails leaves the others theirs
                 warn(sentence_for(error))
-                updates += [gr.skip() for _ in panel.outputs]
         return updates
 
-    def view(session: Session, status: str = "") -> list[Any]:
-        running = session.training
-        return [
-            gr.update(interactive=not running),
-            gr.update(interactive=running),
-            status,
-            *outcome.view(compared_of(session)),
-            gr.update(visible=compared_of(session) is not None),
-            *panel_views(session),
-        ]
+    def wire(self, shell: Shell) -> None:
+        choice = self.choice
 
-    keep_panels = [gr.skip() for _ in (closer, *panel_outputs)]
-    keep_outcome = [gr.skip() for _ in outcome.outputs]
+        def job(session: Session, *values: Any) -> Iterator[Any]:
+            return run_comparison(session, CompareSettings.parse(*values))
 
-    @forgiving
-    def run(key: str, *values: Any) -> Iterator[list[Any]]:
-        session = store.get(key)
-        settings = CompareSettings.parse(*values)
-        problem = ""
-        with working(session):
-            yield [
-                gr.update(interactive=False),
-                gr.update(interactive=True),
-                teach_html.progress(say.PREPARING, 0.0),
-                *keep_outcome,
-                *keep_panels,
-            ]
-            try:
-                with contextlib.closing(run_comparison(session, settings)) as events:
-                    for event in events:
-                        if not isinstance(event, Progress):
-                            continue
-                        shown = (
-                            outcome.view(event.so_far) if event.so_far is not None else keep_outcome
-                        )
-                        yield [
-                            gr.skip(),
-                            gr.skip(),
-                            teach_html.progress(event.sentence, event.share),
-                            *shown,
-                            *keep_panels,
-                        ]
-            except UserError as error:
-                problem = page_html.notes([str(error)])
-            except Exception as error:
-                problem = page_html.notes([sentence_for(error)])
-        yield view(session, problem)
+        def shown(session: Session, progress: Progress) -> Updates:
+            return self.outcome.view(progress.so_far) if progress.so_far else {}
 
-    @forgiving
-    def stop(key: str) -> Any:
-        session = store.get(key)
-        if not session.training:
-            raise UserError(say.NOTHING_TO_STOP)
-        session.stop.set()
-        # the status is the comparison's own: an answer from here could come after its last word
-        return gr.update(interactive=False)
+        def ended(session: Session, failed: bool) -> Updates:
+            return self.view(session)
 
-    def refresh(key: str) -> list[Any]:
-        return view(store.get(key))
+        def refresh(session: Session) -> Updates:
+            return choice.job.buttons(session) | {choice.job.status: ""} | self.view(session)
 
-    @forgiving
-    def selected(key: str, source: Any, lines: Any) -> list[Any]:
-        session = store.get(key)
-        running = session.training
-        words = gr.skip()
-        own = session.by_tab.setdefault(_TAB, {})
-        untouched = str(lines or "").strip() in ("", DEFAULT_TEMPLATE, own.get("words"))
-        if source == TAUGHT and session.template and untouched and compared_of(session) is None:
-            words = own["words"] = session.template  # the box follows Teach until it is written in
-        return [gr.update(interactive=not running), gr.update(interactive=running), words]
-
-    @forgiving
-    def choose_source(key: str, source: str) -> str:
-        if source == TAUGHT:
-            return store.get(key).template
-        return samples.find_sample(str(source)).template
-
-    @forgiving
-    def add_template(lines: str, chosen: str | None) -> list[Any]:
-        there = [line for line in str(lines or "").splitlines() if line.strip()]
-        if chosen and chosen not in there:
-            there.append(chosen)
-        return ["\n".join(there), None]
-
-    choice.go.click(
-        run,
-        [shell.key, *choice.inputs],
-        everything,
-        concurrency_id=TRAINING,
-        concurrency_limit=TRAINING_LIMIT,
-        show_progress="minimal",
-        show_progress_on=[choice.status],
-        api_visibility="private",
-    )
-    choice.stop.click(stop, shell.key, choice.stop, queue=False, **_QUIET)
-    choice.source.input(choose_source, [shell.key, choice.source], choice.templates, **_QUIET)
-    choice.offer.input(
-        add_template, [choice.templates, choice.offer], [choice.templates, choice.offer], **_QUIET
-    )
-    tab.select(
-        selected,
-        [shell.key, choice.source, choice.templates],
-        [*buttons, choice.templates],
-        **_QUIET,
-    )
-    for panel in panels:
-        panel.wire(shell)
-    shell.on_open.append(Refresh(refresh, everything))
-    shell.on_model.append(Refresh(refresh, everything))
+        choice.job.wire(shell, job, choice.inputs, self.outputs, shown=shown, ended=ended)
+        shell.refreshes(refresh, [*choice.job.outputs, *self.outputs])
 
 
 def _offered() -> list[tuple[str, str]]:

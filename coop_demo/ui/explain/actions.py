@@ -15,7 +15,7 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.data.dataset import Picture, clean_class_name
 from coop_demo.errors import UserError
-from coop_demo.heatmaps.attribution import METHODS, compare, explain, methods_for, view_box
+from coop_demo.heatmaps.attribution import MAP_METHODS, compare, explain, methods_for, view_box
 from coop_demo.heatmaps.faithfulness import Claim, Curve, assess_together
 from coop_demo.heatmaps.render import draw, png_bytes, safe_stem, shrunken, zip_bytes
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
@@ -25,9 +25,6 @@ from coop_demo.settings import ASSETS_DIR
 from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.state import Drawn, Looked, Subject
 from coop_demo.ui.session import Session
-
-_TAB = "look"
-
 
 _GPU_SECONDS = 60
 
@@ -90,7 +87,7 @@ def offer(session: Session, source: str) -> tuple[list[Subject], int]:
     found = subjects(session, source)
     shown = found[:MOST_TO_CHOOSE]
     with session.lock:
-        session.by_tab.setdefault(_TAB, {})["offered"] = shown
+        session.look.offered = shown
     return shown, len(found)
 
 
@@ -100,7 +97,7 @@ def offered(session: Session, index: object) -> Subject:
     Raises:
         UserError: there is no such picture.
     """
-    shown = session.by_tab.get(_TAB, {}).get("offered", [])
+    shown = session.look.offered
     if not isinstance(index, int) or not 0 <= index < len(shown):
         raise UserError(say.UNKNOWN_PICTURE)
     return shown[index]
@@ -119,34 +116,36 @@ def choose(session: Session, subject: Subject) -> None:
     """
     with session.lock:
         _begin(session)
-        session.by_tab[_TAB].update(subject=subject, looked=None, fresh=True)
+        look = session.look
+        look.subject, look.looked, look.fresh = subject, None, True
 
 
 def is_fresh(session: Session) -> bool:
     """Whether a picture was chosen that was not looked at yet."""
-    return bool(session.by_tab.get(_TAB, {}).get("fresh"))
+    return session.look.fresh
 
 
 def taken_up(session: Session) -> bool:
     """`is_fresh`, and from now on it is not."""
     with session.lock:
-        return bool(session.by_tab.setdefault(_TAB, {}).pop("fresh", False))
+        fresh, session.look.fresh = session.look.fresh, False
+        return fresh
 
 
 def chosen(session: Session) -> Subject | None:
-    return session.by_tab.get(_TAB, {}).get("subject")
+    return session.look.subject
 
 
 def looked_at(session: Session) -> Looked | None:
     """What was drawn last, with the model in use."""
-    return session.by_tab.get(_TAB, {}).get("looked")
+    return session.look.looked
 
 
 def forget(session: Session) -> None:
     """Maps of another model say nothing about the one now in use."""
     with session.lock:
         _begin(session)
-        session.by_tab[_TAB]["looked"] = None
+        session.look.looked = None
 
 
 def fitting_methods(model: str) -> list[tuple[str, str]]:
@@ -156,7 +155,7 @@ def fitting_methods(model: str) -> list[tuple[str, str]]:
         UserError: the model cannot be loaded.
     """
     fitting = methods_for(shared_backbone(model))
-    titles = {name: title for title, name in say.METHODS.items()}
+    titles = {name: title for title, name in say.MAP_METHOD_TITLES.items()}
     return [(say.its_own(titles[fitting[0]]), "auto"), *((titles[m], m) for m in fitting[1:])]
 
 
@@ -167,7 +166,7 @@ def check_question(wanted: object, method: object) -> tuple[str, str]:
         raise UserError(say.NOTHING_WANTED)
     if len(asked) > 300:
         raise UserError(say.WANTED_TOO_LONG)
-    if method not in ("auto", *METHODS):
+    if method not in ("auto", *MAP_METHODS):
         raise UserError(f"There is no method “{str(method)[:40]}”. Choose one of those shown.")
     return asked, str(method)
 
@@ -428,18 +427,16 @@ def _given(session: Session, subject: Subject | None = None) -> dict:
 def _begin(session: Session) -> int:
     """The number of a look; any older one is of no interest from now on."""
     with session.lock:
-        tab = session.by_tab.setdefault(_TAB, {})
-        tab["number"] = tab.get("number", 0) + 1
-        return tab["number"]
+        session.look.number += 1
+        return session.look.number
 
 
 def _keep(session: Session, number: int, looked: Looked) -> bool:
     """Keep it, unless something else is looked at by now."""
     with session.lock:
-        tab = session.by_tab.setdefault(_TAB, {})
-        if tab.get("number") != number:
+        if session.look.number != number:
             return False
-        tab["looked"] = looked
+        session.look.looked = looked
         return True
 
 

@@ -16,11 +16,8 @@ from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.explain import actions
 from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.actions import SHOWN_SIDE, STRIP_SIDE
-from coop_demo.ui.explain.state import RankedLook, RankedSubject
+from coop_demo.ui.explain.state import OrderLookState, RankedLook, RankedSubject
 from coop_demo.ui.session import Session
-
-_TAB = "look-ranked"
-
 
 _GPU_SECONDS = 60
 
@@ -63,32 +60,33 @@ def _choose(session: Session, subject: RankedSubject) -> None:
         raise RankingError(say.SAME_PICTURE)
     actions.taken_up(session)  # what was chosen last is looked at, and nothing else
     with session.lock:
-        session.by_tab[_TAB] = {"subject": subject, "looked": None, "fresh": True}
+        session.order_look = OrderLookState(subject, fresh=True)
 
 
 def chosen(session: Session) -> RankedSubject | None:
-    return session.by_tab.get(_TAB, {}).get("subject")
+    return session.order_look.subject
 
 
 def looked_at(session: Session) -> RankedLook | None:
-    return session.by_tab.get(_TAB, {}).get("looked")
+    return session.order_look.looked
 
 
 def is_fresh(session: Session) -> bool:
     """Whether pictures were chosen that were not looked at yet."""
-    return bool(session.by_tab.get(_TAB, {}).get("fresh"))
+    return session.order_look.fresh
 
 
 def taken_up(session: Session) -> bool:
     """`is_fresh`, and from now on it is not."""
     with session.lock:
-        return bool(session.by_tab.get(_TAB, {}).pop("fresh", False))
+        fresh, session.order_look.fresh = session.order_look.fresh, False
+        return fresh
 
 
 def forget(session: Session) -> None:
     """Nothing of an order is looked at any more."""
     with session.lock:
-        session.by_tab.pop(_TAB, None)
+        session.order_look = OrderLookState()
 
 
 def look(session: Session) -> RankedLook:
@@ -103,9 +101,8 @@ def look(session: Session) -> RankedLook:
         raise RankingError(say.NOTHING_RANKED)
     looked = _maps_of(subject)
     with session.lock:
-        tab = session.by_tab.get(_TAB, {})
-        if tab.get("subject") is subject:  # not when others were chosen meanwhile
-            tab["looked"] = looked
+        if session.order_look.subject is subject:  # not when others were chosen meanwhile
+            session.order_look.looked = looked
     return looked
 
 

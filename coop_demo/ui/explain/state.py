@@ -32,6 +32,11 @@ class Subject:
     own: str = ""  # the class it is known to show
     prompts: Prompts | None = None  # the session's own when None
 
+    @property
+    def first_wanted(self) -> str:
+        """What is looked for until a person says otherwise; "" where nothing is known."""
+        return self.own or next(iter(self.class_names), "")
+
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -57,6 +62,17 @@ class Looked:
     @property
     def wanted(self) -> str:
         return self.texts[self.index]
+
+
+@dataclass
+class LookState:
+    """What the tab keeps of prompts' maps. Change it under the session's lock."""
+
+    offered: list[Subject] = field(default_factory=list)  # the pictures shown to choose from
+    subject: Subject | None = None
+    looked: Looked | None = None
+    fresh: bool = False  # the subject was chosen and not looked at yet
+    number: int = 0  # of the last look: what an older one finds is of no interest any more
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +118,12 @@ class RankedLook:
             return f"{ahead} {say.scores_are_equal(first)}"
         agrees = (first > other) == (pair.probability > 0.5)
         return f"{ahead} {say.scores_are(first, other, agrees)}"
+
+
+@dataclass
+class OrderLookState:
+    """What the tab keeps of a ranker's maps. Change it under the session's lock."""
+
+    subject: RankedSubject | None = None
+    looked: RankedLook | None = None
+    fresh: bool = False  # the subject was chosen and not looked at yet

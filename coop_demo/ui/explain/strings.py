@@ -18,7 +18,7 @@ WANTED_LABEL = "What to look for"
 WANTED_INFO = "A class, or a sentence of your own."
 METHOD_LABEL = "Method"
 SUITS = "What suits the model"
-METHODS = {
+MAP_METHOD_TITLES = {
     SUITS: "auto",
     "LeGrad": "legrad",
     "Attention rollout": "rollout",
@@ -91,7 +91,7 @@ def its_own(title: str) -> str:
 
 
 def asked(wanted: str, method: str, seconds: float, shape: tuple[int, int]) -> str:
-    names = {key: title for title, key in METHODS.items()}
+    names = {key: title for title, key in MAP_METHOD_TITLES.items()}
     return f"“{wanted}” by {names[method]}, {shape[0]} × {shape[1]} cells, {seconds:.1f} s."
 
 

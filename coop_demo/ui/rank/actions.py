@@ -8,7 +8,7 @@ import math
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,18 +44,22 @@ from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
 from coop_demo.ranking.training import RankerEvent, mean_pair_accuracy, train_ranker
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.samples import SampleSet
+from coop_demo.ui.progress import Pace, Progress, TrainingPace, encoding
 from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.state import (
+    AMOUNT,
     PLACE,
     OrderSettings,
     Pile,
-    RankProgress,
     RankVerdict,
     TaughtOrder,
     UsedRanker,
     take_all,
 )
-from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session
+from coop_demo.ui.session import Session
+
+MOST_IN_TABLE = 60  # pictures that can be numbered by hand
+
 
 _MEASUREMENTS = 30  # Stop keeps the last measured state, so measure every other step
 
@@ -271,7 +275,7 @@ def pair_for(pile: Pile, instruction: str, high: str, low: str) -> AntonymPair:
 
 def rank(
     session: Session, instruction: str, second: str, high: str, low: str
-) -> Generator[RankProgress | tuple[Order, ...], None, None]:
+) -> Generator[Progress | tuple[Order, ...], None, None]:
     """Order the session's pile by one or two instructions; the result is kept and comes last.
 
     Raises:
@@ -294,16 +298,14 @@ def rank(
     pairs += [propose_antonyms(other) for other in instructions[1:]]
     began = time.perf_counter()
     scored: ScoredImages | None = None
-    shown_at = 0.0
+    pace = Pace()
     jobs = _score_events(backbone, pictures, instructions, pairs, used.ranker if used else None)
     with contextlib.closing(jobs) as events:
         for event in events:
             if isinstance(event, ScoredImages):
                 scored = event
-            elif time.monotonic() - shown_at > SHOW_EVERY:
-                shown_at = time.monotonic()
-                sentence = say.ranking(event.done, event.total, event.seconds_left)
-                yield RankProgress(sentence, event.done / max(event.total, 1))
+            elif pace.is_due():
+                yield encoding(event, unit="")
     assert scored is not None
     kept = tuple(pictures[i] for i in scored.kept)
     seconds = time.perf_counter() - began
@@ -424,9 +426,80 @@ def read_numbers(pile: Pile, rows: Sequence[Sequence[Any]]) -> dict[str, float]:
     return numbers
 
 
+def put_numbers(session: Session, numbers: dict[str, float]) -> None:
+    """The table's numbers in place of those of the pictures it lists; others keep theirs."""
+    pile = session.pile
+    with session.lock:
+        listed = {picture.content for picture in pile.pictures[:MOST_IN_TABLE]}
+        others = {c: v for c, v in pile.numbers.items() if c not in listed}
+        pile.numbers = {**others, **numbers}
+
+
+def number_by_click(session: Session, at: Any) -> bool:
+    """The next place for the picture at this place of the table, or none where it has one.
+
+    False when there is no such picture.
+    """
+    pile = session.pile
+    with session.lock:
+        if not isinstance(at, int) or not 0 <= at < min(len(pile.pictures), MOST_IN_TABLE):
+            return False
+        content = pile.pictures[at].content
+        assert content is not None
+        if pile.meaning != PLACE:
+            pile.meaning, pile.numbers = PLACE, {}
+        if content in pile.numbers:
+            gone = pile.numbers.pop(content)  # a second click takes it out again
+            pile.numbers = {c: v - 1 if v > gone else v for c, v in pile.numbers.items()}
+        else:
+            pile.numbers[content] = max(pile.numbers.values(), default=0.0) + 1
+    return True
+
+
+def number_by_order(session: Session) -> None:
+    """The places of the order that is shown as numbers.
+
+    Raises:
+        RankingError: there is none.
+    """
+    found = session.pile.orders_with(session.backbone)
+    if not found:
+        raise RankingError(say.NO_ORDER)
+    first = found[0]
+    with session.lock:
+        session.pile.meaning = PLACE
+        session.pile.numbers = {
+            content: float(place)
+            for place, at in enumerate(first.ranking(first.leading), start=1)
+            if (content := first.pictures[at].content)
+        }
+
+
+def take_labels(session: Session, instruction: str) -> None:
+    """The known values under an instruction as numbers.
+
+    Raises:
+        RankingError: there are none.
+    """
+    pile = session.pile
+    known = {c: v for c, v in pile.labels_for(instruction).items() if c in pile.by_content}
+    if not known:
+        raise RankingError(say.NO_LABELS)
+    with session.lock:
+        pile.meaning = AMOUNT
+        pile.numbers = known
+
+
+def check_meaning(meaning: Any) -> str:
+    """Raises RankingError: numbers mean neither places nor amounts."""
+    if meaning not in say.MEANINGS.values():
+        raise RankingError(f"{say.MEANING_LABEL}: choose one of the two.")
+    return meaning
+
+
 def teach_order(
     session: Session, instruction: str, settings: OrderSettings
-) -> Generator[RankProgress | TaughtOrder, None, None]:
+) -> Generator[Progress | TaughtOrder, None, None]:
     """Train a ranker on the session's numbers; progress a few times a second, the result last.
 
     `session.stop` ends it after the step at hand with the last measured state. When it is closed
@@ -436,107 +509,129 @@ def teach_order(
         RankingError: instruction, numbers or settings cannot be used, or it was stopped before
             the first step.
     """
-    pile, backbone = session.pile, session.backbone
-    instruction = check_instruction(instruction)
+    backbone = session.backbone
+    lesson = _lesson(session, check_instruction(instruction), settings)
+    so_far = _SoFar(lesson)
+    pace = TrainingPace()
+    done = False
+
+    def ended() -> TaughtOrder:
+        taught = so_far.taught()
+        file = save_ranker(taught.ranker, session.folder / f"ranker-{backbone}.safetensors")
+        used = UsedRanker(taught.ranker, say.taught_title(lesson.instruction), file, taught)
+        with session.lock:
+            session.pile.rankers[backbone] = used
+        return taught
+
+    try:
+        with contextlib.closing(_teach_events(backbone, lesson)) as events:
+            for event in events:
+                if session.stop.is_set():
+                    break
+                if isinstance(event, EncodeEvent):
+                    if pace.is_due():
+                        yield encoding(event, unit="")
+                elif isinstance(event, dict):
+                    so_far.rivals = event
+                else:
+                    so_far.add(event)
+                    to_beat = best_rival(so_far.rivals)[1]
+                    yield from pace.report(event, so_far.points, to_beat)
+        done = True
+        if so_far.kept is None:
+            raise RankingError(say.STOPPED_EARLY)
+        yield ended()
+    finally:
+        if not done and so_far.kept is not None:
+            ended()
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What a ranker is taught: pictures with numbers, higher ranks first, and from where."""
+
+    instruction: str
+    pictures: tuple[Picture, ...]  # those to learn from, then those held out
+    values: tuple[float, ...]
+    n_learned: int
+    pair: AntonymPair | None  # of the rival; proposed for the instruction when None
+    start: Ranker | None
+    config: RankerTrainConfig
+
+    @property
+    def judged(self) -> tuple[float, ...]:
+        return self.values[self.n_learned :]
+
+
+def _lesson(session: Session, instruction: str, settings: OrderSettings) -> _Lesson:
+    pile = session.pile
     by_content = pile.by_content
     sign = -1.0 if pile.meaning == PLACE else 1.0  # the first place is the most
     numbers = {c: sign * v for c, v in pile.numbers.items() if c in by_content}
     learned, judged = hold_out(numbers, settings.seed)
     used = None if settings.from_nothing else ranker_in_use(session)
     start = used.ranker if used else None
-    pictures = [by_content[content] for content in (*learned, *judged)]
-    values = [*learned.values(), *judged.values()]
     pair = pile.proposed[1] if pile.proposed and pile.proposed[0] == instruction else None
-    for order in pile.orders_with(backbone):
+    for order in pile.orders_with(session.backbone):
         if order.instruction == instruction:
             pair = order.pair  # perhaps a person's own words
             break
-    config = settings.config(started=start is not None)
-    points: list[CurvePoint] = []
-    rivals: Mapping[str, float | None] = {}
-    last: RankerEvent | None = None
-    kept: RankerEvent | None = None
-    before: float | None = None
-    shown_at = drawn_at = 0.0
-    done = False
+    return _Lesson(
+        instruction=instruction,
+        pictures=tuple(by_content[content] for content in (*learned, *judged)),
+        values=(*learned.values(), *judged.values()),
+        n_learned=len(learned),
+        pair=pair,
+        start=start,
+        config=settings.config(started=start is not None),
+    )
 
-    def ended() -> TaughtOrder:
+
+@dataclass
+class _SoFar:
+    """What a training has come to."""
+
+    lesson: _Lesson
+    points: list[CurvePoint] = field(default_factory=list)
+    rivals: Mapping[str, float | None] = field(default_factory=dict)
+    last: RankerEvent | None = None
+    kept: RankerEvent | None = None  # the last one that came with a ranker
+    before: float | None = None
+
+    def add(self, event: RankerEvent) -> None:
+        self.last = event
+        held = None if event.held_out is None else mean_pair_accuracy(event.held_out)
+        if event.step == 0:
+            self.before = held
+        elif event.ranker is not None:
+            self.kept = event
+        self.points.append(CurvePoint(event.step, event.loss, None, held))
+
+    def taught(self) -> TaughtOrder:
+        lesson, kept, last = self.lesson, self.kept, self.last
         assert kept is not None
         assert kept.ranker is not None
         assert last is not None
+        n_held_out = len(lesson.judged)
         if last.status == "finished":
-            ending = say.finished(last.step, last.seconds, len(learned), len(judged))
+            ending = say.finished(last.step, last.seconds, lesson.n_learned, n_held_out)
         elif last.status == "diverged":
             ending = last.message
         else:
             ending = say.stopped(last.step, last.total_steps, kept.step)
-        taught = TaughtOrder(
+        return TaughtOrder(
             ranker=kept.ranker,
-            instruction=instruction,
-            n_learned=len(learned),
-            n_held_out=len(judged),
-            n_pairs=_n_pairs(list(judged.values())),
-            before=before,
+            instruction=lesson.instruction,
+            n_learned=lesson.n_learned,
+            n_held_out=n_held_out,
+            n_pairs=_n_pairs(lesson.judged),
+            before=self.before,
             after=mean_pair_accuracy(kept.held_out or {}),
-            rivals=rivals,
-            points=tuple(points),
+            rivals=self.rivals,
+            points=tuple(self.points),
             ending=ending,
-            started=start is not None,
+            started=lesson.start is not None,
         )
-        file = save_ranker(taught.ranker, session.folder / f"ranker-{backbone}.safetensors")
-        with session.lock:
-            pile.rankers[backbone] = UsedRanker(
-                taught.ranker, say.taught_title(instruction), file, taught
-            )
-        return taught
-
-    try:
-        jobs = _teach_events(
-            backbone, pictures, values, len(learned), instruction, pair, start, config
-        )
-        with contextlib.closing(jobs) as events:
-            for event in events:
-                if session.stop.is_set():
-                    break
-                now = time.monotonic()
-                if isinstance(event, EncodeEvent):
-                    if now - shown_at > SHOW_EVERY:
-                        shown_at = now
-                        sentence = say.ranking(event.done, event.total, event.seconds_left)
-                        yield RankProgress(sentence, event.done / max(event.total, 1))
-                    continue
-                if isinstance(event, dict):
-                    rivals = event
-                    continue
-                last = event
-                held = None if event.held_out is None else mean_pair_accuracy(event.held_out)
-                if event.step == 0:
-                    before = held
-                elif event.ranker is not None:
-                    kept = event
-                points.append(CurvePoint(event.step, event.loss, None, held))
-                if now - shown_at > SHOW_EVERY:
-                    shown_at = now
-                    with_curves = now - drawn_at > CURVES_EVERY
-                    drawn_at = now if with_curves else drawn_at
-                    yield RankProgress(
-                        say.step(event.step, event.total_steps, _known(event.seconds_left)),
-                        event.step / event.total_steps,
-                        tuple(points) if with_curves else (),
-                        best_rival(rivals)[1],
-                        event.total_steps,
-                    )
-        done = True
-        if kept is None:
-            raise RankingError(say.STOPPED_EARLY)
-        yield ended()
-    finally:
-        if not done and kept is not None:
-            ended()
-
-
-def _known(seconds: float) -> float:
-    return seconds if math.isfinite(seconds) else 0.0
 
 
 def _n_pairs(values: Sequence[float]) -> int:
@@ -554,47 +649,36 @@ def best_rival(shares: Mapping[str, float | None]) -> tuple[str, float | None]:
 
 @gpu_job(duration=_GPU_SECONDS)
 def _teach_events(
-    backbone: str,
-    pictures: Sequence[Picture],
-    values: Sequence[float],
-    n_learned: int,
-    instruction: str,
-    pair: AntonymPair | None,
-    start: Ranker | None,
-    config: RankerTrainConfig,
+    backbone: str, lesson: _Lesson
 ) -> Iterator[EncodeEvent | RankerEvent | dict[str, float | None]]:
-    """The rivals' shares of held-out pairs, then the training; the first n_learned are learned."""
+    """The rivals' shares of held-out pairs, then the training."""
     model = shared_backbone(backbone)
+    instruction, pictures, n_learned = lesson.instruction, lesson.pictures, lesson.n_learned
     check_instruction(instruction, model)
     parts = 1 if model.mean_pooled else 2
     tokens = yield from encode_part(model, pictures, tokens=True, part=0, parts=parts)
     pooled = yield from encode_part(model, pictures, tokens=False, part=parts - 1, parts=parts)
     if len(tokens.kept) < len(pictures):
         raise RankingError(tokens.problems[0])
-    known = torch.tensor(values, dtype=torch.float32)
-    n_held = len(pictures) - n_learned
-    features = pooled.features[0][n_learned:]
+    features, judged = pooled.features[0][n_learned:], lesson.judged
+    antonyms = antonym_scores(model, features, lesson.pair or instruction)
     yield {
-        ANTONYMS: pair_accuracy(
-            antonym_scores(model, features, pair or instruction).numpy(), values[n_learned:]
-        ),
-        COSINE: pair_accuracy(
-            cosine_scores(model, features, instruction).numpy(), values[n_learned:]
-        ),
+        ANTONYMS: pair_accuracy(antonyms.numpy(), judged),
+        COSINE: pair_accuracy(cosine_scores(model, features, instruction).numpy(), judged),
     }
+    known = torch.tensor(lesson.values, dtype=torch.float32)
     seen = tokens.features.to(model.device)
-    judged = known[n_learned:]
     held_out = None
-    if len(set(judged.tolist())) > 1:
-        task = RankingTask(instruction, torch.arange(n_held), judged)
+    if len(set(judged)) > 1:
+        task = RankingTask(instruction, torch.arange(len(judged)), known[n_learned:])
         held_out = (seen[n_learned:], [task])
     yield from train_ranker(
         model,
         seen[:n_learned],
         [RankingTask(instruction, torch.arange(n_learned), known[:n_learned])],
         held_out=held_out,
-        start=start,
-        config=config,
+        start=lesson.start,
+        config=lesson.config,
         measurements=_MEASUREMENTS,
         title=instruction,
     )

@@ -159,17 +159,6 @@ MAX_STEPS = 2_000
 
 
 @dataclass(frozen=True)
-class RankProgress:
-    """What the page shows during a long job; `share` is 0 to 1."""
-
-    sentence: str
-    share: float
-    points: tuple[CurvePoint, ...] = ()
-    rival: float | None = None  # the best simpler way's share of the held-out pairs
-    total_steps: int = 0
-
-
-@dataclass(frozen=True)
 class RankVerdict:
     """Ranker against the better of the two rivals, on the same labelled pictures."""
 

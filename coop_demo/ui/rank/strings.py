@@ -1,7 +1,7 @@
 """Every sentence of the Rank tab that is not an error of the core."""
 
 from coop_demo.ranking.order import Judgement
-from coop_demo.ui.teach.strings import counted, left
+from coop_demo.ui.strings import counted
 
 # --- pictures -----------------------------------------------------------------------------------
 TITLE = "Choose"
@@ -93,7 +93,6 @@ def loaded(name: str, n_instructions: int) -> str:
 ORDER_TITLE = "Look at the order"
 ORDER_LEAD = "First is most, by what the instruction asks."
 NOTHING_RANKED = "The order appears here."
-PREPARING = "Getting ready…"
 ONE_PICTURE = "There is one picture here; an order needs two or more. Add pictures."
 NO_PICTURES = "There are no pictures to rank. Choose a sample or add some."
 SAME_TWICE = "Both instructions are the same. Change one, or leave the second one empty."
@@ -119,13 +118,10 @@ PAIRS_LEAD = (
 )
 FIRST_PICTURE = "A picture"
 OTHER_PICTURE = "and another"
+NO_SUCH_PAIR = "There is no such pair. Choose two of the pictures in the matrix."
 NO_PAIRS = "Pairs need a ranker."
 LABELS_TITLE = "Against the labels"
 BETTER, UNSURE, WORSE = "better", "unsure", "worse"
-
-
-def ranking(done: int, total: int, seconds_left: float) -> str:
-    return f"Looking at the pictures: {done:,} of {total:,} · {left(seconds_left)}"
 
 
 def ranked(n: int, seconds: float, n_instructions: int) -> str:
@@ -244,10 +240,6 @@ def not_a_number(name: str, given: str) -> str:
 def numbered(n: int, n_pictures: int, n_shown: int) -> str:
     some = f" The first {n_shown} are listed." if n_shown < n_pictures else ""
     return f"{n} of {counted(n_pictures, 'picture')} numbered.{some}"
-
-
-def step(number: int, total: int, seconds_left: float) -> str:
-    return f"Step {number:,} of {total:,} · {left(seconds_left)}"
 
 
 def finished(steps: int, seconds: float, n_learned: int, n_held_out: int) -> str:

@@ -1,36 +1,143 @@
-"""What the Teach tab does to a session: learn, load, try, export."""
+"""What the Teach tab does to a session: open a set, learn, load, try, export."""
 
 import contextlib
 import csv
 import io
 import re
-import time
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from coop_demo import samples
 from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.charts.training import CurvePoint
 from coop_demo.comparison.verdict import Verdict, compare
+from coop_demo.data.archives import read_archive
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.dataset import Dataset, Picture
-from coop_demo.errors import PromptError, UserError
+from coop_demo.data.folders import from_classes, read_folder, read_zip
+from coop_demo.data.images import is_picture_name
+from coop_demo.errors import DatasetError, PromptError, UserError
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
 from coop_demo.prompts.teach import TeachResult, teach, unseen
 from coop_demo.prompts.templates import class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session, Taught
+from coop_demo.settings import LIMITS
+from coop_demo.ui.progress import Progress, TrainingPace, encoding
+from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import strings as say
-from coop_demo.ui.teach.state import MAX_STEPS_PAGE, Progress, TeachSettings, Tried
+from coop_demo.ui.teach.state import MAX_STEPS_PAGE, TeachSettings, Tried
+from coop_demo.ui.theme import FOLDER_MARK
 
 MAX_PICTURES_TO_TRY = 1_000
 
 
 _GPU_SECONDS = 60
+
+
+def open_sample(session: Session, name: str) -> None:
+    """A sample set in place of the session's classes, with its words."""
+    sample = samples.find_sample(name)
+    licence = say.licence(sample.licence.split(" (")[0])
+    session.show_set(
+        samples.read_sample(name),
+        source=sample.title,
+        template=sample.template,
+        about=(sample.description, sample.expect, licence),
+    )
+
+
+def open_zip(session: Session, path: str | None) -> None:
+    """A zip in place of the session's classes.
+
+    Raises:
+        DatasetError: it cannot be used; the message says why.
+    """
+    if not path:
+        raise DatasetError(say.NO_FILE)
+    with tempfile.TemporaryDirectory(dir=session.folder) as folder:
+        _take_set(session, read_zip(path, into=Path(folder)))
+
+
+def open_folder(session: Session, paths: Sequence[str] | None) -> None:
+    """The files of a chosen folder in place of the session's classes; their names carry their
+    folders (see theme.py).
+
+    Raises:
+        DatasetError: the folder cannot be used; the message says why.
+    """
+    with tempfile.TemporaryDirectory(dir=session.folder) as folder:
+        home = Path(folder)
+        for path in list(paths or [])[: LIMITS.max_zip_files]:
+            parts = [part for part in Path(path).name.split(FOLDER_MARK) if part]
+            if not parts or any(part in (".", "..") or part.startswith(".") for part in parts):
+                continue
+            target = home.joinpath(*parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                target.symlink_to(Path(path).resolve())
+        tops = list(home.iterdir())
+        if not tops:
+            raise DatasetError(say.FOLDER_EMPTY)
+        name = tops[0].name if len(tops) == 1 and tops[0].is_dir() else say.YOUR_FOLDER
+        try:
+            dataset = read_folder(home)
+        except DatasetError as error:
+            # the person knows their folder, not the place its files were put for a moment
+            raise DatasetError(str(error).replace(str(home), name)) from error
+        _take_set(session, replace(dataset, name=name))
+
+
+def _take_set(session: Session, dataset: Dataset) -> None:
+    """Move a set's pictures into the session before the folder they came in goes."""
+    problems = list(dataset.problems)
+
+    def kept(part) -> list[tuple[str, list[Picture]]]:
+        rows: list[tuple[str, list[Picture]]] = [(name, []) for name in dataset.class_names]
+        for item in part:
+            try:
+                rows[item.label][1].append(session.take(item.picture))
+            except UserError as error:
+                problems.append(str(error))
+        return rows
+
+    test = [(name, pictures) for name, pictures in kept(dataset.test) if pictures]
+    taken = from_classes(kept(dataset.train), test, name=dataset.name)
+    notes = tuple(dict.fromkeys((*dataset.notes, *taken.notes)))
+    session.show_set(replace(taken, problems=tuple(problems), notes=notes), source=dataset.name)
+
+
+def gather(paths: Sequence[str], folder: Path) -> tuple[list[Picture], list[str]]:
+    """Pictures from files and zips, up to the page's limit, and what is to be said about them.
+
+    Raises:
+        UserError: there is no picture among them.
+    """
+    pictures: list[Picture] = []
+    problems: list[str] = []
+    for number, path in enumerate(map(Path, paths)):
+        if path.suffix.lower() != ".zip":
+            pictures.append(Picture(path.name, path))
+            continue
+        into = folder / str(number)
+        into.mkdir()
+        try:
+            contents = read_archive(path, wanted=is_picture_name, into=into)
+        except DatasetError as error:
+            problems.append(str(error))
+            continue
+        problems += contents.problems
+        pictures += [Picture("/".join(parts), source) for parts, source in contents.files]
+    if not pictures:
+        raise UserError(problems[0] if problems else say.NO_TRY_PICTURES)
+    if len(pictures) > MAX_PICTURES_TO_TRY:
+        problems.append(say.too_many_to_try(len(pictures), MAX_PICTURES_TO_TRY))
+    return pictures[:MAX_PICTURES_TO_TRY], problems
 
 
 def learn(
@@ -48,69 +155,66 @@ def learn(
         UserError: the set or a setting cannot be used, or nothing was learned before the stop.
     """
     backbone = session.backbone
-    points: list[CurvePoint] = []
-    last: TrainEvent | None = None
-    best: LearnedPrompt | None = None
-    measured_at = 0
-    result: TeachResult | None = None
-    shown_at = drawn_at = 0.0
+    so_far = _SoFar()
+    pace = TrainingPace()
     done = False
 
     def ended() -> Taught:
-        assert best is not None
-        if result is not None and result.status == "finished":
-            ending = say.finished(result.steps, result.seconds_encoding + result.seconds_training)
-        elif last is not None and last.status == "diverged":
-            ending = last.message
-        else:
-            assert last is not None
-            ending = say.stopped(last.step, last.total_steps, measured_at)
-        return keep(session, backbone, best, settings.template, dataset, ending)
+        assert so_far.best is not None
+        ending = so_far.ending()
+        return keep(session, backbone, so_far.best, settings.template, dataset, ending)
 
     try:
         with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
             for event in events:
-                now = time.monotonic()
                 if isinstance(event, EncodeEvent):
                     if session.stop.is_set():
                         break
-                    if now - shown_at > SHOW_EVERY:
-                        shown_at = now
-                        share = event.done / max(event.total, 1)
-                        sentence = say.encoding(event.done, event.total, event.seconds_left)
-                        yield Progress(sentence, share)
-                    continue
-                if isinstance(event, TeachResult):
-                    result = event
-                    continue
-                last = event
-                if event.prompt is not None:
-                    best, measured_at = event.prompt, event.step
-                points.append(
-                    CurvePoint(
-                        event.step, event.loss, event.train_accuracy, event.held_out_accuracy
-                    )
-                )
-                if session.stop.is_set() and event.step < event.total_steps:
-                    break
-                if now - shown_at > SHOW_EVERY:
-                    shown_at = now
-                    with_curves = now - drawn_at > CURVES_EVERY
-                    drawn_at = now if with_curves else drawn_at
-                    yield Progress(
-                        say.step(event.step, event.total_steps, event.seconds_left),
-                        event.step / event.total_steps,
-                        tuple(points) if with_curves else (),
-                        event.hand_crafted_accuracy,
-                        event.total_steps,
-                    )
+                    if pace.is_due():
+                        yield encoding(event)
+                elif isinstance(event, TeachResult):
+                    so_far.result = event
+                else:
+                    so_far.add(event)
+                    if session.stop.is_set() and event.step < event.total_steps:
+                        break
+                    yield from pace.report(event, so_far.points, event.hand_crafted_accuracy)
         done = True
-        if best is None:
+        if so_far.best is None:
             raise UserError(say.STOPPED_BEFORE_TRAINING)
         yield ended()
     finally:
-        if not done and best is not None:
+        if not done and so_far.best is not None:
             ended()
+
+
+@dataclass
+class _SoFar:
+    """What a training has come to."""
+
+    points: list[CurvePoint] = field(default_factory=list)
+    last: TrainEvent | None = None
+    best: LearnedPrompt | None = None
+    measured_at: int = 0  # the step of `best`
+    result: TeachResult | None = None
+
+    def add(self, event: TrainEvent) -> None:
+        self.last = event
+        if event.prompt is not None:
+            self.best, self.measured_at = event.prompt, event.step
+        self.points.append(
+            CurvePoint(event.step, event.loss, event.train_accuracy, event.held_out_accuracy)
+        )
+
+    def ending(self) -> str:
+        """One sentence on how it ended."""
+        result, last = self.result, self.last
+        if result is not None and result.status == "finished":
+            return say.finished(result.steps, result.seconds_encoding + result.seconds_training)
+        assert last is not None
+        if last.status == "diverged":
+            return last.message
+        return say.stopped(last.step, last.total_steps, self.measured_at)
 
 
 def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings) -> int:

@@ -1,4 +1,4 @@
-"""The Teach tab's HTML: progress, score board, bars, class table."""
+"""The Teach tab's HTML: score board, bars, class table."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,19 +9,6 @@ from torch import Tensor
 from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.comparison.verdict import Outcome, Verdict
 from coop_demo.ui.teach import strings as say
-
-
-def progress(sentence: str, share: float | None = None) -> str:
-    """A sentence with a bar under it; no bar without a share (0 to 1)."""
-    bar = ""
-    if share is not None:
-        percent = round(100 * min(max(share, 0.0), 1.0))
-        bar = (
-            f'<div class="cs-track" role="progressbar" aria-label="Progress" aria-valuemin="0" '
-            f'aria-valuemax="100" aria-valuenow="{percent}">'
-            f'<div class="cs-fill" style="width:{percent}%"></div></div>'
-        )
-    return f'<div class="cs-progress"><p>{escape(sentence)}</p>{bar}</div>'
 
 
 def scoreboard(verdict: Verdict | None, ending: str) -> str:

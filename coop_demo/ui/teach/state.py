@@ -1,11 +1,10 @@
-"""What the Teach tab's handlers take and keep: settings, progress, a try."""
+"""What the Teach tab's handlers take and keep: settings, a try."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from coop_demo.charts.training import CurvePoint
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import train_config_for
@@ -97,20 +96,6 @@ class TeachSettings:
             "learning_rate": self.learning_rate,
             "kgcoop_weight": self.kgcoop_weight,
         }
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the page shows while a prompt is learned; `share` is 0 to 1, or None.
-
-    `points` is empty where the curves stay as they are.
-    """
-
-    sentence: str
-    share: float | None
-    points: tuple[CurvePoint, ...] = ()
-    hand_accuracy: float | None = None
-    total_steps: int = 0
 
 
 @dataclass(frozen=True)

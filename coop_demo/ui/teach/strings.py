@@ -1,6 +1,7 @@
 """Every sentence of the Teach tab."""
 
 from coop_demo.settings import LIMITS
+from coop_demo.ui.strings import counted
 
 SHOW_TITLE = "Show"
 
@@ -97,10 +98,6 @@ def twice(name: str) -> str:
     return f'"{name}" is in this class twice and counts once.'
 
 
-def counted(n: int, noun: str, plural: str = "") -> str:
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
 def no_test_part(names: list[str]) -> str:
     shown = ", ".join(f"“{name}”" for name in names[:4])
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
@@ -125,42 +122,16 @@ TEMPLATE_INFO = "The prompt you would write; {} stands for the class name."
 TRAIN = "Train"
 
 
-STOP = "Stop"
-
-
 SETTINGS = "Settings"
 
 
 CURVES_HINT = "Curves of loss and accuracy are drawn here while it learns."
 
 
-WAITING = "Waiting for a free place to train…"
-
-
-PREPARING = "Getting ready…"
-
-
-STOPPING = "Stopping after this step…"
-
-
 STOPPED_BEFORE_TRAINING = "Stopped before the first step; nothing was learned."
 
 
-ALREADY_TRAINING = (
-    "A training of yours is running already, maybe in another window. Stop it or wait for it."
-)
-
-
-NOTHING_TO_STOP = "Nothing is being trained."
-
-
 ACCURACY_TITLE = "Accuracy on held-out pictures, %"
-
-
-LOSS_TITLE = "Loss"
-
-
-STEP_AXIS = "step"
 
 
 LEARNED = "Learned prompt"
@@ -176,22 +147,6 @@ LEARNED_HELD_OUT = "learned"
 
 
 LEARNED_TRAINING = "learned, training"
-
-
-def encoding(done: int, total: int, seconds_left: float) -> str:
-    return f"Looking at the pictures: {done:,} of {total:,} views · {left(seconds_left)}"
-
-
-def step(number: int, total: int, seconds_left: float) -> str:
-    return f"Step {number:,} of {total:,} · {left(seconds_left)}"
-
-
-def left(seconds: float) -> str:
-    if seconds < 1:
-        return "almost there"
-    if seconds < 90:
-        return f"about {seconds:.0f} s left"
-    return f"about {seconds / 60:.0f} min left"
 
 
 def finished(steps: int, seconds: float) -> str:

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestCentroid
 from tiny import separable_features, tiny_backbone
 
 from coop_demo.comparison.methods import (
-    METHODS,
+    COMPARISON_METHODS,
     TRAINING_FREE_METHODS,
     find_methods,
     hand_crafted,
@@ -220,7 +220,7 @@ def test_methods_come_in_one_order_and_unknown_ones_are_named():
     assert [m.key for m in find_methods(["learned", "gda", "gda"])] == ["gda", "learned"]
     with pytest.raises(UserError, match='no method "magic"'):
         find_methods(["magic"])
-    assert all(key == method.key and method.title for key, method in METHODS.items())
+    assert all(key == method.key and method.title for key, method in COMPARISON_METHODS.items())
 
 
 @pytest.mark.parametrize(

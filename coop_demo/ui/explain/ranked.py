@@ -5,18 +5,18 @@ from typing import Any
 
 import gradio as gr
 
-from coop_demo.errors import RankingError, UserError
+from coop_demo.errors import RankingError
 from coop_demo.ui import html as page_html
-from coop_demo.ui.context import Refresh, Shell
-from coop_demo.ui.events import forgiving, sentence_for
+from coop_demo.ui.context import LOOKS, QUIET, Refresh, Shell
+from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import order_actions
 from coop_demo.ui.explain import strings as say
+from coop_demo.ui.explain.saving import PackedFile
 from coop_demo.ui.explain.state import RankedLook
 from coop_demo.ui.session import Session
-from coop_demo.ui.teach import html as teach_html
+from coop_demo.ui.windows import Updates
 
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _ALONE = -1  # the second dropdown's value for "no other"
 
 
@@ -47,10 +47,7 @@ class Ranked:
             self.score = _gallery("look-ranked-score", "cs-look-two")
             self.words_head = gr.HTML(padding=False)
             self.words = _gallery("look-ranked-words", "cs-look-many")
-            self.save = gr.Button(say.ZIP_RANKED, size="sm", elem_id="look-ranked-save")
-            self.zip = gr.DownloadButton(
-                say.ZIP_RANKED, elem_id="look-ranked-zip", elem_classes="cs-unseen"
-            )
+            self.zip = PackedFile(say.ZIP_RANKED, "look-ranked")
         self.back = gr.Button(say.BACK, size="sm", elem_id="look-ranked-back")
 
     @property
@@ -65,68 +62,65 @@ class Ranked:
     def outputs(self) -> list[Any]:
         return [self.status, self.all, self.answer, self.words_head, *self.drawings]
 
-    def choices_view(self, session: Session) -> list[Any]:
-        """Updates for `choices`: the order's pictures, those that are looked at chosen."""
+    def choices_view(self, session: Session) -> Updates:
+        """The order's pictures, those that are looked at chosen."""
         subject = order_actions.chosen(session)
         if subject is None:
-            return [gr.update(choices=[], value=None)] * 2
+            no_choice = gr.update(choices=[], value=None)
+            return {self.first: no_choice, self.other: no_choice}
         order = subject.order
         named = [(f"{place}. {one.name}", place - 1) for place, one in enumerate(order, start=1)]
         at = [_place(order, picture) for picture in subject.pictures]
         other = at[1] if len(at) > 1 else _ALONE
-        return [
-            gr.update(choices=named, value=at[0]),
-            gr.update(choices=[(say.ALONE, _ALONE), *named], value=other),
-        ]
+        return {
+            self.first: gr.update(choices=named, value=at[0]),
+            self.other: gr.update(choices=[(say.ALONE, _ALONE), *named], value=other),
+        }
 
-    def drawings_view(self, looked: RankedLook, opacity: Any, cells: Any) -> list[Any]:
-        """Updates for `drawings`."""
+    def drawings_view(self, looked: RankedLook, opacity: Any, cells: Any) -> Updates:
+        """What changes with the opacity and the resolution."""
         how = {"opacity": explain_html.held(opacity), "cells": bool(cells)}
-        return [
-            gr.update(visible=looked.maps.pair is not None),
-            order_actions.pair_pictures(looked, **how),
-            order_actions.score_pictures(looked, **how),
-            order_actions.word_pictures(looked, **how),
-        ]
+        return {
+            self.pair_part: gr.update(visible=looked.maps.pair is not None),
+            self.pair: order_actions.pair_pictures(looked, **how),
+            self.score: order_actions.score_pictures(looked, **how),
+            self.words: order_actions.word_pictures(looked, **how),
+        }
 
-    def view(self, looked: RankedLook | None, opacity: Any, cells: Any) -> list[Any]:
-        """Updates for `outputs`."""
+    def view(self, looked: RankedLook | None, opacity: Any, cells: Any) -> Updates:
         if looked is None:
-            return ["", gr.update(visible=False), "", "", *(gr.skip() for _ in self.drawings)]
+            return {
+                self.status: "",
+                self.all: gr.update(visible=False),
+                self.answer: "",
+                self.words_head: "",
+            }
         asked = say.ranked_by(looked.instruction, looked.maps.grid.shape, looked.seconds)
         elsewhere = sum(one.elsewhere for one in looked.maps.words) / len(looked.maps.words)
-        return [
-            page_html.hint(asked),
-            gr.update(visible=True),
-            explain_html.answer(looked.answer),
-            explain_html.part(say.WORDS_HEAD, say.words_lead(elsewhere)),
-            *self.drawings_view(looked, opacity, cells),
-        ]
+        return {
+            self.status: page_html.hint(asked),
+            self.all: gr.update(visible=True),
+            self.answer: explain_html.answer(looked.answer),
+            self.words_head: explain_html.part(say.WORDS_HEAD, say.words_lead(elsewhere)),
+            **self.drawings_view(looked, opacity, cells),
+        }
 
-    def run(self, session: Session, opacity: Any, cells: Any) -> Iterator[list[Any]]:
-        """Updates for `outputs`: the maps of what was chosen."""
-        nothing = [gr.skip() for _ in self.outputs]
+    def run(self, session: Session, opacity: Any, cells: Any) -> Iterator[Updates]:
+        """The maps of what was chosen."""
         order_actions.taken_up(session)
-        yield [teach_html.progress(say.LOOKING), *nothing[1:]]
+        yield {self.status: page_html.progress(say.LOOKING)}
         try:
             looked = order_actions.look(session)
         except Exception as error:
-            yield [page_html.notes([sentence_for(error)]), gr.update(visible=False), *nothing[2:]]
+            sentence = page_html.notes([sentence_for(error)])
+            yield {self.status: sentence, self.all: gr.update(visible=False)}
             return
         yield self.view(looked, opacity, cells)
 
-    def wire(self, shell: Shell, heavy: dict[str, Any], save_file: str) -> None:
-        """Wire the panel.
-
-        `heavy` holds what events that compute share; `save_file` is the script that clicks the
-        hidden download button, with its id left open.
-        """
-        store = shell.store
-        heavy = {**heavy, "show_progress_on": [self.status], "trigger_mode": "always_last"}
-
-        @forgiving
-        def choose(key: str, first: Any, other: Any, opacity: Any, cells: Any) -> Iterator:
-            session = store.get(key)
+    def wire(self, shell: Shell) -> None:
+        def choose(
+            session: Session, first: Any, other: Any, opacity: Any, cells: Any
+        ) -> Iterator[Updates]:
             subject = order_actions.chosen(session)
             wanted = [first] if other in (None, _ALONE) else [first, other]
             if subject is None or not all(
@@ -136,48 +130,36 @@ class Ranked:
             order_actions.choose_again(session, wanted)
             yield from self.run(session, opacity, cells)
 
-        @forgiving
-        def redraw(key: str, opacity: Any, cells: Any) -> list[Any]:
-            looked = order_actions.looked_at(store.get(key))
-            if looked is None:
-                return [gr.skip() for _ in self.drawings]
-            return self.drawings_view(looked, opacity, cells)
-
-        @forgiving
-        def save(key: str, opacity: Any, cells: Any) -> Any:
-            session = store.get(key)
+        def redraw(session: Session, opacity: Any, cells: Any) -> Updates:
             looked = order_actions.looked_at(session)
-            if looked is None:
-                raise UserError(say.NO_MAPS)
-            path = session.folder / "ranker-maps.zip"
-            path.write_bytes(
-                order_actions.zip_of(looked, opacity=explain_html.held(opacity), cells=bool(cells))
-            )
-            return gr.update(value=str(path))
+            return self.drawings_view(looked, opacity, cells) if looked else {}
 
-        def refresh(key: str) -> list[Any]:
-            session = store.get(key)
+        def pack(session: Session, opacity: Any, cells: Any) -> bytes | None:
             looked = order_actions.looked_at(session)
-            return [*self.choices_view(session), *self.view(looked, explain_html.OPACITY, False)]
+            how = {"opacity": explain_html.held(opacity), "cells": bool(cells)}
+            return order_actions.zip_of(looked, **how) if looked else None
 
-        drawing = [shell.key, self.opacity, self.cells]
-        gr.on(
+        def refresh(session: Session) -> Updates:
+            looked = order_actions.looked_at(session)
+            return self.choices_view(session) | self.view(looked, explain_html.OPACITY, False)
+
+        how = [self.opacity, self.cells]
+        shell.on(
             [self.first.input, self.other.input],
             choose,
-            [shell.key, self.first, self.other, self.opacity, self.cells],
+            [self.first, self.other, *how],
             self.outputs,
-            **heavy,
+            trigger_mode="always_last",
+            show_progress="minimal",
+            show_progress_on=[self.status],
+            **LOOKS,
         )
         # `input` and not `release`, which a keyboard never sends; what came too fast is skipped
-        self.opacity.input(redraw, drawing, self.drawings, trigger_mode="always_last", **_QUIET)
-        self.cells.input(redraw, drawing, self.drawings, **_QUIET)
-        self.save.click(
-            save,
-            drawing,
-            self.zip,
-            concurrency_id=heavy["concurrency_id"],
-            api_visibility="private",
-        ).success(None, None, None, js=save_file % "look-ranked-zip")
+        shell.on(
+            self.opacity.input, redraw, how, self.drawings, trigger_mode="always_last", **QUIET
+        )
+        shell.on(self.cells.input, redraw, how, self.drawings, **QUIET)
+        self.zip.wire(shell, "ranker-maps.zip", pack, how)
         shell.on_open.append(Refresh(refresh, [*self.choices, *self.outputs]))
 
 

@@ -1,0 +1,139 @@
+"""Column "Train" of the tab Teach: the words to beat, Train and Stop, curves, the result."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from coop_demo.charts.training import CurvePoint
+from coop_demo.prompts.learner import MAX_N_CTX
+from coop_demo.prompts.templates import DEFAULT_TEMPLATE
+from coop_demo.ui import html as page_html
+from coop_demo.ui.context import Shell
+from coop_demo.ui.curves import Curves, Series
+from coop_demo.ui.job import LongJob
+from coop_demo.ui.progress import Progress
+from coop_demo.ui.session import Session
+from coop_demo.ui.teach import html as teach_html
+from coop_demo.ui.teach import strings as say
+from coop_demo.ui.teach.actions import learn
+from coop_demo.ui.teach.show import N_ROWS, ShowColumn
+from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, TeachSettings
+from coop_demo.ui.teach.trying import TryColumn
+from coop_demo.ui.windows import Updates
+
+
+class TrainColumn:
+    """The training of a prompt with all its settings."""
+
+    def __init__(self) -> None:
+        gr.HTML(page_html.step_head(2, say.TRAIN_TITLE, say.TRAIN_LEAD), padding=False)
+        self.template = gr.Textbox(
+            DEFAULT_TEMPLATE,
+            label=say.TEMPLATE_LABEL,
+            info=say.TEMPLATE_INFO,
+            max_length=300,
+            elem_id="template",
+        )
+        self.job = LongJob(
+            say.TRAIN,
+            go_id="train",
+            stop_id="stop",
+            status_id="status",
+            hint=say.CURVES_HINT,
+        )
+        self.result = gr.HTML(padding=False, elem_id="result")
+        self.curves = Curves(
+            say.ACCURACY_TITLE,
+            Series(say.LEARNED_HELD_OUT, say.LEARNED_TRAINING, say.FLAT_LINE),
+            names=("accuracy-plot", "loss-plot"),
+            height=230,
+        )
+        with gr.Accordion(say.SETTINGS, open=False, elem_id="settings"):
+            self.settings = self._settings()
+
+    def _settings(self) -> list[Any]:
+        """In the order of TeachSettings.parse, after the template."""
+        n_ctx = gr.Slider(1, MAX_N_CTX, 16, step=1, label=say.N_CTX_LABEL, info=say.N_CTX_INFO)
+        kind = gr.Radio(list(say.KINDS), value=say.KINDS[0], label=say.KIND_LABEL)
+        position = gr.Radio(list(say.POSITIONS.items()), value="end", label=say.POSITION_LABEL)
+        init = gr.Textbox("", label=say.INIT_LABEL, info=say.INIT_INFO, max_length=200)
+        shots = gr.Slider(1, MAX_SHOTS_PAGE, 16, step=1, label=say.SHOTS_LABEL, info=say.SHOTS_INFO)
+        preset = gr.Radio(
+            list(say.PRESETS), value="fast", label=say.PRESET_LABEL, info=say.PRESET_INFO
+        )
+        with gr.Row():
+            # 0 and not empty: gradio turns an empty number into 0 when it first shows it
+            steps = gr.Number(
+                0,
+                label=say.STEPS_LABEL,
+                info=say.FROM_RECIPE,
+                precision=0,
+                min_width=120,
+                elem_id="steps",
+            )
+            rate = gr.Number(0, label=say.RATE_LABEL, info=say.FROM_RECIPE, min_width=120)
+        pull = gr.Slider(0, 16, 0, step=0.5, label=say.PULL_LABEL, info=say.PULL_INFO)
+        seed = gr.Number(1, label=say.SEED_LABEL, info=say.SEED_INFO, precision=0)
+        return [n_ctx, kind, position, init, shots, preset, steps, rate, pull, seed]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [*self.job.outputs, *self.curves.outputs, self.result]
+
+    def view(self, session: Session) -> Updates:
+        """What was learned with the model in use, and whether something is being trained."""
+        taught = session.current
+        buttons = self.job.buttons(session)
+        if taught is None:
+            hint = page_html.hint(say.CURVES_HINT)
+            return buttons | {self.job.status: hint, self.result: ""} | self.curves.hidden()
+        points = [
+            CurvePoint(
+                entry["step"],
+                entry["loss"],
+                entry["train_accuracy"],
+                entry["held_out_accuracy"],
+            )
+            for entry in taught.prompt.history
+        ]
+        last = points[-1].step if points else 0
+        return (
+            buttons
+            | {
+                self.job.status: "",
+                self.result: teach_html.scoreboard(taught.verdict, taught.ending),
+            }
+            | self.curves.view(points, taught.hand_accuracy, last)
+        )
+
+    def wire(self, shell: Shell, show: ShowColumn, attempt: TryColumn) -> None:
+        def job(session: Session, *values: Any) -> Iterator[Any]:
+            session.name_rows(values[:N_ROWS])
+            settings = TeachSettings.parse(*values[N_ROWS:])
+            dataset, _ = session.split(settings.seed)
+            session.template = settings.template
+            return learn(session, dataset, settings)
+
+        def shown(session: Session, now: Progress) -> Updates:
+            if not now.points:
+                return {}
+            return self.curves.view(now.points, now.to_beat, now.total_steps)
+
+        def ended(session: Session, failed: bool) -> Updates:
+            return self.view(session) | ({} if failed else attempt.prompt_view(session))
+
+        def refresh(session: Session) -> Updates:
+            return {self.template: session.template} | self.view(session)
+
+        self.job.wire(
+            shell,
+            job,
+            [*show.names, self.template, *self.settings],
+            [self.result, *self.curves.outputs, *attempt.prompt_outputs],
+            begun=self.curves.hidden() | {self.result: ""},
+            shown=shown,
+            ended=ended,
+        )
+        shell.keep_typed(self.template)
+        shell.refreshes(refresh, [self.template, *self.outputs])

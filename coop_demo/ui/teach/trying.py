@@ -1,0 +1,172 @@
+"""Column "Try" of the tab Teach: a picture, many pictures, and the prompt as a file."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from coop_demo.data.dataset import Picture
+from coop_demo.data.picture_formats import UPLOAD_TYPES
+from coop_demo.ui import html as page_html
+from coop_demo.ui import widgets
+from coop_demo.ui.context import LOOKS, Shell
+from coop_demo.ui.events import sentence_for, warn
+from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.teach import html as teach_html
+from coop_demo.ui.teach import strings as say
+from coop_demo.ui.teach.actions import as_csv, gather, load, table_rows, try_pictures
+from coop_demo.ui.teach.state import Tried
+from coop_demo.ui.windows import Updates
+
+if TYPE_CHECKING:  # the two columns know each other
+    from coop_demo.ui.teach.train import TrainColumn
+
+TABLE_HEADERS = ["Picture", say.LEARNED, "%", say.WORDS, "% "]
+
+
+class TryColumn:
+    """One picture with both prompts' bars, many pictures with a table, and the prompt's file."""
+
+    def __init__(self) -> None:
+        gr.HTML(page_html.step_head(3, say.TRY_TITLE, say.TRY_LEAD), padding=False)
+        self.picture = gr.Image(
+            label=say.TRY_LABEL,
+            type="filepath",
+            sources=["upload", "webcam", "clipboard"],
+            height=260,
+            buttons=[],
+            elem_id="try-picture",
+        )
+        widgets.leave_to_our_loader(self.picture)
+        self.bars = gr.HTML(_no_bars(), padding=False, elem_id="bars")
+        with gr.Accordion(say.MANY_TITLE, open=False, elem_id="many"):
+            self.files = gr.File(
+                label=say.MANY_LABEL,
+                file_count="multiple",
+                file_types=[*UPLOAD_TYPES, ".zip"],
+                height=120,
+                elem_id="try-files",
+            )
+            self.problems = gr.HTML(padding=False)
+            self.table = gr.Dataframe(
+                headers=TABLE_HEADERS,
+                datatype=["str", "str", "number", "str", "number"],
+                label=say.RESULTS_LABEL,
+                interactive=False,
+                visible=False,
+                max_height=320,
+                buttons=[],
+                elem_id="try-table",
+            )
+            self.csv = gr.DownloadButton(
+                say.DOWNLOAD_CSV, visible=False, size="sm", elem_id="download-csv"
+            )
+        with gr.Row(elem_classes="cs-files"):
+            self.save = gr.DownloadButton(
+                say.SAVE_PROMPT, interactive=False, min_width=120, elem_id="save"
+            )
+            self.load = gr.UploadButton(
+                say.LOAD_PROMPT, file_types=[".safetensors"], min_width=120, elem_id="load"
+            )
+        self.note = gr.HTML(padding=False, elem_id="prompt-note")
+
+    @property
+    def prompt_outputs(self) -> list[Any]:
+        return [self.save, self.note, self.bars]
+
+    def prompt_view(self, session: Session) -> Updates:
+        """The current prompt, and no bars: they were another one's."""
+        taught = session.current
+        return {
+            self.save: gr.update(
+                value=str(taught.file) if taught and taught.file else None,
+                interactive=taught is not None,
+            ),
+            self.note: page_html.hint(_prompt_note(taught)),
+            self.bars: _no_bars(),
+        }
+
+    def wire(self, shell: Shell, train: "TrainColumn") -> None:
+        """Wire the column; a loaded prompt shows in the column `train`, whose words it is
+        compared with."""
+        self._wire_trying(shell, train.template)
+        self._wire_file(shell, train)
+        shell.refreshes(self.prompt_view, self.prompt_outputs)
+
+    def _wire_trying(self, shell: Shell, template: gr.Textbox) -> None:
+        def try_one(session: Session, path: str | None, words: str) -> Updates:
+            if not path:
+                return {self.bars: _no_bars()}
+            try:
+                picture = Picture(Path(path).name, Path(path))
+                tried = try_pictures(session, [picture], str(words))
+            except Exception as error:
+                return {self.bars: page_html.notes([sentence_for(error)])}
+            return {self.bars: _bars(tried)}
+
+        def try_many(session: Session, paths: list[str] | None, words: str) -> Updates:
+            nothing = {self.table: gr.update(visible=False), self.csv: gr.update(visible=False)}
+            if not paths:
+                return nothing | {self.problems: ""}
+            try:
+                with tempfile.TemporaryDirectory(dir=session.folder) as folder:
+                    pictures, problems = gather(paths, Path(folder))
+                    tried = try_pictures(session, pictures, str(words))
+                csv_path = session.folder / "results.csv"
+                csv_path.write_text(as_csv(tried), encoding="utf-8")
+            except Exception as error:
+                return nothing | {self.problems: page_html.notes([sentence_for(error)])}
+            return {
+                self.problems: page_html.notes([*problems, *tried.problems]),
+                self.table: gr.update(value=table_rows(tried), visible=True),
+                self.csv: gr.update(value=str(csv_path), visible=True),
+            }
+
+        # what is on show is tried again with the prompt that was just learned or loaded
+        for changed in (self.picture.change, self.save.change):
+            shell.on(changed, try_one, [self.picture, template], [self.bars], **LOOKS)
+        shell.on(
+            self.files.change,
+            try_many,
+            [self.files, template],
+            [self.problems, self.table, self.csv],
+            show_progress_on=[self.problems],
+            **LOOKS,
+        )
+
+    def _wire_file(self, shell: Shell, train: "TrainColumn") -> None:
+        def load_file(session: Session, path: str | None) -> Updates:
+            try:
+                if path:
+                    load(session, path)
+            except Exception as error:
+                sentence = sentence_for(error)
+                warn(sentence)
+                return {self.note: page_html.notes([sentence])}
+            return train.view(session) | self.prompt_view(session)
+
+        shell.on(
+            self.load.upload,
+            load_file,
+            [self.load],
+            [*train.outputs, *self.prompt_outputs],
+            show_progress_on=[self.note],
+        )
+
+
+def _prompt_note(taught: Taught | None) -> str:
+    return say.prompt_in_use(taught.prompt.class_names) if taught else ""
+
+
+def _bars(tried: Tried) -> str:
+    learned = None if tried.learned is None else tried.learned[0]
+    names = tried.class_names
+    return teach_html.pair(
+        teach_html.bars(say.LEARNED, "learned", names, learned, empty=say.TRAIN_FIRST),
+        teach_html.bars(say.WORDS, "words", names, tried.words[0], empty=""),
+    )
+
+
+def _no_bars() -> str:
+    return page_html.hint(say.TRY_EMPTY)
