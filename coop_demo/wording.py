@@ -9,6 +9,14 @@ def listed(names: Sequence[str], at_most: int = 6) -> str:
     return shown + (f" and {len(names) - at_most} more" if len(names) > at_most else "")
 
 
+def unread_words(words: Sequence[str]) -> str:
+    """What to say of words whose script a model's tokenizer does not know."""
+    return (
+        f"This model does not know the script of {listed(words)}: it "
+        "reads single bytes there, which mean nothing to it. Write English words."
+    )
+
+
 def counted(number: int, noun: str) -> str:
     """The number with its noun in the right form: 1 class, 2 classes."""
     if number == 1:

@@ -26,6 +26,15 @@ from coop_demo.backbones.text_tower import TextTower
 from coop_demo.errors import BackboneError, PromptError
 
 
+def mixed_precision() -> torch.dtype:
+    """The half precision of the GPU in use: bf16 where it computes in it, else fp16.
+
+    A card that only emulates bf16 (before Ampere, such as a T4) is faster in fp16.
+    """
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16
+
+
 @dataclass(frozen=True)
 class CropConfig:
     """Random resized crops for training views, as in CoOp's `random_resized_crop`."""
@@ -111,6 +120,13 @@ class Backbone:
         """Name and weights in one string; a prompt or ranker fits only the backbone it names."""
         return f"{self.name}@{self.weights_hash}"
 
+    def has_weights_of(self, identity: str) -> bool:
+        """Whether an identity names these very weights, under this name or another.
+
+        A folder may have been moved, and one model can be had under several names.
+        """
+        return identity.rpartition("@")[2] == self.weights_hash
+
     @cached_property
     def embed_dim(self) -> int:
         """d, the width of the joint space."""
@@ -134,8 +150,7 @@ class Backbone:
         """Mixed precision on CUDA, nothing elsewhere. Never hold it across a yield."""
         if self.device.type != "cuda":
             return contextlib.nullcontext()
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return torch.autocast("cuda", dtype=dtype)
+        return torch.autocast("cuda", dtype=mixed_precision())
 
     # ---- pictures
 
@@ -167,9 +182,7 @@ class Backbone:
         """Unit-length features of preprocessed pictures. Shape: (N, 3, H, W) -> (N, d), fp32."""
         with self.autocast():
             features = self.model.encode_image(self._to_device(pixels))
-        if features.ndim == 4:  # a tower without pooling gives a map (N, d, h, w)
-            features = features.float().mean(dim=(2, 3))
-        return F.normalize(features.float(), dim=-1)
+        return F.normalize(pooled(features), dim=-1)
 
     @torch.no_grad()
     def image_tokens(self, pixels: Tensor) -> Tensor:
@@ -210,6 +223,29 @@ class Backbone:
         return torch.cat(tokens, dim=-1).half()
 
     # ---- texts
+
+    def unread_words(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Words in a script that the tokenizer breaks into single bytes.
+
+        CLIP's vocabulary was made from English text: of other alphabets it has few whole letters,
+        and what it reads instead of the others means nothing to a model trained on English.
+        """
+        byte_of = getattr(self.tokenizer, "byte_decoder", None)
+        pieces = getattr(self.tokenizer, "decoder", None)
+        if byte_of is None or pieces is None:
+            return ()
+        found: dict[str, None] = {}
+        for word in (word for text in texts for word in text.replace("_", " ").split()):
+            if word.isascii() or not any(letter.isalpha() for letter in word):
+                continue
+            for token in self.tokenizer.encode(word):
+                raw = bytes(byte_of[c] for c in pieces[token].removesuffix("</w>"))
+                try:
+                    raw.decode("utf-8")
+                except UnicodeDecodeError:
+                    found[word.strip(".,;:!?")] = None
+                    break
+        return tuple(found)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids with start and end. Shape: N texts -> (N, context_length).
@@ -255,6 +291,15 @@ class Backbone:
 
     def _to_device(self, pixels: Tensor) -> Tensor:
         return pixels.to(self.device, non_blocking=True)
+
+
+def pooled(features: Tensor) -> Tensor:
+    """An image tower's output as one vector an image, fp32: (N, d) or a map (N, d, h, w) -> (N, d).
+
+    A tower without pooling gives a map, whose mean is taken.
+    """
+    features = features.float()
+    return features.mean(dim=(2, 3)) if features.ndim == 4 else features
 
 
 _RESAMPLING = {

@@ -6,6 +6,7 @@ found, and an interrupted download goes on where it stopped.
 """
 
 import contextlib
+import difflib
 import json
 import os
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ from coop_demo.backbones.mini import (
     mini_weight_files,
 )
 from coop_demo.errors import BackboneError
+from coop_demo.wording import listed
 
 #: names a repository's weights may have, the preferred one first
 WEIGHT_NAMES = (
@@ -48,6 +50,7 @@ WEIGHT_NAMES = (
     "open_clip_pytorch_model.bin",
 )
 CONFIG_NAME = "open_clip_config.json"
+OPEN_CLIP = "open_clip:"  # before ARCHITECTURE/TAG, any of open_clip's own table
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,18 @@ class CatalogEntry:
     @property
     def repository(self) -> str:
         """The model hub's repository, by open_clip's own table."""
+        return "/".join(self._hub_path[:2])
+
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """Names its weights may have in that repository, the preferred one first."""
+        own = "/".join(self._hub_path[2:])
+        return (own, *WEIGHT_NAMES) if own else WEIGHT_NAMES
+
+    @property
+    def _hub_path(self) -> list[str]:
         config = open_clip.get_pretrained_cfg(self.architecture, self.tag)
-        return config["hf_hub"].rstrip("/")
+        return config["hf_hub"].rstrip("/").split("/")
 
 
 #: sizes: parameter counts of open_clip's configurations × 4 bytes; licences: the weights' own cards
@@ -114,8 +127,41 @@ def list_models() -> list[ModelStatus]:
 
 def find(name: str) -> CatalogEntry | None:
     """The catalog entry of a name, or None. `ViT-B/16` and `vit-b-16` are ViT-B-16."""
+    if name.startswith(OPEN_CLIP):
+        return _open_clip_entry(name)
     wanted = name.strip().lower().replace("/", "-")
     return next((entry for entry in CATALOG if entry.name.lower() == wanted), None)
+
+
+def _open_clip_entry(name: str) -> CatalogEntry:
+    """An entry for any pair of architecture and weights that open_clip lists.
+
+    Raises:
+        BackboneError: open_clip knows no such architecture, or no such weights of it.
+    """
+    architecture, _, tag = name.removeprefix(OPEN_CLIP).partition("/")
+    known = {one.lower(): one for one in open_clip.list_models()}
+    if architecture.lower() not in known:
+        close = difflib.get_close_matches(architecture, open_clip.list_models(), n=3)
+        hint = f" Did you mean {listed(close)}?" if close else ""
+        raise BackboneError(f'open_clip has no architecture "{architecture[:80]}".{hint}')
+    architecture = known[architecture.lower()]
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    config = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
+    if not config.get("hf_hub"):
+        raise BackboneError(
+            f'open_clip has no weights "{tag[:80]}" of {architecture}. Choose '
+            f"{OPEN_CLIP}{architecture}/ and one of {listed(tags, 20) or 'none that it lists'}."
+        )
+    return CatalogEntry(
+        f"{OPEN_CLIP}{architecture}/{tag}",
+        f"{architecture} ({tag})",
+        architecture,
+        tag,
+        "its own",
+        0,
+        "as open_clip lists it",
+    )
 
 
 def is_local(name: str) -> bool:
@@ -131,7 +177,8 @@ def load_backbone(name: str, *, device: str = "cpu") -> Backbone:
     """Load a model that is on this computer. Never touches the network.
 
     Args:
-        name: a catalog name, `hf-hub:organisation/repository` or `local-dir:FOLDER`.
+        name: a catalog name, `open_clip:ARCHITECTURE/TAG`, `hf-hub:organisation/repository` or
+            `local-dir:FOLDER`.
 
     Raises:
         BackboneError: the name is unknown, the model is not here yet, its files are damaged, or
@@ -163,7 +210,7 @@ def fetch(name: str, *, tqdm_class: Any = None, endpoint: str | None = None) -> 
     """Bring a model to this computer; nothing happens when it is here already.
 
     Args:
-        name: a catalog name or `hf-hub:organisation/repository`.
+        name: a catalog name, `open_clip:ARCHITECTURE/TAG` or `hf-hub:organisation/repository`.
         tqdm_class: draws the progress; huggingface_hub's own bar when None. What it raises stops
             the download; the next one goes on from there.
         endpoint: another model hub, for instance a mirror; HF_ENDPOINT when None.
@@ -177,9 +224,10 @@ def fetch(name: str, *, tqdm_class: Any = None, endpoint: str | None = None) -> 
         return here
     entry = find(name)
     if entry is not None:
-        repository, wanted = entry.repository, ()
+        repository, wanted, weights = entry.repository, (), entry.weight_names
     else:
         repository, wanted = name.removeprefix("hf-hub:"), (CONFIG_NAME,)
+        weights = WEIGHT_NAMES
     endpoint = endpoint or os.environ.get("HF_ENDPOINT") or None
 
     def download(filename: str) -> Path:
@@ -188,7 +236,7 @@ def fetch(name: str, *, tqdm_class: Any = None, endpoint: str | None = None) -> 
     _require_connection(name, endpoint or constants.ENDPOINT)
     try:
         files = [download(filename) for filename in wanted]
-        return [_first_found(download, WEIGHT_NAMES), *files]
+        return [_first_found(download, weights), *files]
     except (RepositoryNotFoundError, HFValidationError, GatedRepoError) as error:
         raise BackboneError(
             f'The model hub has no open repository "{repository}". Check the name, or log in if '
@@ -241,7 +289,7 @@ def _local_files(name: str) -> list[Path] | None:
     if entry is not None:
         if entry.name == MINI_NAME:
             return []
-        path = _cached(entry.repository, WEIGHT_NAMES)
+        path = _cached(entry.repository, entry.weight_names)
         return None if path is None else [path]
     if name.startswith("hf-hub:"):
         repository = name.removeprefix("hf-hub:")
@@ -262,8 +310,8 @@ def _local_files(name: str) -> list[Path] | None:
         return [weights[0], folder / CONFIG_NAME]
     known = ", ".join(entry.name for entry in CATALOG)
     raise BackboneError(
-        f'There is no model "{name}". Choose one of {known}, or give hf-hub:organisation/'
-        "repository or local-dir:FOLDER."
+        f'There is no model "{name}". Choose one of {known}, or give open_clip:ARCHITECTURE/TAG, '
+        "hf-hub:organisation/repository or local-dir:FOLDER."
     )
 
 
@@ -303,8 +351,12 @@ def _load_mini(device: str) -> Backbone:
 
 
 def _load_catalog_model(entry: CatalogEntry, weights: Path, device: str) -> Backbone:
-    model = open_clip.create_model(entry.architecture, pretrained=str(weights))
     config = open_clip.get_pretrained_cfg(entry.architecture, entry.tag)
+    model = open_clip.create_model(
+        entry.architecture,
+        pretrained=str(weights),
+        force_quick_gelu=bool(config.get("quick_gelu")),
+    )
     size = model.visual.image_size  # type: ignore[union-attr]
     preprocess = PreprocessCfg(
         size=size,  # type: ignore[arg-type]

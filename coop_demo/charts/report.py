@@ -30,6 +30,7 @@ from coop_demo.comparison.forgetting import Forgetting
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
+from coop_demo.comparison.strings import at_bound_sentences, comparison_sentence
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.images import data_uri
 from coop_demo.errors import PictureError, UserError
@@ -111,8 +112,8 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
     learned = _best_learned(comparison)
     page = _Page()
     page.add(f"<h1>{_text(comparison.prepared.dataset.name or 'Comparison')}</h1>")
-    if comparison.verdict():
-        page.add(f"<p class='verdict'>{_text(comparison.verdict())}</p>")
+    if verdict := comparison_sentence(comparison):
+        page.add(f"<p class='verdict'>{_text(verdict)}</p>")
     page.sentences((*comparison.problems, *comparison.notes))
 
     page.section("Methods side by side", comparison_charts.methods_figure(comparison))
@@ -162,6 +163,7 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
         title = comparison.result(method).title
         page.figure(comparison_charts.reliability_figure(calibrations[title].before, title, method))
     page.table(comparison_charts.calibration_table(calibrations))
+    page.sentences(at_bound_sentences(calibrations))
     page.section("Settings and versions")
     page.table(_settings_table(report))
     return page.whole(comparison.prepared.dataset.name or "Comparison")

@@ -27,8 +27,9 @@ def add_backbone_options(parser: argparse.ArgumentParser, *, default: str | None
         "--backbone",
         default=default,
         metavar="NAME",
-        help="CLIP model: a name of `models`, hf-hub:organisation/repository or local-dir:FOLDER "
-        "(default: COOP_DEMO_BACKBONE, else mini)",
+        help="CLIP model: a name of `models`, open_clip:ARCHITECTURE/TAG, "
+        "hf-hub:organisation/repository or local-dir:FOLDER (default: COOP_DEMO_BACKBONE, "
+        "else mini)",
     )
     parser.add_argument(
         "--device", default="", help="cuda, mps or cpu (default: the best this computer has)"

@@ -22,13 +22,14 @@ from coop_demo.commands.common import (
     seed_number,
     with_progress,
 )
-from coop_demo.comparison.calibration import calibrate, reliability
+from coop_demo.comparison.calibration import Calibration, calibrate, reliability
 from coop_demo.comparison.compare import DEFAULT_METHODS, Comparison, compare
 from coop_demo.comparison.confusion import confusion_matrix, disagreements
 from coop_demo.comparison.forgetting import Forgetting, forgetting
 from coop_demo.comparison.grid import PAPER_SHOTS, GridResult, shots_curve
 from coop_demo.comparison.methods import KGCOOP_WEIGHT, METHODS
 from coop_demo.comparison.shift import Shift, shift
+from coop_demo.comparison.strings import at_bound_sentences, comparison_sentence
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
@@ -122,10 +123,13 @@ def run(args: argparse.Namespace) -> None:
             **training,
         )
     )
+    calibrations = {r.title: calibrate(r.logits, comparison.labels) for r in comparison.results}
+    bounds = at_bound_sentences(calibrations)
     for sentence in (
         *comparison.prepared.dataset.problems,
         *comparison.problems,
         *comparison.notes,
+        *bounds,
     ):
         say(sentence)
     table = comparison_charts.methods_table(comparison)
@@ -133,7 +137,7 @@ def run(args: argparse.Namespace) -> None:
         "settings": dict(comparison.settings),
         "class_names": list(comparison.class_names),
         "methods": table.to_dict("records"),
-        "verdict": comparison.verdict(),
+        "verdict": comparison_sentence(comparison),
         "confusion": {
             found.method: confusion_matrix(
                 found.predicted, comparison.labels, len(comparison.class_names)
@@ -143,13 +147,13 @@ def run(args: argparse.Namespace) -> None:
         "per_class": comparison_charts.per_class_table(
             comparison, [found.method for found in comparison.results]
         ).to_dict("records"),
-        "calibration": _calibration(comparison, args.temperature),
+        "calibration": _calibration(comparison, calibrations, args.temperature),
         "problems": list(comparison.problems),
-        "notes": list(comparison.notes),
+        "notes": [*comparison.notes, *bounds],
     }
     lines = [_method_line(row) for row in table.to_dict("records")]
-    if comparison.verdict():
-        lines.append(comparison.verdict())
+    if result["verdict"]:
+        lines.append(result["verdict"])
 
     learned = next((r for r in comparison.results if r.classifier.prompt is not None), None)
     if learned is not None:
@@ -271,8 +275,9 @@ def _method_line(row: dict[str, Any]) -> str:
     )
 
 
-def _calibration(comparison: Comparison, temperature: float | None) -> list[dict[str, Any]]:
-    found = {r.title: calibrate(r.logits, comparison.labels) for r in comparison.results}
+def _calibration(
+    comparison: Comparison, found: dict[str, Calibration], temperature: float | None
+) -> list[dict[str, Any]]:
     rows = comparison_charts.calibration_table(found).to_dict("records")
     if temperature is not None:
         for row, result in zip(rows, comparison.results, strict=True):

@@ -16,6 +16,8 @@ from coop_demo.commands.common import (
     say,
     with_progress,
 )
+from coop_demo.comparison.confusion import confusion_matrix, per_class
+from coop_demo.comparison.statistics import score
 from coop_demo.data.dataset import Dataset, class_key, class_numbers, split_held_out
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone
@@ -65,52 +67,55 @@ def run(args: argparse.Namespace) -> None:
         )
     labels = torch.tensor([dataset.test[encoded.kept[i]].label for i in rows], dtype=torch.long)
     features = encoded.features[0][rows]
-    learned = (features @ learned_weights.to(features).T).argmax(-1)
-    hand_crafted = (features @ hand_crafted_weights.to(features).T).argmax(-1)
-
-    C = len(names)
-    confusion = torch.zeros(C, C, dtype=torch.long)
-    confusion.index_put_((labels, learned), torch.ones_like(labels), accumulate=True)
-    per_class = []
-    for index, name in enumerate(names):
-        own = labels == index
-        n = int(own.sum())
-        per_class.append(
-            {
-                "name": name,
-                "n_test": n,
-                "zero_shot_accuracy": int((hand_crafted[own] == index).sum()) / n if n else None,
-                "learned_accuracy": int((learned[own] == index).sum()) / n if n else None,
-            }
+    answers = {
+        "hand_crafted": (features @ hand_crafted_weights.to(features).T).argmax(-1),
+        "learned": (features @ learned_weights.to(features).T).argmax(-1),
+    }
+    measured = {name: score(given, labels) for name, given in answers.items()}
+    by_class = {name: per_class(given, labels, len(names)) for name, given in answers.items()}
+    rows_by_class = [
+        {
+            "name": name,
+            "n_test": words.n,
+            "hand_crafted_accuracy": words.accuracy,
+            "zero_shot_accuracy": words.accuracy,  # the older name of the same figure
+            "learned_accuracy": prompted.accuracy,
+        }
+        for name, words, prompted in zip(
+            names, by_class["hand_crafted"], by_class["learned"], strict=True
         )
+    ]
     result = {
         "backbone": backbone.name,
         "backbone_identity": backbone.identity,
-        "n_classes": C,
+        "n_classes": len(names),
         "class_names": list(names),
         "shots": prompt.shots,
         "seed": prompt.train_config.seed,
         "n_test": len(labels),
         "n_held_out": n_held_out,
-        "zero_shot_accuracy": int((hand_crafted == labels).sum()) / len(labels),
-        "learned_accuracy": int((learned == labels).sum()) / len(labels),
+        "hand_crafted_accuracy": measured["hand_crafted"].accuracy,
+        "zero_shot_accuracy": measured["hand_crafted"].accuracy,  # its older name
+        "learned_accuracy": measured["learned"].accuracy,
         "template": template,
-        "per_class": per_class,
-        "confusion": confusion.tolist(),  # rows: true class, columns: the learned prompt's answer
+        "per_class": rows_by_class,
+        # rows: true class, columns: the learned prompt's answer
+        "confusion": confusion_matrix(answers["learned"], labels, len(names)).tolist(),
         "problems": [*dataset.problems, *encoded.problems],
         "notes": [*dataset.notes, *left_out, *([note] if note else [])],
     }
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)
     lines = [
-        f"{len(labels)} pictures, {C} classes: learned prompt {result['learned_accuracy']:.1%}, "
-        f'hand-crafted "{template}" {result["zero_shot_accuracy"]:.1%}'
+        f"{len(labels)} pictures, {len(names)} classes: learned prompt "
+        f"{result['learned_accuracy']:.1%}, "
+        f'hand-crafted "{template}" {result["hand_crafted_accuracy"]:.1%}'
     ]
-    for entry in per_class:
+    for entry in rows_by_class:
         if entry["n_test"]:
             lines.append(
                 f"  {entry['name']}: {entry['learned_accuracy']:.1%} against "
-                f"{entry['zero_shot_accuracy']:.1%} of {entry['n_test']}"
+                f"{entry['hand_crafted_accuracy']:.1%} of {entry['n_test']}"
             )
     give(result, args.json, "\n".join(lines))
 

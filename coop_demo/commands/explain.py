@@ -19,6 +19,7 @@ from coop_demo.heatmaps.faithfulness import Claim, Faithfulness, assess_together
 from coop_demo.heatmaps.render import draw, write_png
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.templates import class_weights
+from coop_demo.wording import unread_words
 
 LEARNED, HAND_CRAFTED, DIFFERENCE, TEXT = "learned", "hand-crafted", "difference", "text"
 
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> None:
         index = 0
         asked = {TEXT: backbone.text_features([args.text, *args.against])}
         what = {"text": args.text, "against": args.against}
+        if unread := backbone.unread_words([args.text, *args.against]):
+            say(unread_words(unread))
 
     maps = {name: _map(backbone, image, v, index, args.method) for name, v in asked.items()}
     if args.out:

@@ -5,13 +5,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coop_demo.commands.common import give
+from coop_demo.commands.common import give, say
 from coop_demo.commands.rank import ranker_for
 from coop_demo.data.images import load_picture
 from coop_demo.errors import UserError
 from coop_demo.heatmaps.ranker import Layer, OrderMaps, order_maps
 from coop_demo.heatmaps.render import draw_layer, side_by_side, whole_box, write_png
 from coop_demo.ranking.instructions import check_instruction
+from coop_demo.wording import unread_words
 
 SCORE, ATTENTION, PULL, WORD = "score", "attention", "pull", "word"
 SHOWN = (SCORE, ATTENTION, PULL, WORD)
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> None:
     seconds = time.perf_counter() - began
     words = maps.words[0].words
     layer = _layer(maps, show, _number_of(args.word, words) if show == WORD else 0)
+    if unread := backbone.unread_words([instruction]):
+        say(unread_words(unread))
     if args.out:
         placed = [(image, whole_box(image.size)) for image in images]
         drawn = draw_layer(layer, maps.grid, placed, opacity=args.opacity, cells=args.cells)

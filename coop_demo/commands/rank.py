@@ -7,14 +7,12 @@ labels, the order is measured against them.
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, encode_pictures
 from coop_demo.commands.common import (
     add_backbone_options,
     add_json_option,
@@ -26,7 +24,6 @@ from coop_demo.commands.common import (
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import list_pictures
 from coop_demo.errors import RankingError
-from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone, shipped_ranker_path
 from coop_demo.ranking.instructions import (
     AntonymPair,
@@ -36,10 +33,21 @@ from coop_demo.ranking.instructions import (
 )
 from coop_demo.ranking.labels import RankingTable, read_labels_csv
 from coop_demo.ranking.metrics import ranking_metrics
+from coop_demo.ranking.order import (
+    ANTONYMS,
+    COSINE,
+    RANKER,
+    RANKING_METHODS,
+    Order,
+    ScoredImages,
+    judge,
+    score_images,
+)
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.settings import environment_backbone
+from coop_demo.wording import unread_words
 
-METHODS = ("adapter", "antonyms", "cosine")
+METHOD_OF = {"adapter": RANKER, "antonyms": ANTONYMS, "cosine": COSINE}  # as the option says it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that is a folder",
     )
     parser.add_argument("--split", help="only the rows of this split, such as test")
-    parser.add_argument("--method", choices=METHODS, default="adapter", help="(adapter)")
+    parser.add_argument("--method", choices=METHOD_OF, default="adapter", help="(adapter)")
     parser.add_argument(
         "--ranker", metavar="FILE", help="saved by train-ranker (default: the one that ships)"
     )
@@ -69,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("HIGH", "LOW"),
         help="two opposite prompts for --method antonyms (default: proposed from the instruction)",
     )
+    parser.add_argument(
+        "--rivals",
+        action="store_true",
+        help="with labels: measure cosine and antonym pair too, and judge the ranker beside them",
+    )
     add_backbone_options(parser)
     add_json_option(parser)
 
@@ -76,36 +89,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if args.ranker and args.method != "adapter":
         raise RankingError(f"--ranker is for --method adapter, not {args.method}. Leave one out.")
-    if args.antonyms and args.method != "antonyms":
+    if args.antonyms and args.method != "antonyms" and not args.rivals:
         raise RankingError(f"--antonyms is for --method antonyms, not {args.method}.")
+    if args.rivals and args.method != "adapter":
+        raise RankingError("--rivals judges the ranker: leave --method out.")
     chosen = choose_pictures(args.images, args.labels, args.split, args.instruction)
     instruction = check_instruction(chosen.instruction)
 
     ranker, ranker_file = None, None
-    if args.method == "adapter":
+    if args.method == "adapter" or args.rivals:
         ranker, backbone, ranker_file = ranker_for(args.ranker, args.backbone, args.device)
     else:
         backbone = backbone_for(args.backbone, args.device)
     instruction = check_instruction(instruction, backbone)
-    pair = None
-    if args.method == "antonyms":
-        pair = AntonymPair(*args.antonyms) if args.antonyms else propose_antonyms(instruction)
-
+    method = METHOD_OF[args.method]
+    pair = AntonymPair(*args.antonyms) if args.antonyms else propose_antonyms(instruction)
     began = time.perf_counter()
-    encoded: EncodedPictures = with_progress(
-        encode_pictures(backbone, chosen.pictures, views=(WHOLE_VIEW,), tokens=ranker is not None)
-    )
-    if len(encoded.kept) < 2:
-        raise RankingError(
-            f"{len(encoded.kept)} of {len(chosen.pictures)} pictures can be used, and an order "
-            f"needs 2 or more. {encoded.problems[0] if encoded.problems else 'Add pictures.'}"
+    scored: ScoredImages = with_progress(
+        score_images(
+            backbone,
+            chosen.pictures,
+            [instruction],
+            [pair],
+            ranker,
+            methods=RANKING_METHODS if args.rivals else (method,),
         )
-    scores = _scores(backbone, encoded.features, instruction, ranker, pair)
+    )
     seconds = time.perf_counter() - began
-
-    names = [chosen.pictures[index].name for index in encoded.kept]
-    ranked = sorted(zip(names, scores.tolist(), strict=True), key=lambda item: -item[1])
+    found = scored.found[0]
+    values = [chosen.values[i] for i in scored.kept] if chosen.values is not None else []
+    order = Order(
+        backbone=backbone.name,
+        instruction=instruction,
+        pictures=tuple(chosen.pictures[i] for i in scored.kept),
+        scores={method: found.scores[method], **found.scores},  # the one asked for leads
+        pair=pair,
+        values=np.array([np.nan if value is None else value for value in values], dtype=float),
+        ranker=ranker,
+        seconds=seconds,
+    )
+    scores = order.scores[method]
+    ranked = [(order.pictures[i].name, float(scores[i])) for i in order.ranking(method)]
     notes = list(chosen.notes)
+    if unread := backbone.unread_words([instruction]):
+        notes.append(unread_words(unread))
     if (scores == scores[0]).all():
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {
@@ -114,30 +141,32 @@ def run(args: argparse.Namespace) -> None:
         "backbone": backbone.name,
         "backbone_identity": backbone.identity,
         "ranker": str(ranker_file) if ranker_file is not None else None,
-        "antonyms": [pair.high, pair.low] if pair else None,
+        "antonyms": [pair.high, pair.low] if ANTONYMS in order.scores else None,
         "learned_instruction": ranker.learned(instruction) is not None if ranker else None,
-        "n_pictures": len(names),
+        "n_pictures": len(ranked),
         "order": [{"image": image, "score": score} for image, score in ranked],
         "srcc": None,
         "plcc": None,
         "kendall": None,
         "pair_accuracy": None,
         "seconds": round(seconds, 3),
-        "n_encoded": encoded.n_encoded,
-        "problems": [*chosen.problems, *encoded.problems],
+        "n_encoded": scored.n_encoded,
+        "problems": [*chosen.problems, *scored.problems],
         "notes": notes,
     }
     if chosen.values is not None:
-        values = [chosen.values[index] for index in encoded.kept]
-        known = [i for i, value in enumerate(values) if value is not None]
-        if len(known) >= 2 and len({values[i] for i in known}) == 1:
+        known = order.values[order.labelled]
+        if len(known) >= 2 and len(set(known.tolist())) == 1:
             raise RankingError(
-                f"All {len(known)} labelled pictures have the value {values[known[0]]:g}, so there "
+                f"All {len(known)} labelled pictures have the value {known[0]:g}, so there "
                 "is no order to measure against. Give pictures different values."
             )
-        metrics = ranking_metrics(scores[known].numpy(), [values[i] for i in known])  # type: ignore[list-item]
-        result |= metrics.to_mapping()
+        result |= ranking_metrics(scores[order.labelled], known).to_mapping()
         result["n_labelled"] = result.pop("n")
+        if args.rivals:
+            judgement = judge(order)
+            result["rivals"] = {name: one.to_mapping() for name, one in order.metrics().items()}
+            result["judgement"] = None if judgement is None else asdict(judgement)
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)
     give(result, args.json, summary(result))
@@ -280,9 +309,18 @@ def ranker_for(
     """
     path = Path(file) if file else shipped_ranker(backbone_name)
     if backbone_name is None and file:
-        backbone_name = ranker_backbone(path).rpartition("@")[0]
+        backbone_name = _beside(path, ranker_backbone(path).rpartition("@")[0])
     backbone = backbone_for(backbone_name, device)
     return load_ranker(path, backbone), backbone, path
+
+
+def _beside(ranker_file: Path, backbone_name: str) -> str:
+    """A converted model that was moved together with its ranker is found beside it."""
+    folder = ranker_file.with_name(f"{ranker_file.stem}-backbone")
+    named = Path(backbone_name.removeprefix("local-dir:"))
+    if backbone_name.startswith("local-dir:") and not named.is_dir() and folder.is_dir():
+        return f"local-dir:{folder.resolve()}"
+    return backbone_name
 
 
 def shipped_ranker(backbone_name: str | None) -> Path:
@@ -301,24 +339,6 @@ def shipped_ranker(backbone_name: str | None) -> Path:
     return path
 
 
-def _scores(
-    backbone: Backbone,
-    features: Tensor,
-    instruction: str,
-    ranker: Ranker | None,
-    pair: AntonymPair | None,
-) -> Tensor:
-    """(N,) on the CPU, higher first."""
-    if ranker is not None:
-        with torch.no_grad():
-            text = backbone.text_tokens([instruction])
-            adapter = ranker.adapter(backbone.device)
-            return adapter.scores(features.to(backbone.device), text).float().cpu()
-    if pair is not None:
-        return antonym_scores(backbone, features[0], pair)
-    return cosine_scores(backbone, features[0], instruction)
-
-
 def summary(result: dict) -> str:
     """The order, best first, and the figures where there are labels."""
     lines = [f"{result['n_pictures']} pictures by {result['method']}: {result['instruction']}"]
@@ -335,5 +355,16 @@ def summary(result: dict) -> str:
             )
         )
         lines.append(f"{result['n_labelled']} labels: {figures}")
+    for name, one in result.get("rivals", {}).items():
+        if name != RANKER:
+            value = "not defined" if one["srcc"] is None else f"{one['srcc']:.3f}"
+            lines.append(f"  {name}: SRCC {value}")
+    if found := result.get("judgement"):
+        said = {"better": "beats", "worse": "loses to", "unsure": "cannot be told from"}
+        lines.append(
+            f"The ranker {said[found['kind']]} {found['rival']}: SRCC {found['ranker_srcc']:.3f} "
+            f"against {found['rival_srcc']:.3f}, difference {found['low']:+.2f} to "
+            f"{found['high']:+.2f} (95 %)"
+        )
     lines.append(f"{result['seconds']:.1f} s")
     return "\n".join(lines)

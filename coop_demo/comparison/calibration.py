@@ -129,6 +129,14 @@ class Calibration:
     after: Reliability
     honest_ece: float | None
 
+    @property
+    def at_bound(self) -> bool:
+        """The search ended at its smallest or largest temperature: the best one lies beyond."""
+        nearest = min(
+            abs(math.log(self.temperature / bound)) for bound in (MIN_TEMPERATURE, MAX_TEMPERATURE)
+        )
+        return nearest < 1e-3
+
 
 def calibrate(logits: Tensor, labels: Tensor, *, n_bins: int = 10, seed: int = 0) -> Calibration:
     """Fit a temperature on held-out pictures and say how far it helps on pictures it never saw.

@@ -14,7 +14,6 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.comparison.methods import (
     LEARNED_METHODS,
-    METHODS,
     Classifier,
     ensemble,
     find_methods,
@@ -24,10 +23,11 @@ from coop_demo.comparison.methods import (
 )
 from coop_demo.comparison.rivals import fit
 from coop_demo.comparison.statistics import PairedTest, Score, mcnemar, score
+from coop_demo.comparison.verdict import RivalVerdict, against_best
 from coop_demo.data.dataset import Dataset, LabelledPicture
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.prompts.teach import Prepared, prepare, train_config_for
+from coop_demo.prompts.teach import Prepared, prepare, train_config_for, unread_names
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt, Preset, TrainEvent
 from coop_demo.wording import listed
@@ -113,21 +113,28 @@ class Comparison:
         a, b = self.result(first), self.result(second)
         return mcnemar(a.predicted == self.labels, b.predicted == self.labels)
 
-    def verdict(self) -> str:
-        """Is the learned prompt better than the hand-crafted one and the best other method?"""
+    @property
+    def best_learned(self) -> str | None:
+        """The learned prompt that is judged; None without one or without a hand-crafted one."""
         keys = [result.method for result in self.results]
-        best = next((key for key in LEARNED_METHODS if key in keys), None)
-        if best is None or "hand-crafted" not in keys:
-            return ""
-        title = METHODS[best].title
-        said = self.paired(best).sentence(title, METHODS["hand-crafted"].title)
-        others = [r for r in self.results if r.method not in LEARNED_METHODS]
-        # of equally good rivals the first counts; the hand-crafted prompt itself was just named
-        rival = max(others, key=lambda r: r.score.correct)
-        if rival.method != "hand-crafted":
-            test = self.paired(best, rival.method).sentence(title, rival.title)
-            said = f"{said} Against the best other method: {test}"
-        return said
+        return next((key for key in LEARNED_METHODS if key in keys), None)
+
+    def against_rivals(self, method: str) -> RivalVerdict | None:
+        """A method against the best of the others but prompts; None without any.
+
+        The hand-crafted prompt is judged apart, as the line to beat.
+        """
+        apart = ("hand-crafted", method, *LEARNED_METHODS)
+        rivals = {r.method: r for r in self.results if r.method not in apart}
+        if not rivals:
+            return None
+        # of equally good rivals the first counts
+        best = max(rivals.values(), key=lambda r: r.score.correct).method
+        return against_best(
+            self.result(method).predicted == self.labels,
+            {key: result.predicted == self.labels for key, result in rivals.items()},
+            most_right=best,
+        )
 
 
 DEFAULT_METHODS = (
@@ -196,8 +203,8 @@ def compare(
                 yield event
     assert prepared is not None
     prepared, left_out = prepared.without([p.learned_from or () for p in prompts])
-    notes = (*left_out, *_check_comparable(prepared))
     names = prepared.dataset.class_names
+    notes = (*left_out, *_check_comparable(prepared), *unread_names(backbone, names))
     scale = backbone.logit_scale
     results: list[MethodResult] = []
     problems: list[str] = []
@@ -307,7 +314,7 @@ def _check_comparable(prepared: Prepared) -> tuple[str, ...]:
 def _check_same_classes(
     prompt: LearnedPrompt, class_names: Sequence[str], backbone: Backbone
 ) -> None:
-    if prompt.backbone != backbone.identity:
+    if not backbone.has_weights_of(prompt.backbone):
         raise PromptError(
             f"The prompt was learned with {prompt.backbone}, and the model in use is "
             f"{backbone.identity}. Train it again."

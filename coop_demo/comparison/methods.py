@@ -297,7 +297,14 @@ def learn(
         overrides["kgcoop_weight"] = overrides.get("kgcoop_weight") or KGCOOP_WEIGHT
     else:
         overrides["kgcoop_weight"] = None
-    config = train_config_for(preset, shots, len(prepared.train_labels), seed=seed, **overrides)
+    config = train_config_for(
+        preset,
+        shots,
+        len(prepared.train_labels),
+        seed=seed,
+        dataset=prepared.dataset.name,
+        **overrides,
+    )
     held_out = (prepared.test_features, prepared.test_labels)
     last = None
     for last in train_prompt(

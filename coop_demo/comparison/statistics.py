@@ -5,6 +5,7 @@ never NaN.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -63,21 +64,6 @@ class PairedTest:
     p_value: float  # exact, two-sided; 1 where they never disagree
     mid_p: float  # less conservative (Fagerland, Lydersen & Laake 2013)
 
-    def sentence(self, first: str, second: str) -> str:
-        """What the test says, in words."""
-        b, c = self.only_first, self.only_second
-        if b + c == 0:
-            return f"{first} and {second} are right on exactly the same pictures."
-        better = first if b > c else second
-        counted = (
-            f"{first} alone is right on {b}, {second} alone on {c} (McNemar p = {self.p_value:.2g})"
-        )
-        if b == c:
-            return f"Neither is better: {counted}."
-        if self.p_value < 0.05:
-            return f"{better} is better, and that is hardly luck: {counted}."
-        return f"{better} looks better, but that may be luck: {counted}."
-
 
 def mcnemar(first_right: Tensor, second_right: Tensor) -> PairedTest:
     """Exact binomial test on the pictures that one method gets right and the other wrong.
@@ -98,3 +84,16 @@ def mcnemar(first_right: Tensor, second_right: Tensor) -> PairedTest:
     mass = np.exp(log_choose - n * math.log(2))  # P(X = k) of a fair coin
     tail = float(mass.sum())
     return PairedTest(b, c, min(1.0, 2 * tail), min(1.0, 2 * tail - float(mass[-1])))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p values corrected for several tests at once (Holm 1979), under the same keys.
+
+    The smallest of m is multiplied by m, the next by m − 1, …; none may fall below the one before.
+    """
+    corrected: dict[str, float] = {}
+    largest = 0.0
+    for done, key in enumerate(sorted(p_values, key=lambda one: p_values[one])):
+        largest = max(largest, min(1.0, (len(p_values) - done) * p_values[key]))
+        corrected[key] = largest
+    return corrected

@@ -1,62 +1,90 @@
-"""Who won, said as it is: learned prompt against hand-crafted words on the same pictures."""
+"""Who won, and could it be chance: the one judgement of two methods on the same held-out images.
 
+Figures and kinds only; `comparison.strings` puts them into sentences.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from torch import Tensor
 
-from coop_demo.comparison.statistics import mcnemar
+from coop_demo.comparison.statistics import PairedTest, holm, mcnemar
 
-LUCK = 0.05  # below this chance the difference is called real
+SIGNIFICANT = 0.05  # below this p value a difference is called real
+
+
+class Outcome(StrEnum):
+    """How the first of two methods stands to the second."""
+
+    BETTER = "better"
+    AHEAD = "ahead"  # more right answers, and chance explains them
+    EQUAL = "equal"  # as many right answers, on different images
+    SAME = "same"  # right on the very same images
+    BEHIND = "behind"
+    WORSE = "worse"
+
+
+def outcome(test: PairedTest, *, p_value: float | None = None) -> Outcome:
+    """What McNemar's test says of its first method; `p_value` is a corrected one."""
+    p = test.p_value if p_value is None else p_value
+    difference = test.only_first - test.only_second
+    if test.only_first + test.only_second == 0:
+        return Outcome.SAME
+    if difference == 0:
+        return Outcome.EQUAL
+    if difference > 0:
+        return Outcome.BETTER if p < SIGNIFICANT else Outcome.AHEAD
+    return Outcome.WORSE if p < SIGNIFICANT else Outcome.BEHIND
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Counts over the same held-out pictures, and McNemar's exact chance of such a difference."""
+    """The learned prompt (first) against a hand-crafted one, over the same held-out images."""
 
     n_test: int
     learned_right: int
     words_right: int
-    n_disagree: int  # pictures that only one of the two gets right
-    p_value: float
+    test: PairedTest
     template: str
 
-    def sentence(self) -> str:
-        """The result in plain words, whoever wins."""
-        pictures = "held-out picture" if self.n_test == 1 else "held-out pictures"
-        result = (
-            f"The learned prompt is right on {self.learned_right} of {self.n_test} {pictures}, "
-            f"the words “{self.template}” on {self.words_right}."
-        )
-        ahead = self.learned_right - self.words_right
-        if self.n_disagree == 0:
-            return f"{result} They are right on the very same pictures."
-        if ahead == 0:
-            return f"{result} Neither is better."
-        luck = f"p = {self.p_value:.2g}" if self.p_value >= 0.001 else "p < 0.001"
-        if self.p_value < LUCK and ahead > 0:
-            return f"{result} It beats the words, and luck does not explain it ({luck})."
-        if self.p_value < LUCK:
-            return f"{result} It loses to the words, and luck does not explain it ({luck})."
-        if ahead > 0:
-            return (
-                f"{result} It is ahead, but the difference is too small to mean anything "
-                f"({luck}): more held-out pictures would tell."
-            )
-        return (
-            f"{result} It is behind the words; the difference is too small to mean anything "
-            f"({luck})."
-        )
+    @property
+    def outcome(self) -> Outcome:
+        return outcome(self.test)
 
 
 def compare(learned: Tensor, words: Tensor, labels: Tensor, template: str) -> Verdict:
     """Shape: learned (K,) and words (K,) predicted class numbers, labels (K,) true ones."""
     a, b = learned == labels, words == labels
-    test = mcnemar(a, b)
     return Verdict(
         n_test=len(labels),
         learned_right=int(a.sum()),
         words_right=int(b.sum()),
-        n_disagree=test.only_first + test.only_second,
-        p_value=test.p_value,
+        test=mcnemar(a, b),
         template=template,
     )
+
+
+@dataclass(frozen=True)
+class RivalVerdict:
+    """A method against the best of several rivals on the images that chose that rival.
+
+    Being the best of several on these very images flatters the rival, so its p value is corrected
+    for all of them (Holm 1979).
+    """
+
+    rival: str  # its key
+    test: PairedTest
+    p_value: float  # corrected
+    n_rivals: int
+
+    @property
+    def outcome(self) -> Outcome:
+        return outcome(self.test, p_value=self.p_value)
+
+
+def against_best(right: Tensor, rivals: Mapping[str, Tensor], *, most_right: str) -> RivalVerdict:
+    """Shape: right (K,) and each rival's (K,): whether an image's class was named."""
+    tests = {key: mcnemar(right, other) for key, other in rivals.items()}
+    corrected = holm({key: test.p_value for key, test in tests.items()})
+    return RivalVerdict(most_right, tests[most_right], corrected[most_right], len(rivals))

@@ -47,7 +47,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from PIL import Image
 from torch import Tensor, nn
 
-from coop_demo.backbones.backbone import Backbone, timm_feature_map, timm_head
+from coop_demo.backbones.backbone import Backbone, pooled, timm_feature_map, timm_head
 from coop_demo.errors import HeatmapError
 
 Method = Literal["legrad", "rollout", "gradcam", "occlusion"]
@@ -466,7 +466,7 @@ def _conv_parts(visual: Any) -> tuple[Callable[[Tensor], Tensor], Callable[[Tens
             return x
 
         return last, visual.attnpool
-    return partial(_timm_map, visual), partial(timm_head, visual)
+    return partial(_timm_map, visual), lambda x: pooled(timm_head(visual, x))
 
 
 def _timm_map(visual: TimmModel, pixels: Tensor) -> Tensor:

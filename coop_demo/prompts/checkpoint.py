@@ -81,7 +81,7 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
     """
     path = Path(path)
     metadata = _read_metadata(path)
-    if metadata["backbone"] != backbone.identity:
+    if not backbone.has_weights_of(metadata["backbone"]):
         made_with, _, made_hash = metadata["backbone"].rpartition("@")
         if made_with != backbone.name:
             raise PromptError(

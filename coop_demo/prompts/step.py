@@ -17,10 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import Backbone, mixed_precision
 from coop_demo.prompts.learner import PromptLearner
 from coop_demo.settings import on_zero_gpu
 
+# KgCoOp's λ balances cross-entropy at a trained CLIP's logit scale, and cross-entropy's gradient
+# grows with that scale; a model with another one gets λ in proportion.
+_CLIP_SCALE = 100.0
 _WARM_UP = 3  # eager steps before capture: cuBLAS and autograd allocate what they keep
 _capturing = threading.Lock()  # two trainings that start at once capture one after the other
 
@@ -35,7 +38,9 @@ class TrainStep:
         hand_crafted: (C, d) class weights there, which KgCoOp's term pulls towards.
         batch_size: B, the same for every step.
         optimizer: `sgd` or `adamw`.
-        kgcoop_weight: λ of KgCoOp; None or 0 leaves the term out.
+        kgcoop_weight: λ of KgCoOp's λ · mean ‖learned − hand-crafted‖² (the paper's equation 5;
+            the authors' code writes 1 − cosine, half of it), for a logit scale of 100: with
+            another it is scaled in proportion. None or 0 leaves the term out.
         capture: False runs eagerly on CUDA too.
     """
 
@@ -60,7 +65,7 @@ class TrainStep:
         self._view = torch.zeros(batch_size, dtype=torch.long, device=device)  # (B,)
         self._rows = torch.zeros(batch_size, dtype=torch.long, device=device)  # (B,)
         on_cuda = device.type == "cuda"
-        scaling = on_cuda and not torch.cuda.is_bf16_supported()
+        scaling = on_cuda and mixed_precision() == torch.float16
         # fp16 gradients need scaling, whose step asks the GPU whether they are finite
         self._scaler = torch.amp.GradScaler(device.type, enabled=scaling)  # type: ignore[attr-defined]
         wanted = capture and on_cuda and not scaling and not on_zero_gpu()
@@ -119,7 +124,8 @@ class TrainStep:
             loss = F.cross_entropy(logits.float(), self._labels[rows])
             if self._kgcoop_weight:
                 pull = (weights - self._hand_crafted).square().sum(dim=-1).mean()
-                loss = loss + self._kgcoop_weight * pull
+                weight = self._kgcoop_weight * self._backbone.logit_scale / _CLIP_SCALE
+                loss = loss + weight * pull
         return loss
 
     def _update(self, loss: Tensor) -> None:

@@ -32,7 +32,7 @@ from coop_demo.prompts.training import (
     paper,
     train_prompt,
 )
-from coop_demo.wording import counted
+from coop_demo.wording import counted, unread_words
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,12 @@ class Prepared:
 
 
 def train_config_for(
-    preset: Preset, shots: int, n_train: int, *, seed: int = 1, **overrides
+    preset: Preset, shots: int, n_train: int, *, seed: int = 1, dataset: str = "", **overrides
 ) -> TrainConfig:
     """The settings of a named preset for this many shots and pictures.
 
     Args:
+        dataset: the set's name, since the paper trains ImageNet for other epochs.
         overrides: fields of TrainConfig; None leaves the preset's own value.
 
     Raises:
@@ -107,7 +108,7 @@ def train_config_for(
     if preset == "fast":
         return fast(seed=seed, **overrides)
     if preset == "paper":
-        return paper(shots, n_train, seed=seed, **overrides)
+        return paper(shots, n_train, seed=seed, dataset=dataset, **overrides)
     raise PromptError(f'There is no preset "{preset}". Choose fast or paper.')
 
 
@@ -216,7 +217,9 @@ def teach(
             yield event
     assert prepared is not None
     n_train, n_test = len(prepared.train_labels), len(prepared.test_labels)
-    config = train_config_for(preset, shots, n_train, seed=seed, **overrides)
+    config = train_config_for(
+        preset, shots, n_train, seed=seed, dataset=prepared.dataset.name, **overrides
+    )
     last = None
     for last in train_prompt(
         backbone,
@@ -236,7 +239,14 @@ def teach(
     measured = last.prompt.history[-1]  # of a training that ran away: its last sound measurement
     yield TeachResult(
         prompt=last.prompt,
-        dataset=prepared.dataset,
+        dataset=replace(
+            prepared.dataset,
+            notes=(
+                *prepared.dataset.notes,
+                *_words_that_count(prompt_config, last.prompt),
+                *unread_names(backbone, prepared.dataset.class_names),
+            ),
+        ),
         n_train=n_train,
         n_test=n_test,
         n_held_out=prepared.n_held_out,
@@ -249,6 +259,23 @@ def teach(
         status=last.status,
         message=last.message,
     )
+
+
+def unread_names(backbone: Backbone, class_names: Sequence[str]) -> list[str]:
+    """A sentence where names are in a script that the backbone does not read."""
+    unread = backbone.unread_words(class_names)
+    return [unread_words(unread)] if unread else []
+
+
+def _words_that_count(asked: PromptConfig | None, prompt: LearnedPrompt) -> list[str]:
+    """A sentence where initial words gave another number of context vectors than asked for."""
+    n_ctx = prompt.prompt_config.n_ctx
+    if asked is None or not asked.init or asked.n_ctx == n_ctx:
+        return []
+    return [
+        f"The initial words “{asked.init}” are {counted(n_ctx, 'token')}, so the context has "
+        f"{counted(n_ctx, 'vector')}; the context length {asked.n_ctx} was not used."
+    ]
 
 
 def _encode(

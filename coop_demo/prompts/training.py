@@ -82,15 +82,21 @@ def fast(**overrides) -> TrainConfig:
 PAPER_EPOCHS = {1: 50, 2: 100, 4: 100, 8: 200, 16: 200}
 
 
-def paper(shots: int, n_train: int, **overrides) -> TrainConfig:
+PAPER_EPOCHS_IMAGENET = 50  # whatever the shots (section 4.1 of the paper)
+
+
+def paper(shots: int, n_train: int, *, dataset: str = "", **overrides) -> TrainConfig:
     """The paper's recipe: SGD 0.002 with momentum, batch 32, cosine after a warm-up epoch.
 
     Args:
+        dataset: its name; `imagenet` has a number of epochs of its own.
         shots: pictures a class, which set the number of epochs (50 to 200).
         n_train: pictures in all, which set the steps of an epoch; an incomplete last batch is
             dropped unless it is the only one, as in the reference's data loader.
     """
     epochs = PAPER_EPOCHS[max((s for s in PAPER_EPOCHS if s <= shots), default=1)]
+    if dataset.lower() == "imagenet":
+        epochs = PAPER_EPOCHS_IMAGENET
     steps_per_epoch = max(1, n_train // 32)
     config = TrainConfig(
         preset="paper",

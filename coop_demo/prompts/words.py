@@ -230,7 +230,7 @@ def _is_whole_word(piece: str) -> bool:
 
 def _rows(backbone: Backbone, prompt: LearnedPrompt) -> tuple[Tensor, list[tuple[str | None, int]]]:
     """Context vectors as rows, (M, W) or (C·M, W), and whose each is."""
-    if prompt.backbone != backbone.identity:
+    if not backbone.has_weights_of(prompt.backbone):
         raise PromptError(
             f"The prompt was learned with {prompt.backbone}, and the model in use is "
             f"{backbone.identity}. Train it again."

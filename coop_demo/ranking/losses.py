@@ -19,6 +19,8 @@ from torch.nn import functional as F
 
 from coop_demo.errors import RankingError
 
+_ZERO_TOLERANCE = 1e-4  # of standardised targets: 0 brought to their scale in another precision
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -26,7 +28,7 @@ class LossConfig:
 
     rank_weight: float = 1.0  # the pair branch; 0 is the ablation without it
     regression_weight: float = 0.2  # the paper's
-    zero_weight: float = 0.0  # "zero or not" on the score; for counts, off in the paper's setting
+    zero_weight: float = 0.0  # "none or some" on the score; for counts, off in the paper's setting
     count_ties: bool = True  # ties and the diagonal as label 0, as in the authors' code
 
     def __post_init__(self) -> None:
@@ -54,6 +56,8 @@ def ranking_loss(
     pair_logits: Tensor | None,
     targets: Tensor,
     config: LossConfig | None = None,
+    *,
+    zero: float = 0.0,
 ) -> RankingLoss:
     """The loss of one batch, all of one instruction.
 
@@ -62,12 +66,14 @@ def ranking_loss(
         pair_logits: (N, N), [i, j] for "i ranks above j"; None when `rank_weight` is 0.
         targets: (N,), the values on the scale the scores should have.
         config: the paper's weights when left out.
+        zero: where the value 0 lies on that scale, for `zero_weight`: not at 0 once values are
+            standardised.
 
     A term with weight 0 is not computed and reported as 0.
     """
     config = config or LossConfig()
     none = scores.new_zeros(())
-    rank = regression = zero = none
+    rank = regression = zero_term = none
     if config.rank_weight:
         if pair_logits is None:
             raise ValueError("pair_logits are needed when rank_weight is above 0")
@@ -75,13 +81,14 @@ def ranking_loss(
     if config.regression_weight:
         regression = torch.log1p(F.smooth_l1_loss(scores, targets))
     if config.zero_weight:
-        zero = F.binary_cross_entropy_with_logits(scores, (targets > 0).to(scores))
+        some = targets > zero + _ZERO_TOLERANCE
+        zero_term = F.binary_cross_entropy_with_logits(scores - zero, some.to(scores))
     total = (
         config.rank_weight * rank
         + config.regression_weight * regression
-        + config.zero_weight * zero
+        + config.zero_weight * zero_term
     )
-    return RankingLoss(total, rank, regression, zero)
+    return RankingLoss(total, rank, regression, zero_term)
 
 
 def pair_loss(pair_logits: Tensor, targets: Tensor, *, count_ties: bool = True) -> Tensor:

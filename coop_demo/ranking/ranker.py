@@ -149,7 +149,7 @@ class Ranker:
 
     def check_backbone(self, backbone: Backbone) -> None:
         """Raise RankingError unless this ranker was trained on this backbone's tokens."""
-        if self.backbone == backbone.identity:
+        if backbone.has_weights_of(self.backbone):
             reads = (self.config.input_dim, self.config.text_input_dim)
             given = (backbone.ranking_dim, backbone.embed_dim)
             if reads != given:

@@ -144,7 +144,10 @@ def train_ranker(
                 scores, pair_logits = adapter(images, text)
             else:
                 scores, pair_logits = adapter.scores(images, text, chunk=len(images)), None
-            loss = ranking_loss(scores, pair_logits, targets.to(scores), config.loss)
+            offset, scale = scales[sampler.task.instruction]
+            loss = ranking_loss(
+                scores, pair_logits, targets.to(scores), config.loss, zero=-offset / scale
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(adapter.parameters(), config.gradient_clip)

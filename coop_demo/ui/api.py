@@ -1,8 +1,8 @@
-"""Named endpoints for programs: models, teach, predict, explain. They share no page state."""
+"""Named endpoints for programs: models, teach, predict, rank, explain. They share no page state."""
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,19 @@ import gradio as gr
 
 from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
+from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.data.dataset import Picture, check_trainable, split_held_out
 from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
+from coop_demo.ranking.order import Order, judge, order_csv
 from coop_demo.ui import strings
 from coop_demo.ui.context import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import strings as explain_strings
+from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn, load, try_pictures
@@ -54,6 +57,9 @@ def build(shell: Shell) -> None:
         maps = gr.File(label="maps")
         answer = gr.JSON(label="answer")
         saved = gr.File(label="saved_prompt")
+        instruction = gr.Textbox(label="instruction", value="")
+        ranker = gr.File(label="ranker", file_types=[".safetensors"])
+        ordered = gr.File(label="order")
 
     def new_session(folder: str) -> Session:
         return Session("", Path(folder), shell.store.default_backbone)
@@ -129,7 +135,7 @@ def build(shell: Shell) -> None:
                     {
                         "status": "done",
                         "message": taught.ending,
-                        "verdict": verdict.sentence() if verdict else "",
+                        "verdict": verdict_sentence(verdict) if verdict else "",
                         "backbone": taught.prompt.backbone,
                         "class_names": list(taught.prompt.class_names),
                         "n_test": verdict.n_test if verdict else 0,
@@ -162,6 +168,43 @@ def build(shell: Shell) -> None:
             "learned": dict(zip(tried.class_names, tried.learned[0].tolist(), strict=True)),
             "words": dict(zip(tried.class_names, tried.words[0].tolist(), strict=True)),
         }
+
+    def rank(
+        sample=None, archive=None, instruction=None, ranker=None
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Order a sample set (by name) or a zip of pictures by an instruction.
+
+        A CSV with the columns image, value and prompt in the zip measures the order. Streams
+        {"status": "running", "message", "share"}; the last answer has the order, the first place
+        first, with the scores of every way, and what the labels say of it. The second output is
+        the order as CSV. `ranker`: a saved one instead of the one that ships.
+        """
+        with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
+            try:
+                session = new_session(folder)
+                if bool(sample) == bool(archive):
+                    raise DatasetError(strings.SAMPLE_OR_ZIP)
+                if sample:
+                    rank_actions.show_sample(session, samples.find_sample(str(sample)))
+                else:
+                    rank_actions.add_files(session, [str(archive)])
+                if ranker:
+                    rank_actions.load(session, ranker)
+                wanted = str(instruction or session.pile.instruction or "")
+                orders: Sequence[Order] = ()
+                for event in rank_actions.rank(session, wanted, "", "", ""):
+                    if isinstance(event, tuple):
+                        orders = event
+                    else:
+                        yield (
+                            {"status": "running", "message": event.sentence, "share": event.share},
+                            None,
+                        )
+                path = session.folder / "order.csv"
+                path.write_text(order_csv(orders), encoding="utf-8")
+                yield _as_numbers(orders[0], session.pile.problems), str(path)
+            except Exception as error:
+                yield {"status": "error", "message": sentence_for(error)}, None
 
     def explain(
         picture=None,
@@ -234,6 +277,14 @@ def build(shell: Shell) -> None:
         api_name="predict",
     )
     trigger.click(
+        rank,
+        [sample, archive, instruction, ranker],
+        [answer, ordered],
+        concurrency_id=LOOKING,
+        concurrency_limit=LOOKING_LIMIT,
+        api_name="rank",
+    )
+    trigger.click(
         explain,
         [picture, wanted, class_names, prompt, method, opacity, cells, check],
         [answer, maps],
@@ -241,3 +292,25 @@ def build(shell: Shell) -> None:
         concurrency_limit=LOOKING_LIMIT,
         api_name="explain",
     )
+
+
+def _as_numbers(order: Order, problems: Sequence[str]) -> dict[str, Any]:
+    """An order as plain values, the first place first."""
+    judgement = judge(order)
+    return {
+        "status": "done",
+        "instruction": order.instruction,
+        "backbone": order.backbone,
+        "learned_instruction": order.ranker is not None
+        and order.ranker.learned(order.instruction) is not None,
+        "order": [
+            {
+                "image": order.pictures[i].name,
+                **{method: float(scores[i]) for method, scores in order.scores.items()},
+            }
+            for i in order.ranking(order.leading)
+        ],
+        "measured": {method: one.to_mapping() for method, one in order.metrics().items()},
+        "judgement": None if judgement is None else asdict(judgement),
+        "problems": list(problems),
+    }

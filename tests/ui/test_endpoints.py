@@ -207,3 +207,43 @@ def test_a_path_of_the_server_or_its_network_is_not_taken_for_an_upload(
             api_name="/predict",
         )
     assert "root:" not in str(refused.value)
+
+
+def test_a_zip_is_ordered_by_an_instruction_and_measured_by_its_labels(
+    app_address, tmp_path
+) -> None:
+    archive = tmp_path / "greys.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        rows = ["image,value,prompt"]
+        for name, level in (
+            ("dim.png", 60),
+            ("dark.png", 10),
+            ("light.png", 240),
+            ("mid.png", 130),
+        ):
+            Image.new("RGB", (80, 80), (level,) * 3).save(tmp_path / name)
+            zipped.write(tmp_path / name, name)
+            rows.append(f"{name},{level},Rank the brightness.")
+        zipped.writestr("labels.csv", "\n".join(rows))
+    answer, table = client_for(app_address, tmp_path).predict(
+        archive=handle_file(str(archive)), instruction="Rank the brightness.", api_name="/rank"
+    )
+    assert answer["status"] == "done", answer
+    assert answer["learned_instruction"] is True
+    assert answer["order"][0]["image"] == "light.png"
+    scores = [entry["ranker"] for entry in answer["order"]]
+    assert scores == sorted(scores, reverse=True)
+    assert answer["measured"]["ranker"]["srcc"] > 0.7
+    assert answer["judgement"]["rival"] in ("antonyms", "cosine")
+    lines = Path(table).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 5
+    assert lines[1].startswith("light.png,1,")
+
+
+def test_an_order_without_pictures_is_refused_in_a_sentence(app_address, tmp_path) -> None:
+    answer, table = client_for(app_address, tmp_path).predict(
+        instruction="Rank the brightness.", api_name="/rank"
+    )
+    assert answer["status"] == "error"
+    assert "zip" in answer["message"]
+    assert table is None

@@ -17,10 +17,11 @@ from tiny import tiny_backbone
 from coop_demo.errors import RankingError, UserError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
+from coop_demo.ranking.order import ANTONYMS, COSINE, RANKER, Order, hold_out, order_csv
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import state
-from coop_demo.ui.rank.state import ANTONYMS, COSINE, RANKER, Order, TaughtOrder
+from coop_demo.ui.rank.state import TaughtOrder
 from coop_demo.ui.session import Session, SessionStore
 
 BRIGHT = "Rank the brightness."
@@ -128,7 +129,7 @@ def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file
     labels = table(tmp_path, [f"{file.name},{i},{BRIGHT}" for i, file in enumerate(files)])
     rank_actions.add_files(session, [*files, labels])
     orders = ranked(session)
-    rows = list(csv.DictReader(io.StringIO(rank_actions.as_csv(orders))))
+    rows = list(csv.DictReader(io.StringIO(order_csv(orders))))
     assert [int(row[f"place: {BRIGHT}"]) for row in rows] == [1, 2, 3, 4]
     scores = [float(row[f"ranker: {BRIGHT}"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
@@ -139,7 +140,7 @@ def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file
 def test_a_formula_in_a_name_is_quoted_in_the_csv(session, grey, tmp_path) -> None:
     evil = grey(1)[0].rename(tmp_path / "=HYPERLINK.png")
     rank_actions.add_files(session, [evil, *grey(2, start=1)])
-    assert "'=HYPERLINK.png" in rank_actions.as_csv(ranked(session))
+    assert "'=HYPERLINK.png" in order_csv(ranked(session))
 
 
 def test_an_edited_antonym_pair_changes_its_order_alone(session, grey) -> None:
@@ -425,7 +426,7 @@ def test_places_and_amounts_are_opposite(session, grey, ranker_file) -> None:
 
 
 def test_the_held_out_third_spans_the_order() -> None:
-    learned, judged = rank_actions.split_numbers({f"p{i}": float(i) for i in range(30)}, seed=1)
+    learned, judged = hold_out({f"p{i}": float(i) for i in range(30)}, seed=1)
     assert len(judged) == 10
     assert not set(learned) & set(judged)
     assert min(learned.values()) == 0

@@ -10,7 +10,8 @@ from PIL import Image
 from coop_demo.charts.comparison import methods_table
 from coop_demo.comparison.compare import Comparison, MethodResult
 from coop_demo.comparison.methods import LEARNED_METHODS, METHODS
-from coop_demo.comparison.verdict import LUCK
+from coop_demo.comparison.strings import comparison_sentence
+from coop_demo.comparison.verdict import Outcome, outcome
 from coop_demo.data.images import data_uri
 from coop_demo.errors import UserError
 from coop_demo.ui import html as page_html
@@ -74,7 +75,7 @@ def short_title(result: MethodResult) -> str:
 
 
 def scoreboard(comparison: Comparison) -> str:
-    """Who won and whether it is luck, in one glance: a headline and equally large figures.
+    """Who won and whether it could be chance, in one glance: a headline and equally large figures.
 
     The learned prompt against the hand-crafted one, with the best other method beside them;
     before there is a learned one, the best other method against the hand-crafted prompt.
@@ -90,20 +91,20 @@ def scoreboard(comparison: Comparison) -> str:
     tiles = [_tile(result) for result in (learned, words, rival) if result is not None]
     if subject is None:
         return f'<div class="cs-result"><div class="cs-scores cs-duel">{"".join(tiles)}</div></div>'
-    test = comparison.paired(subject.method)
-    ahead = test.only_first - test.only_second
-    sure = test.p_value < LUCK
-    winner = "nobody" if not (sure and ahead) else kind(subject.method) if ahead > 0 else "words"
+    found = outcome(comparison.paired(subject.method))
+    winners = {Outcome.BETTER: kind(subject.method), Outcome.WORSE: "words"}
+    winner = winners.get(found, "nobody")
     name = short_title(subject)
     if subject is learned:
         name = f"The {name[:1].lower()}{name[1:]}"
-    headline = say.headline(name, ahead, sure)
+    headline = say.headline(name, found)
     if learned is not None and rival is not None:
-        test = comparison.paired(learned.method, rival.method)
-        headline += " " + say.against_rival(
-            short_title(rival), test.only_first - test.only_second, test.p_value < LUCK
-        )
-    detail = comparison.verdict()
+        best = comparison.against_rivals(learned.method)
+        if best is not None:
+            headline += " " + say.against_rival(
+                short_title(comparison.result(best.rival)), best.outcome
+            )
+    detail = comparison_sentence(comparison)
     return (
         f'<div class="cs-result cs-won-by-{winner}"><p class="cs-headline">{escape(headline)}</p>'
         f'<div class="cs-scores cs-duel">{"".join(tiles)}</div>'

@@ -1,6 +1,7 @@
 """Every sentence of the Compare tab that is not an error of the core."""
 
-from coop_demo.comparison.verdict import LUCK
+from coop_demo.comparison.strings import p_value as p_value_text
+from coop_demo.comparison.verdict import SIGNIFICANT, Outcome
 from coop_demo.ui.teach.strings import counted, left
 
 # --- what to compare ------------------------------------------------------------------------------
@@ -29,14 +30,14 @@ MAX_SEEDS = 5
 
 # --- running --------------------------------------------------------------------------------------
 RESULT_TITLE = "Side by side"
-RESULT_LEAD = "Who won, and whether it is luck."
+RESULT_LEAD = "Who won, and could it be chance?"
 TABLE_LEAD = (
     "Best first. The line through each bar is the 95 % interval of its accuracy. “+5 −2” means: "
     "right on 5 pictures the words get wrong, wrong on 2 they get right."
 )
 NOTHING_YET = "Choose pictures and press Compare. Then you will see:"
 PROMISES = (
-    "which method is right most often, how sure that is, and whether the difference is luck",
+    "which method is right most often, how sure that is, and whether it could be chance",
     "how much more pictures would help, and where each method goes wrong, picture by picture",
     "what was learned in words, what was forgotten, and how far it carries to another set",
     "whether its confidence can be believed",
@@ -100,35 +101,33 @@ THE_LINE = "the one to beat"
 def paired(better: int, worse: int, p_value: float) -> str:
     if better == worse:
         return f"+{better} −{worse}: a draw"
-    chance = f"p = {p_value:.2g}" if p_value >= 0.001 else "p < 0.001"
-    luck = "not luck" if p_value < LUCK else "may be luck"
-    return f"+{better} −{worse}: {luck} ({chance})"
+    said = "a real difference" if p_value < SIGNIFICANT else "could be chance"
+    return f"+{better} −{worse}: {said} ({p_value_text(p_value)})"
 
 
-def headline(title: str, ahead: int, sure: bool) -> str:
-    """A method against the hand-crafted prompt. `ahead`: pictures more that it is right on."""
-    if ahead == 0:
-        return f"A draw: {title} and the hand-crafted prompt are right equally often."
-    if ahead > 0:
-        return (
-            f"{title} beats the hand-crafted prompt, and that is hardly luck."
-            if sure
-            else f"{title} is ahead of the hand-crafted prompt, but that may be luck."
-        )
-    return (
-        f"{title} loses to the hand-crafted prompt, and that is hardly luck."
-        if sure
-        else f"{title} is behind the hand-crafted prompt, but that may be luck."
-    )
+def headline(title: str, found: Outcome) -> str:
+    """A method against the hand-crafted prompt."""
+    words = "the hand-crafted prompt"
+    return {
+        Outcome.SAME: f"A draw: {title} and {words} are right on the very same pictures.",
+        Outcome.EQUAL: f"A draw: {title} and {words} are right equally often.",
+        Outcome.BETTER: f"{title} beats {words}, and it is very unlikely to be chance.",
+        Outcome.AHEAD: f"{title} is ahead of {words}, but it could be chance.",
+        Outcome.BEHIND: f"{title} is behind {words}, but it could be chance.",
+        Outcome.WORSE: f"{title} loses to {words}, and it is very unlikely to be chance.",
+    }[found]
 
 
-def against_rival(rival: str, ahead: int, sure: bool) -> str:
+def against_rival(rival: str, found: Outcome) -> str:
     """The same method against the best of the others."""
-    if ahead == 0:
-        return f"{rival} does equally well."
-    if ahead > 0:
-        return f"It beats {rival}." if sure else f"It is ahead of {rival}, maybe by luck."
-    return f"{rival} beats it." if sure else f"{rival} is ahead of it, maybe by luck."
+    return {
+        Outcome.SAME: f"{rival} does equally well.",
+        Outcome.EQUAL: f"{rival} does equally well.",
+        Outcome.BETTER: f"It beats {rival}.",
+        Outcome.AHEAD: f"It is ahead of {rival}, perhaps by chance.",
+        Outcome.BEHIND: f"{rival} is ahead of it, perhaps by chance.",
+        Outcome.WORSE: f"{rival} beats it.",
+    }[found]
 
 
 def right_of(right: int, n: int, low: float, high: float) -> str:

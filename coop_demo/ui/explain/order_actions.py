@@ -11,12 +11,12 @@ from coop_demo.errors import RankingError
 from coop_demo.heatmaps.ranker import Layer, order_maps
 from coop_demo.heatmaps.render import draw_layer, shrunken, whole_box, zip_bytes
 from coop_demo.ranking.instructions import check_instruction
+from coop_demo.ranking.order import Order
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.explain import actions
 from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.actions import SHOWN_SIDE, STRIP_SIDE
 from coop_demo.ui.explain.state import RankedLook, RankedSubject
-from coop_demo.ui.rank.state import Order
 from coop_demo.ui.session import Session
 
 _TAB = "look-ranked"

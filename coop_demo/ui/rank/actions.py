@@ -8,19 +8,17 @@ import math
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.charts.training import CurvePoint
 from coop_demo.data.archives import read_archive
-from coop_demo.data.csv_tables import read_table, spreadsheet_safe
+from coop_demo.data.csv_tables import read_table
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, RankingError
@@ -28,20 +26,26 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
 from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
 from coop_demo.ranking.labels import image_column, read_labels_csv
-from coop_demo.ranking.metrics import bootstrap_interval, pair_accuracy, srcc
+from coop_demo.ranking.metrics import pair_accuracy
+from coop_demo.ranking.order import (
+    ANTONYMS,
+    COSINE,
+    RANKER,
+    Floats,
+    Order,
+    ScoredImages,
+    encode_part,
+    hold_out,
+    score_images,
+)
+from coop_demo.ranking.order import judge as order_judgement
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
 from coop_demo.ranking.training import RankerEvent, mean_pair_accuracy, train_ranker
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.samples import SampleSet
 from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.state import (
-    ANTONYMS,
-    COSINE,
-    LEAST_TO_TEACH,
     PLACE,
-    RANKER,
-    Floats,
-    Order,
     OrderSettings,
     Pile,
     RankProgress,
@@ -51,9 +55,6 @@ from coop_demo.ui.rank.state import (
     take_all,
 )
 from coop_demo.ui.session import CURVES_EVERY, SHOW_EVERY, Session
-
-MAX_COMPARED = 60  # pictures of the pair matrix: more would make cells too small to click
-
 
 _MEASUREMENTS = 30  # Stop keeps the last measured state, so measure every other step
 
@@ -291,12 +292,12 @@ def rank(
     pairs = [pair_for(pile, instruction, high, low)]
     pairs += [propose_antonyms(other) for other in instructions[1:]]
     began = time.perf_counter()
-    scored: _Scored | None = None
+    scored: ScoredImages | None = None
     shown_at = 0.0
     jobs = _score_events(backbone, pictures, instructions, pairs, used.ranker if used else None)
     with contextlib.closing(jobs) as events:
         for event in events:
-            if isinstance(event, _Scored):
+            if isinstance(event, ScoredImages):
                 scored = event
             elif time.monotonic() - shown_at > SHOW_EVERY:
                 shown_at = time.monotonic()
@@ -308,19 +309,17 @@ def rank(
     orders = tuple(
         Order(
             backbone=backbone,
-            instruction=wording,
+            instruction=one.instruction,
             pictures=kept,
-            scores=scores,
-            pair=pair,
-            values=pile.values(kept, wording),
+            scores=one.scores,
+            pair=one.pair,
+            values=pile.values(kept, one.instruction),
             ranker=used.ranker if used else None,
-            compared=compared,
-            pair_logits=logits,
+            compared=one.compared,
+            pair_logits=one.pair_logits,
             seconds=seconds,
         )
-        for wording, pair, (scores, compared, logits) in zip(
-            instructions, pairs, scored.orders, strict=True
-        )
+        for one in scored.found
     )
     with session.lock:
         if tuple(pile.pictures) != pictures:
@@ -333,13 +332,6 @@ def rank(
     yield orders
 
 
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    kept: tuple[int, ...]
-    problems: tuple[str, ...]
-    orders: tuple[tuple[dict[str, Floats], tuple[int, ...], Floats | None], ...]
-
-
 @gpu_job(duration=_GPU_SECONDS)
 def _score_events(
     backbone: str,
@@ -347,66 +339,8 @@ def _score_events(
     instructions: Sequence[str],
     pairs: Sequence[AntonymPair],
     ranker: Ranker | None,
-) -> Iterator[EncodeEvent | _Scored]:
-    model = shared_backbone(backbone)
-    for words in (*instructions, *(side for pair in pairs for side in (pair.high, pair.low))):
-        check_instruction(words, model)
-    tokens = None
-    # where pooled features come with the tokens, the second pass finds all of them
-    parts = 2 if ranker is not None and not model.mean_pooled else 1
-    if ranker is not None:
-        tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=parts)
-        pictures = [pictures[i] for i in tokens.kept]
-    pooled = yield from _encoded(model, pictures, tokens=False, part=parts - 1, parts=parts)
-    first = pooled if tokens is None else tokens
-    if len(first.kept) < 2:
-        said = first.problems[0] if first.problems else say.ONE_PICTURE
-        raise RankingError(said)
-    features = pooled.features[0]
-    orders = []
-    adapter = None if ranker is None else ranker.adapter(model.device)
-    for wording, pair in zip(instructions, pairs, strict=True):
-        scores: dict[str, Floats] = {}
-        compared: tuple[int, ...] = ()
-        logits = None
-        if adapter is not None and tokens is not None:
-            with torch.no_grad():
-                words = model.text_tokens([wording])
-                seen = tokens.features.to(model.device)
-                scores[RANKER] = adapter.scores(seen, words).cpu().double().numpy()
-                order = np.argsort(-scores[RANKER], kind="stable")
-                compared = tuple(order[evenly(len(order), MAX_COMPARED)].tolist())
-                logits = adapter.pair_logits(seen[list(compared)], words).cpu().double().numpy()
-        scores[ANTONYMS] = antonym_scores(model, features, pair).numpy()
-        scores[COSINE] = cosine_scores(model, features, wording).numpy()
-        orders.append((scores, compared, logits))
-    yield _Scored(first.kept, first.problems, tuple(orders))
-
-
-def _encoded(
-    model: Backbone, pictures: Sequence[Picture], *, tokens: bool, part: int, parts: int
-) -> Generator[EncodeEvent, None, EncodedPictures]:
-    """Progress over `parts` passes, of which this is number `part`; returns EncodedPictures."""
-    result = None
-    for event in encode_pictures(model, list(pictures), views=(WHOLE_VIEW,), tokens=tokens):
-        if isinstance(event, EncodedPictures):
-            result = event
-        else:
-            yield EncodeEvent(
-                event.done + part * event.total,
-                event.total * parts,
-                event.seconds,
-                event.seconds_left + (parts - 1 - part) * (event.seconds + event.seconds_left),
-            )
-    assert result is not None
-    return result
-
-
-def evenly(n: int, most: int) -> list[int]:
-    """Up to `most` of the numbers 0 … n − 1, evenly spread, the first and the last among them."""
-    if n <= most:
-        return list(range(n))
-    return np.linspace(0, n - 1, most).round().astype(int).tolist()
+) -> Iterator[EncodeEvent | ScoredImages]:
+    yield from score_images(shared_backbone(backbone), pictures, instructions, pairs, ranker)
 
 
 def compare_again(session: Session, high: str, low: str) -> tuple[Order, ...]:
@@ -439,52 +373,16 @@ def _antonyms(backbone: str, pictures: Sequence[Picture], pair: AntonymPair) -> 
 
 
 def judge(order: Order) -> RankVerdict:
-    """Whether the ranker beats the better rival: by the bootstrap interval of SRCC's difference."""
-    at = order.labelled
+    """Whether the ranker beats the better rival, as a sentence."""
     figures = order.metrics()
     if not figures:
-        return RankVerdict("", say.few_labels(len(at)))
+        return RankVerdict("", say.few_labels(len(order.labelled)))
     if RANKER not in figures:
         return RankVerdict("", "")
-    known = {name: one.srcc for name, one in figures.items() if one.srcc is not None}
-    rivals = [name for name in known if name != RANKER]
-    if RANKER not in known or not rivals:
+    found = order_judgement(order)
+    if found is None:
         return RankVerdict("", say.VERDICT_UNDEFINED)
-    rival = max(rivals, key=lambda name: known[name])
-    both = np.stack([order.scores[RANKER][at], order.scores[rival][at]], axis=1)
-    interval = bootstrap_interval(_srcc_difference, both, order.values[at])
-    low, high = interval if interval is not None else (-2.0, 2.0)
-    kind = say.BETTER if low > 0 else say.WORSE if high < 0 else say.UNSURE
-    sentence = say.verdict(kind, len(at), rival, known[RANKER], known[rival], low, high)
-    return RankVerdict(kind, sentence)
-
-
-def _srcc_difference(scores: Any, values: Any) -> float | None:
-    """Of two columns of scores (N, 2): the first's SRCC less the second's."""
-    one, other = srcc(scores[:, 0], values), srcc(scores[:, 1], values)
-    return None if one is None or other is None else one - other
-
-
-def as_csv(orders: Sequence[Order]) -> str:
-    """One row a picture, in the first order: place, scores of every way, label."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    header = ["image"]
-    columns: list[list[Any]] = []
-    for order in orders:
-        suffix = f": {order.instruction}"
-        place = np.empty(len(order.pictures), int)
-        place[order.ranking(order.leading)] = np.arange(1, len(place) + 1)
-        header += [f"place{suffix}", *(f"{method}{suffix}" for method in order.scores)]
-        columns += [place.tolist(), *(scores.tolist() for scores in order.scores.values())]
-        if len(order.labelled):
-            header.append(f"label{suffix}")
-            columns.append([value if math.isfinite(value) else "" for value in order.values])
-    writer.writerow([spreadsheet_safe(cell) for cell in header])
-    for i in orders[0].ranking(orders[0].leading):
-        cells = [f"{c[i]:.6g}" if isinstance(c[i], float) else c[i] for c in columns]
-        writer.writerow([spreadsheet_safe(orders[0].pictures[i].name), *cells])
-    return buffer.getvalue()
+    return RankVerdict(found.kind, say.verdict(found))
 
 
 def read_numbers(pile: Pile, rows: Sequence[Sequence[Any]]) -> dict[str, float]:
@@ -515,30 +413,6 @@ def read_numbers(pile: Pile, rows: Sequence[Sequence[Any]]) -> dict[str, float]:
     return numbers
 
 
-def split_numbers(
-    numbers: Mapping[str, float], seed: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """A part to learn from and a third to judge with, both spread over the whole order.
-
-    Raises:
-        RankingError: too few numbers, or all the same.
-    """
-    n = len(numbers)
-    if n < LEAST_TO_TEACH:
-        raise RankingError(say.too_few(n, LEAST_TO_TEACH))
-    if len(set(numbers.values())) < 2:
-        raise RankingError(say.all_equal(n))
-    rng = np.random.default_rng(seed)
-    tie_break = {content: rng.random() for content in sorted(numbers)}
-    ordered = sorted(numbers, key=lambda content: (numbers[content], tie_break[content]))
-    held = {content for group in range(n // 3) for content in [ordered[3 * group + 1]]}
-    learned = {content: numbers[content] for content in ordered if content not in held}
-    judged = {content: numbers[content] for content in ordered if content in held}
-    if len(set(learned.values())) < 2:
-        raise RankingError(say.all_equal(len(learned)))
-    return learned, judged
-
-
 def teach_order(
     session: Session, instruction: str, settings: OrderSettings
 ) -> Generator[RankProgress | TaughtOrder, None, None]:
@@ -556,7 +430,7 @@ def teach_order(
     by_content = pile.by_content
     sign = -1.0 if pile.meaning == PLACE else 1.0  # the first place is the most
     numbers = {c: sign * v for c, v in pile.numbers.items() if c in by_content}
-    learned, judged = split_numbers(numbers, settings.seed)
+    learned, judged = hold_out(numbers, settings.seed)
     used = None if settings.from_nothing else ranker_in_use(session)
     start = used.ranker if used else None
     pictures = [by_content[content] for content in (*learned, *judged)]
@@ -682,8 +556,8 @@ def _teach_events(
     model = shared_backbone(backbone)
     check_instruction(instruction, model)
     parts = 1 if model.mean_pooled else 2
-    tokens = yield from _encoded(model, pictures, tokens=True, part=0, parts=parts)
-    pooled = yield from _encoded(model, pictures, tokens=False, part=parts - 1, parts=parts)
+    tokens = yield from encode_part(model, pictures, tokens=True, part=0, parts=parts)
+    pooled = yield from encode_part(model, pictures, tokens=False, part=parts - 1, parts=parts)
     if len(tokens.kept) < len(pictures):
         raise RankingError(tokens.problems[0])
     known = torch.tensor(values, dtype=torch.float32)

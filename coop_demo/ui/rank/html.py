@@ -15,10 +15,10 @@ from PIL import Image, ImageOps
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import data_uri
 from coop_demo.ranking.metrics import RankingMetrics, srcc
+from coop_demo.ranking.order import RANKING_METHODS, Order, evenly
 from coop_demo.ui import html as page_html
 from coop_demo.ui.rank import strings as say
-from coop_demo.ui.rank.actions import evenly
-from coop_demo.ui.rank.state import METHODS, Order, RankVerdict
+from coop_demo.ui.rank.state import RankVerdict
 
 MOST_IN_STRIP = 40
 MOST_IN_SLOPE = 30
@@ -42,7 +42,7 @@ def strips(order: Order, thumbnail: Thumbnail) -> str:
     n = len(order.pictures)
     shown = evenly(n, MOST_IN_STRIP)
     rows = []
-    for method in METHODS:
+    for method in RANKING_METHODS:
         if method not in order.scores:
             continue
         ranking = order.ranking(method)
@@ -59,7 +59,7 @@ def strips(order: Order, thumbnail: Thumbnail) -> str:
                 f'<li><img src="{inlined(thumbnail(order.pictures[at]), whole=True)}" alt="{said}" '
                 f'title="{said}"></li>'
             )
-        kind = "learned" if method == METHODS[0] else "words"
+        kind = "learned" if method == RANKING_METHODS[0] else "words"
         rows.append(
             f'<div class="cs-strip cs-{kind}"><h4>{escape(say.METHOD[method])}</h4>'
             f'<ol tabindex="0" aria-label="{escape(say.METHOD[method])}">{"".join(items)}</ol>'

@@ -6,66 +6,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coop_demo.charts.training import CurvePoint
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import PictureError, RankingError, UserError
 from coop_demo.ranking.instructions import AntonymPair, instruction_key
-from coop_demo.ranking.metrics import RankingMetrics, ranking_metrics
+from coop_demo.ranking.order import Floats, Order
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig
 from coop_demo.ui.forms import number, whole
 from coop_demo.ui.rank import strings as say
 
 MAX_PICTURES = 1_000  # half a minute of the built-in model on two cores; the command line has none
-RANKER, ANTONYMS, COSINE = "ranker", "antonyms", "cosine"
-METHODS = (RANKER, ANTONYMS, COSINE)
 AMOUNT, PLACE = "amount", "place"
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """What one instruction made of N pictures.
-
-    Shape: each of `scores` (N,), higher ranks first; `values` (N,), NaN where no label is known;
-    `pair_logits` (M, M) over the pictures `compared`, [i, j] positive for "i above j".
-    """
-
-    backbone: str
-    instruction: str
-    pictures: tuple[Picture, ...]
-    scores: Mapping[str, Floats]  # by method; without RANKER when there is no ranker
-    pair: AntonymPair
-    values: Floats
-    ranker: Ranker | None = field(default=None, repr=False)  # the one that gave the scores
-    compared: tuple[int, ...] = ()
-    pair_logits: Floats | None = None
-    seconds: float = 0.0
-
-    @property
-    def leading(self) -> str:
-        """The method whose order is shown: the ranker, or the antonym pair where there is none."""
-        return RANKER if RANKER in self.scores else ANTONYMS
-
-    def ranking(self, method: str) -> list[int]:
-        """Positions of the pictures, the first of the order first; ties as they came."""
-        return np.argsort(-self.scores[method], kind="stable").tolist()
-
-    @property
-    def labelled(self) -> NDArray[np.intp]:
-        return np.flatnonzero(np.isfinite(self.values))
-
-    def metrics(self) -> dict[str, RankingMetrics]:
-        """Each method's figures over the labelled pictures; empty with fewer than two of them."""
-        at = self.labelled
-        if len(at) < 2:
-            return {}
-        return {
-            method: ranking_metrics(scores[at], self.values[at])
-            for method, scores in self.scores.items()
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,9 +155,6 @@ def _unique(name: str, taken: set[str]) -> str:
     return f"{name} ({number})"
 
 
-LEAST_TO_TEACH = 6  # two of them are held out, so that there is a pair to judge with
-
-
 MAX_STEPS = 2_000
 
 
@@ -224,7 +173,7 @@ class RankProgress:
 class RankVerdict:
     """Ranker against the better of the two rivals, on the same labelled pictures."""
 
-    kind: str  # text.BETTER, UNSURE or WORSE; "" where nothing can be said
+    kind: str  # say.BETTER, UNSURE or WORSE; "" where nothing can be said
     sentence: str
 
 

@@ -1,5 +1,6 @@
 """Every sentence of the Rank tab that is not an error of the core."""
 
+from coop_demo.ranking.order import Judgement
 from coop_demo.ui.teach.strings import counted, left
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -170,12 +171,12 @@ def slope_summary(n: int, agreement: float | None) -> str:
     return f"The two are {how}: rank correlation {agreement:.2f} over {counted(n, 'picture')}."
 
 
-def verdict(kind: str, n: int, rival: str, own: float, other: float, low: float, high: float):
+def verdict(found: Judgement) -> str:
     figures = (
-        f"SRCC {own:.2f} against {other:.2f} on {n:,} labelled pictures; the difference's 95 % "
-        f"interval is {low:+.2f} to {high:+.2f}"
+        f"SRCC {found.ranker_srcc:.2f} against {found.rival_srcc:.2f} on {found.n:,} labelled "
+        f"pictures; the difference's 95 % interval is {found.low:+.2f} to {found.high:+.2f}"
     )
-    name = METHOD[rival].lower()
+    name, kind = METHOD[found.rival].lower(), found.kind
     if kind == BETTER:
         return f"The ranker beats the {name}: {figures}."
     if kind == WORSE:
@@ -238,15 +239,6 @@ NO_ORDER = "There is no order yet. Rank the pictures first."
 
 def not_a_number(name: str, given: str) -> str:
     return f"“{name}”: “{given[:40]}” is not a number. Correct it, or empty the cell."
-
-
-def too_few(n: int, least: int) -> str:
-    have = f"{n} have" if n != 1 else "one has"
-    return f"Number {least} or more pictures to teach an order; {have} a number so far."
-
-
-def all_equal(n: int) -> str:
-    return f"All {n} numbers are the same, so there is no order to learn. Change some."
 
 
 def numbered(n: int, n_pictures: int, n_shown: int) -> str:

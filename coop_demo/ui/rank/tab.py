@@ -16,6 +16,7 @@ from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import RankingError, UserError
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS, check_instruction
 from coop_demo.ranking.metrics import contradictions
+from coop_demo.ranking.order import RANKER, RANKING_METHODS, Order, order_csv
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import LOOKING, LOOKING_LIMIT, TRAINING, TRAINING_LIMIT, Refresh, Shell
@@ -26,7 +27,6 @@ from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import (
     add_files,
     add_labels,
-    as_csv,
     best_rival,
     compare_again,
     judge,
@@ -37,7 +37,7 @@ from coop_demo.ui.rank.actions import (
     show_sample,
     teach_order,
 )
-from coop_demo.ui.rank.state import METHODS, PLACE, RANKER, Order, OrderSettings, Pile, RankProgress
+from coop_demo.ui.rank.state import PLACE, OrderSettings, Pile, RankProgress
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as teach_strings
@@ -380,7 +380,7 @@ class OrderColumn:
         scores = first.scores[first.leading]
         n = len(first.pictures)
         csv_path = session.folder / "ranking.csv"
-        csv_path.write_text(as_csv(found), encoding="utf-8")
+        csv_path.write_text(order_csv(found), encoding="utf-8")
         status = page_html.hint(say.ranked(n, first.seconds, len(found)))
         problems = list(session.pile.problems)
         if first.leading != RANKER:
@@ -464,7 +464,7 @@ class OrderColumn:
             session = store.get(key)
             found = compare_again(session, str(high or ""), str(low or ""))
             csv_path = session.folder / "ranking.csv"
-            csv_path.write_text(as_csv(found), encoding="utf-8")
+            csv_path.write_text(order_csv(found), encoding="utf-8")
             return [
                 rank_html.strips(found[0], session.thumbnail),
                 "".join(_figures(order, len(found)) for order in found),
@@ -707,7 +707,11 @@ class TeachOrder:
         rows = [
             ("learned", "Before", taught.before),
             ("learned", "After", taught.after),
-            *(("words", say.METHOD[m], taught.rivals.get(m)) for m in METHODS if m != RANKER),
+            *(
+                ("words", say.METHOD[m], taught.rivals.get(m))
+                for m in RANKING_METHODS
+                if m != RANKER
+            ),
         ]
         sentence = say.taught_verdict(taught.before, taught.after, rival, share, taught.n_pairs)
         about = say.measured_on(taught.n_pairs, taught.n_held_out, taught.instruction)

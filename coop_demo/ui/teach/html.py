@@ -6,7 +6,8 @@ from html import escape
 import torch
 from torch import Tensor
 
-from coop_demo.comparison.verdict import LUCK, Verdict
+from coop_demo.comparison.strings import verdict_sentence
+from coop_demo.comparison.verdict import Outcome, Verdict
 from coop_demo.ui.teach import strings as say
 
 
@@ -28,9 +29,8 @@ def scoreboard(verdict: Verdict | None, ending: str) -> str:
     if verdict is None:
         return f'<div class="cs-result"><p>{escape(ending)}</p></div>' if ending else ""
     n = max(verdict.n_test, 1)
-    ahead = verdict.learned_right - verdict.words_right
-    sure = verdict.p_value < LUCK
-    winner = ("learned" if ahead > 0 else "words") if sure and ahead else "nobody"
+    winners = {Outcome.BETTER: "learned", Outcome.WORSE: "words"}
+    winner = winners.get(verdict.outcome, "nobody")
 
     def cell(kind: str, title: str, right: int) -> str:
         return (
@@ -43,7 +43,7 @@ def scoreboard(verdict: Verdict | None, ending: str) -> str:
         f'<div class="cs-result cs-won-by-{winner}"><div class="cs-scores">'
         f"{cell('learned', say.LEARNED, verdict.learned_right)}"
         f"{cell('words', say.WORDS, verdict.words_right)}</div>"
-        f'<p class="cs-verdict">{escape(verdict.sentence())}</p>'
+        f'<p class="cs-verdict">{escape(verdict_sentence(verdict))}</p>'
         f'<p class="cs-ending">{escape(ending)}</p></div>'
     )
 

@@ -229,3 +229,11 @@ def test_a_random_backbone_of_a_real_architecture_has_its_shapes():
     backbone = random_backbone("ViT-B-32-quickgelu")
     assert backbone.image_size == 224
     assert backbone.text_features(["a"]).shape == (1, 512)
+
+
+def test_words_in_a_script_that_the_tokenizer_breaks_into_bytes_are_named():
+    backbone = tiny_backbone()
+    assert backbone.unread_words(["a dog 🐕", "naïve café", "Äpfel", "red_apple", "3 × 4"]) == ()
+    assert backbone.unread_words(["猫", "a 苹果.", "яблоко", "تفاحة", "dog"]) == (
+        "猫", "苹果", "яблоко", "تفاحة",
+    )  # fmt: skip

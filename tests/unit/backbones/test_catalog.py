@@ -166,6 +166,31 @@ def test_a_repository_that_is_not_there_is_named(hub):
         catalog.fetch("hf-hub:someone/missing", endpoint=hub[0])
 
 
+def test_any_pair_that_open_clip_lists_is_a_name():
+    entry = catalog.find("open_clip:rn50X4/openai")
+    assert entry is not None
+    assert (entry.name, entry.architecture) == ("open_clip:RN50x4/openai", "RN50x4")
+    assert entry.repository == "timm/resnet50x4_clip.openai"
+    assert not catalog.is_local("open_clip:RN50x4/openai")
+    own_file = catalog.find("open_clip:ViTamin-S/datacomp1b")
+    assert own_file is not None
+    assert own_file.repository == "jienengchen/ViTamin-S"
+    assert own_file.weight_names[0] == "pytorch_model.bin"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("open_clip:RN50x4/laion", 'no weights "laion" of RN50x4.*"openai"'),
+        ("open_clip:RN50x4", 'no weights "" of RN50x4'),
+        ("open_clip:RN5Ox4/openai", "Did you mean.*RN50x4"),
+    ],
+)
+def test_a_pair_that_open_clip_does_not_list_is_answered_with_those_it_does(name, words):
+    with pytest.raises(BackboneError, match=words):
+        catalog.is_local(name)
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(BackboneError, match="ViT-B-32.*hf-hub"):
         catalog.is_local("ViT-Z-99")

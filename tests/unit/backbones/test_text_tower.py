@@ -4,6 +4,7 @@ import open_clip
 import pytest
 import torch
 
+from coop_demo.backbones import text_tower
 from coop_demo.backbones.text_tower import TextTower
 from coop_demo.errors import BackboneError
 
@@ -70,7 +71,9 @@ def test_cut_after_eot_equals_full_length(model):
     assert_same(value_and_gradient(tower.encode(joined, eot), ctx), expected)
 
 
-def test_shared_prefix_equals_full_length(model):
+@pytest.mark.parametrize("multiple", [1, 8])  # 8: how rows are padded on a GPU
+def test_shared_prefix_equals_full_length(model, multiple, monkeypatch):
+    monkeypatch.setattr(text_tower, "_row_multiple", lambda device: multiple)
     tower = TextTower(model)
     ctx = random_context(tower)
     joined, eot = prompts(tower, ctx)
@@ -79,6 +82,18 @@ def test_shared_prefix_equals_full_length(model):
     P = 1 + len(ctx)
     got = tower.encode_with_prefix(joined[0, :P], joined[:, P:], eot - P)
     assert_same(value_and_gradient(got, ctx), expected)
+
+
+def test_frozen_matrices_are_cast_once_and_stay_in_step_with_full_precision(model):
+    tower = TextTower(model)
+    tokens = open_clip.tokenize([f"a photo of a {name}." for name in NAMES])
+    exact = torch.nn.functional.normalize(tower.encode_tokens(tokens), dim=-1)
+    for _ in range(2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = tower.encode_tokens(tokens)
+        assert (torch.nn.functional.normalize(half.float(), dim=-1) * exact).sum(-1).min() > 0.999
+    assert len(tower._weights) == 1
+    assert torch.equal(torch.nn.functional.normalize(tower.encode_tokens(tokens), dim=-1), exact)
 
 
 def test_plain_texts_equal_open_clip_encode_text(model):

@@ -19,6 +19,7 @@ from coop_demo.comparison.forgetting import forgetting
 from coop_demo.comparison.grid import shots_curve
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.shift import shift
+from coop_demo.comparison.strings import comparison_sentence
 from coop_demo.data.dataset import Dataset
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.words import nearest_words, words_accuracy
@@ -169,7 +170,7 @@ def test_the_report_stands_alone_and_no_name_becomes_markup(report):
     assert page.count("<script") == page.count("</script>")
     assert "Does it forget?" in page
     assert "Train here, test there" in page
-    assert report.comparison.verdict().split(":")[0] in page
+    assert comparison_sentence(report.comparison).split(":")[0] in page
     assert "version of torch" in page
     bare = html_report(Report(report.comparison))
     assert "Does it forget?" not in bare

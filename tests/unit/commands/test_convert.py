@@ -14,6 +14,7 @@ from PIL import Image
 from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
+from coop_demo.backbones.catalog import load_backbone
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
@@ -96,6 +97,46 @@ def test_an_official_checkpoint_is_its_own_backbone_and_ranker(
         expected = restated_scores(model, adapter, made)
     for number, score in enumerate(expected.tolist()):
         assert scores[f"{number}.png"] == pytest.approx(score, abs=1e-3)  # tokens are kept in fp16
+
+
+def test_a_converted_ranker_may_be_moved_with_its_model_and_be_explained(
+    tmp_path, checkpoint, images, capsys
+):
+    folder, _ = images
+    made = tmp_path / "made"
+    arguments = ["convert", str(checkpoint[0]), "--out", str(made / "ranker.safetensors")]
+    assert main([*arguments, "--architecture", str(tmp_path / "small.json")]) == 0
+    moved = made.rename(tmp_path / "moved")
+    ranker = ["--ranker", str(moved / "ranker.safetensors"), "--instruction", INSTRUCTION]
+    capsys.readouterr()
+    assert main(["rank", "--images", str(folder), *ranker, "--json", "-"]) == 0
+    scores = {e["image"]: e["score"] for e in json.loads(capsys.readouterr().out)["order"]}
+    pair = ["--image", str(folder / "0.png"), "--versus", str(folder / "1.png")]
+    out = tmp_path / "why.png"
+    assert main(["explain", *pair, *ranker, "--out", str(out), "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["grid"] == [2, 2]
+    assert out.is_file()
+    for number, entry in enumerate(found["pictures"]):
+        assert entry["score"] == pytest.approx(scores[f"{number}.png"], abs=1e-3)
+
+
+def test_the_tower_of_a_converted_checkpoint_is_mapped_for_a_text(
+    tmp_path, checkpoint, images, capsys
+):
+    folder, _ = images
+    out = tmp_path / "ranker.safetensors"
+    arguments = ["convert", str(checkpoint[0]), "--out", str(out)]
+    assert main([*arguments, "--architecture", str(tmp_path / "small.json")]) == 0
+    capsys.readouterr()
+    asked = ["explain", "--image", str(folder / "0.png"), "--text", "an apple", "--json", "-"]
+    asked += ["--backbone", f"local-dir:{tmp_path / 'ranker-backbone'}"]
+    assert main(asked) == 0
+    found = json.loads(capsys.readouterr().out)["maps"]["text"]
+    backbone = load_backbone(f"local-dir:{tmp_path / 'ranker-backbone'}")
+    pixels = backbone.preprocess(Image.open(folder / "0.png").convert("RGB"))
+    cosine = backbone.image_features(pixels[None]) @ backbone.text_features(["an apple"]).T
+    assert found["cosine"] == pytest.approx(cosine.item(), abs=1e-4)
 
 
 def test_an_adapter_alone_is_refused(tmp_path, checkpoint, capsys):

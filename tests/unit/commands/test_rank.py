@@ -111,6 +111,20 @@ def test_rivals_order_without_a_ranker(capsys, pictures, method):
     assert (found["antonyms"] == ["a bright photo.", "a dark photo."]) == (method == "antonyms")
 
 
+def test_with_labels_the_ranker_is_judged_beside_its_rivals(capsys, pictures, ranker):
+    given = brightness_labels(pictures)
+    ask = ("--images", given, "--instruction", PROMPT, "--ranker", ranker)
+    found = ranked(capsys, *ask, "--rivals")
+    assert set(found["rivals"]) == {"ranker", "antonyms", "cosine"}
+    assert found["rivals"]["ranker"]["srcc"] == found["srcc"]
+    judgement = found["judgement"]
+    best = max(("antonyms", "cosine"), key=lambda name: found["rivals"][name]["srcc"])
+    assert judgement["rival"] == best
+    assert judgement["low"] <= judgement["high"]
+    assert "rivals" not in ranked(capsys, *ask)
+    assert "--method out" in refused(capsys, *ask[:4], "--method", "cosine", "--rivals")
+
+
 @pytest.fixture
 def edges(tmp_path) -> Path:
     """Six pictures three times as wide as high that differ in their left sixth only, which a
@@ -124,7 +138,7 @@ def edges(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("method", rank.METHODS)
+@pytest.mark.parametrize("method", list(rank.METHOD_OF))
 def test_what_lies_at_the_edge_counts_in_every_way(capsys, edges, ranker, method):
     given = ("--ranker", ranker) if method == "adapter" else ()
     ask = ("--instruction", PROMPT, "--method", method)
@@ -218,7 +232,7 @@ def test_what_cannot_be_ranked_is_refused_in_one_sentence(capsys, pictures, rank
     alone.mkdir()
     assert "no pictures" in refused(capsys, "--images", alone, *ask, *ready)
     (alone / "a.png").write_bytes((pictures / "a.png").read_bytes())
-    assert "1 of 1 pictures" in refused(capsys, "--images", alone, *ask, *ready)
+    assert "1 of 1 picture can be used" in refused(capsys, "--images", alone, *ask, *ready)
     assert "--instruction" in refused(capsys, "--images", pictures, *ready)
     assert "empty" in refused(capsys, "--images", pictures, "--instruction", " ... ", *ready)
     long = " ".join(["brightness"] * 500)

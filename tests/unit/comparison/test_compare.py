@@ -22,7 +22,9 @@ from coop_demo.comparison.forgetting import Forgetting, apply_to_names, forgetti
 from coop_demo.comparison.methods import Classifier
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.shift import Shift, shift
-from coop_demo.comparison.statistics import mcnemar, score, wilson_interval
+from coop_demo.comparison.statistics import holm, mcnemar, score, wilson_interval
+from coop_demo.comparison.strings import at_bound_sentences, paired_sentence
+from coop_demo.comparison.verdict import Outcome, against_best
 from coop_demo.data.dataset import Dataset
 from coop_demo.data.folders import read_folder
 from coop_demo.errors import PromptError, UserError
@@ -94,16 +96,53 @@ def test_a_paired_test_without_disagreement_is_defined():
     same = torch.tensor([True, False])
     found = mcnemar(same, same)
     assert (found.p_value, found.mid_p) == (1, 1)
-    assert "exactly the same" in found.sentence("A", "B")
+    assert "exactly the same" in paired_sentence(found, "A", "B")
     with pytest.raises(ValueError, match="not paired"):
         mcnemar(same, same[:1])
 
 
-def test_the_sentence_says_who_is_better_and_whether_it_is_luck():
+def test_the_sentence_says_who_is_better_and_whether_it_could_be_chance():
     yes, no = torch.ones(20, dtype=torch.bool), torch.zeros(20, dtype=torch.bool)
-    assert mcnemar(yes, no).sentence("A", "B").startswith("A is better")
-    assert mcnemar(no, yes).sentence("A", "B").startswith("B is better")
-    assert "may be luck" in mcnemar(yes[:2], no[:2]).sentence("A", "B")
+    assert paired_sentence(mcnemar(yes, no), "A", "B").startswith("A is better")
+    assert paired_sentence(mcnemar(no, yes), "A", "B").startswith("B is better")
+    assert "could be chance" in paired_sentence(mcnemar(yes[:2], no[:2]), "A", "B")
+
+
+def test_holm_gives_the_textbook_values_and_never_falls():
+    found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert found == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
+    assert holm({"one": 0.7}) == {"one": 0.7}
+
+
+def test_the_best_of_several_rivals_is_judged_with_a_corrected_p_value():
+    right = torch.tensor([True] * 8 + [False] * 12)
+    worse = torch.zeros(20, dtype=torch.bool)
+    alone = against_best(right, {"a": worse}, most_right="a")
+    one_of_four = against_best(right, dict.fromkeys("abcd", worse), most_right="a")
+    assert alone.p_value == pytest.approx(2 * 0.5**8)
+    assert one_of_four.p_value == pytest.approx(4 * 2 * 0.5**8)
+    assert alone.outcome is one_of_four.outcome is Outcome.BETTER
+    assert against_best(right[:6], dict.fromkeys("abcd", worse[:6]), most_right="a").outcome is (
+        Outcome.AHEAD
+    )
+    said = paired_sentence(one_of_four.test, "A", "B", rival=one_of_four)
+    assert "corrected for 4 rivals" in said
+
+
+# ---- calibration
+
+
+def test_a_temperature_that_ends_at_the_bounds_of_its_search_is_said():
+    labels = torch.tensor([0, 1, 0, 1, 1, 0])
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    found = {"Sure": calibrate(right, labels), "Wrong": calibrate(-right, labels)}
+    assert [one.at_bound for one in found.values()] == [True, True]
+    sure, wrong = at_bound_sentences(found)
+    assert "right on every one" in sure
+    assert "20" in wrong
+    mixed = torch.where(torch.arange(6)[:, None] < 2, -right, right)
+    assert not calibrate(mixed, labels).at_bound
+    assert at_bound_sentences({"Mixed": calibrate(mixed, labels)}) == []
 
 
 # ---- where it goes wrong

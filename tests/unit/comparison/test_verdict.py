@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.comparison.verdict import compare
 from coop_demo.ui import html as page_html
 from coop_demo.ui.teach import html as teach_html
@@ -25,13 +26,13 @@ def verdict(learned_right: int, words_right: int, n: int):
     [
         (57, 41, 60, "beats the words"),
         (41, 57, 60, "loses to the words"),
-        (42, 40, 60, "too small to mean anything"),
-        (40, 42, 60, "behind the words; the difference is too small to mean anything"),
+        (42, 40, 60, "so small a difference could be chance"),
+        (40, 42, 60, "behind the words; so small a difference could be chance"),
         (40, 40, 60, "the very same pictures"),
     ],
 )
 def test_the_sentence_says_who_won_or_that_nobody_did(learned, words, n, said) -> None:
-    sentence = verdict(learned, words, n).sentence()
+    sentence = verdict_sentence(verdict(learned, words, n))
     assert f"right on {learned} of {n} held-out pictures" in sentence
     assert f"“{TEMPLATE}” on {words}" in sentence
     assert said in sentence
@@ -40,7 +41,7 @@ def test_the_sentence_says_who_won_or_that_nobody_did(learned, words, n, said) -
 def test_a_tie_with_disagreements_has_no_winner() -> None:
     labels = torch.zeros(4, dtype=torch.long)
     tie = compare(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 0, 0]), labels, TEMPLATE)
-    assert "Neither is better" in tie.sentence()
+    assert "Neither is better" in verdict_sentence(tie)
 
 
 def test_the_loser_is_shown_in_the_same_size_and_only_a_sure_winner_is_marked() -> None:

@@ -57,6 +57,16 @@ def test_a_step_on_the_cpu_is_eager_and_lowers_the_loss():
     assert losses[-1] < losses[0]
 
 
+def test_the_pull_of_kgcoop_grows_with_the_logit_scale_as_the_cross_entropy_does():
+    backbone = tiny_backbone()
+    view, rows = torch.zeros(8, dtype=torch.long), torch.arange(8)
+    plain = make_step(backbone)[0].loss(view, rows)
+    step, learner = make_step(backbone, kgcoop_weight=8.0)
+    pull = learner().square().sum(-1).mean()  # towards the zeros that stand for the words
+    expected = plain + 8.0 * backbone.logit_scale / 100 * pull
+    assert step.loss(view, rows).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_a_loss_that_is_no_number_changes_nothing():
     backbone = tiny_backbone()
     step, learner = make_step(backbone)

@@ -6,6 +6,7 @@ from tiny import separable_features, tiny_backbone
 
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.teach import train_config_for
 from coop_demo.prompts.templates import accuracy, class_weights
 from coop_demo.prompts.training import TrainConfig, fast, paper, train_prompt
 
@@ -156,6 +157,12 @@ def test_the_paper_preset_is_the_papers_recipe():
     assert paper(shots=1, n_train=10).steps == 50
     assert paper(shots=4, n_train=40).steps == 100
     assert 0 not in config.view_numbers  # random crops only
+
+
+def test_the_paper_preset_trains_imagenet_for_50_epochs_at_any_shots():
+    assert paper(16, 16_000, dataset="imagenet").steps == 50 * 500
+    assert paper(16, 16_000, dataset="food101").steps == 200 * 500
+    assert train_config_for("paper", 8, 8_000, dataset="ImageNet").steps == 50 * 250
 
 
 def test_the_paper_preset_warms_up_for_an_epoch_then_follows_a_cosine():

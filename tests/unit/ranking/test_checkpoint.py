@@ -89,7 +89,7 @@ def test_half_precision_halves_the_file_and_barely_moves_scores(ranker, tmp_path
 
 def test_a_ranker_for_another_model_names_both(path):
     with pytest.raises(RankingError, match=r"trained for the model tiny, .* in use is other"):
-        load_ranker(path, tiny_backbone(name="other"))
+        load_ranker(path, tiny_backbone(seed=9, name="other"))
     with pytest.raises(RankingError, match="other weights of tiny"):
         load_ranker(path, tiny_backbone(seed=1))
 
@@ -174,7 +174,13 @@ def test_an_official_checkpoints_entries_become_a_ranker(shared_dir):
     tensors = safetensors.torch.load_file(shared_dir / "golden" / "rank_adapter.safetensors")
     model = {f"module.{k}": v for k, v in tensors.items()} | {"module.visual.x": torch.zeros(1)}
     width = tensors["input.image_tokens"].shape[-1]
-    backbone = SimpleNamespace(name="wide", identity="wide@1", ranking_dim=width, embed_dim=width)
+    backbone = SimpleNamespace(
+        name="wide",
+        identity="wide@1",
+        ranking_dim=width,
+        embed_dim=width,
+        has_weights_of="wide@1".__eq__,
+    )
     loaded = ranker_from_reference(model, backbone)
     scores = loaded.adapter().scores(tensors["input.image_tokens"], tensors["input.text_tokens"])
     torch.testing.assert_close(scores[:, None], tensors["output.scores"], rtol=1e-4, atol=1e-5)

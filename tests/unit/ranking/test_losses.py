@@ -32,6 +32,18 @@ def test_every_term_equals_the_formula_written_out():
     assert loss.total.item() == pytest.approx(rank / 9 + 0.2 * regression + 0.5 * zero, rel=1e-6)
 
 
+def test_none_or_some_is_told_at_the_value_zero_of_standardised_targets():
+    values = torch.tensor([0.0, 1.0, 4.0, 7.0])
+    offset, scale = 3.0, 2.5  # value = offset + scale · target
+    targets, zero = (values - offset) / scale, -offset / scale
+    scores = torch.tensor([-1.0, 0.5, 0.2, 2.0])
+    loss = ranking_loss(
+        scores, None, targets, LossConfig(rank_weight=0, zero_weight=1.0), zero=zero
+    )
+    expected = [bce(s - zero, v > 0) for s, v in zip(scores.tolist(), values.tolist(), strict=True)]
+    assert loss.zero.item() == pytest.approx(sum(expected) / 4, rel=1e-6)
+
+
 def test_ties_and_the_diagonal_can_be_left_out():
     decided = [(0, 2, True), (1, 2, True), (2, 0, False), (2, 1, False)]
     expected = sum(bce(LOGITS[i, j].item(), label) for i, j, label in decided) / 4
