@@ -16,6 +16,7 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.data.dataset import LabelledPicture
 from coop_demo.data.images import content_hash
+from coop_demo.data.near_copies import Look
 from coop_demo.errors import PictureError
 
 """Encode once: features of pictures and their augmented views, cached by content.
@@ -103,6 +104,7 @@ class EncodedPictures:
     seconds: float
     n_encoded: int  # views that were not in the cache
     contents: tuple[str, ...] = ()  # content hash of each of the K images
+    looks: tuple[Look | None, ...] = ()  # of each, to suspect near copies; None: not known
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def encode_pictures(
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
     contents: dict[int, str] = {}
+    looks: dict[int, Look | None] = {}
     problems: list[str] = []
     waiting: list[_Pass] = []
     total, done, n_encoded = len(pictures) * len(views), 0, 0
@@ -182,6 +185,7 @@ def encode_pictures(
             rows[index], contents[index] = found, content
             if image is None and any(feature is None for feature in found):
                 image = picture.load()
+            looks[index] = _look(cache, content, image)
         except PictureError as error:
             problems.append(str(error))
             rows.pop(index, None)
@@ -223,7 +227,23 @@ def encode_pictures(
         time.perf_counter() - began,
         n_encoded,
         tuple(contents[i] for i in kept),
+        tuple(looks[i] for i in kept),
     )
+
+
+def _look(cache: FeatureCache, content: str, image: Image.Image | None) -> Look | None:
+    """A picture's look, from the cache or from the picture where it has been decoded anyway."""
+    key = (content, "look")
+    kept = cache.get(key)
+    if kept is None and image is not None:
+        look = Look.of(image)
+        text = "" if look is None else look.text()
+        kept = torch.tensor(list(bytes.fromhex(text)), dtype=torch.float32)
+        cache.put(key, kept)
+        return look
+    if kept is None or not len(kept):
+        return None
+    return Look.from_text(bytes(int(one) for one in kept).hex())
 
 
 def encode_all(backbone: Backbone, pictures: Sequence[PictureSource], **options) -> EncodedPictures:

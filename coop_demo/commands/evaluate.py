@@ -19,6 +19,7 @@ from coop_demo.commands.common import (
 from coop_demo.comparison.confusion import confusion_matrix, per_class
 from coop_demo.comparison.statistics import score
 from coop_demo.data.dataset import Dataset, class_key, class_numbers, split_held_out
+from coop_demo.data.near_copies import near_shots
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone
 from coop_demo.prompts.teach import unseen
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> None:
             f'"{args.data or args.sample}", so there is nothing to measure it on. '
             "Give other pictures."
         )
+    shown = [dataset.test[encoded.kept[i]].picture.name for i in rows]
+    left_out += near_shots([encoded.looks[i] for i in rows], prompt.looks, shown)
     labels = torch.tensor([dataset.test[encoded.kept[i]].label for i in rows], dtype=torch.long)
     features = encoded.features[0][rows]
     answers = {

@@ -41,6 +41,7 @@ from coop_demo.ranking.order import (
     Order,
     ScoredImages,
     judge,
+    not_learned_from,
     score_images,
 )
 from coop_demo.ranking.ranker import Ranker
@@ -118,19 +119,25 @@ def run(args: argparse.Namespace) -> None:
     seconds = time.perf_counter() - began
     found = scored.found[0]
     values = [chosen.values[i] for i in scored.kept] if chosen.values is not None else []
+    shown = tuple(chosen.pictures[i] for i in scored.kept)
+    known = np.array([np.nan if value is None else value for value in values], dtype=float)
+    unseen: list[str] = []
+    if chosen.values is not None:
+        names = [picture.name for picture in shown]
+        known, unseen = not_learned_from(known, scored, ranker, names)
     order = Order(
         backbone=backbone.name,
         instruction=instruction,
-        pictures=tuple(chosen.pictures[i] for i in scored.kept),
+        pictures=shown,
         scores={method: found.scores[method], **found.scores},  # the one asked for leads
         pair=pair,
-        values=np.array([np.nan if value is None else value for value in values], dtype=float),
+        values=known,
         ranker=ranker,
         seconds=seconds,
     )
     scores = order.scores[method]
     ranked = [(order.pictures[i].name, float(scores[i])) for i in order.ranking(method)]
-    notes = list(chosen.notes)
+    notes = [*chosen.notes, *unseen]
     if unread := backbone.unread_words([instruction]):
         notes.append(unread_words(unread))
     if (scores == scores[0]).all():
@@ -167,6 +174,8 @@ def run(args: argparse.Namespace) -> None:
             judgement = judge(order)
             result["rivals"] = {name: one.to_mapping() for name, one in order.metrics().items()}
             result["judgement"] = None if judgement is None else asdict(judgement)
+        if unseen and len(known) < 2:
+            notes.append("So nothing is left to measure the order on. Give other pictures.")
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)
     give(result, args.json, summary(result))

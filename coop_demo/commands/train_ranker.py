@@ -18,6 +18,7 @@ from coop_demo.commands.common import (
     seed_number,
     with_progress,
 )
+from coop_demo.data.near_copies import near_shots
 from coop_demo.errors import RankingError
 from coop_demo.ranking.checkpoint import (
     check_writable,
@@ -88,7 +89,13 @@ def run(args: argparse.Namespace) -> None:
     names = list(pictures)
     row_of = {names[index]: row for row, index in enumerate(encoded.kept)}
     content_of = dict(zip(row_of, encoded.contents, strict=True))
+    look_of = dict(zip(row_of, encoded.looks, strict=True))
+    learned = [name for name in dict.fromkeys(r.picture.name for r in learn.rows) if name in row_of]
     measure, copies = without_copies(learn, measure, content_of)
+    if measure is not None:
+        judged = [n for n in dict.fromkeys(r.picture.name for r in measure.rows) if n in row_of]
+        shots = [look.text() for look in map(look_of.get, learned) if look is not None]
+        copies = [*copies, *near_shots([look_of[name] for name in judged], shots, judged)]
     tasks, left_out = tasks_from_table(learn, row_of)
     if not tasks and left_out:
         raise RankingError(left_out[0])
@@ -116,7 +123,12 @@ def run(args: argparse.Namespace) -> None:
             say(sentence)
     if last.ranker is None:
         raise RankingError(last.message)
-    save_ranker(last.ranker, args.out)
+    trained = last.ranker.having_learned_from(
+        [content_of[name] for name in learned],
+        [look_of[name] for name in learned],
+        start=ranker,
+    )
+    save_ranker(trained, args.out)
     result = {
         "backbone": backbone.name,
         "backbone_identity": backbone.identity,

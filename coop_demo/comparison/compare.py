@@ -203,6 +203,7 @@ def compare(
                 yield event
     assert prepared is not None
     prepared, left_out = prepared.without([p.learned_from or () for p in prompts])
+    left_out += prepared.suspected([look for p in prompts for look in p.looks])
     names = prepared.dataset.class_names
     notes = (*left_out, *_check_comparable(prepared), *unread_names(backbone, names))
     scale = backbone.logit_scale

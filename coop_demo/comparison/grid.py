@@ -480,7 +480,7 @@ class _EncodedSet:
         if self._test is None:
             features, labels, test_seconds = yield from self._encode(dataset.test, (0,))
             self._test, seconds = (features[0], labels), seconds + test_seconds
-        return Prepared(
+        prepared = Prepared(
             dataset=drawn,
             n_held_out=0 if self._fixed_test else len(dataset.test),
             train_features=train,
@@ -489,6 +489,15 @@ class _EncodedSet:
             test_labels=self._test[1],
             seconds_encoding=seconds,
         )
+        # a test image that this draw learns from is no test of it
+        prepared, notes = prepared.without([prepared.learned_from])
+        if not len(prepared.test_labels):
+            raise DatasetError(
+                f"Every test picture of {dataset.name or 'this set'} is also a picture to learn "
+                "from, so nothing is left to measure on. Add other test pictures."
+            )
+        dataset = replace(drawn, test=prepared.dataset.test, notes=(*drawn.notes, *notes))
+        return replace(prepared, dataset=dataset)
 
     def _of_seed(self, seed: int, draws: bool) -> Dataset:
         """The set with the pictures this seed may draw checked, and with a test part."""

@@ -317,6 +317,7 @@ def learn(
         held_out=held_out if measure and len(prepared.test_labels) else None,
         shots=shots,
         learned_from=prepared.learned_from,
+        looks=prepared.looks,
     ):
         yield last
     assert last is not None

@@ -11,15 +11,17 @@ content, and a prompt that learned it would be measured on it all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from coop_demo.data.dataset import Picture, first_notes
 from coop_demo.errors import PictureError
-from coop_demo.wording import counted
+from coop_demo.wording import counted, listed
 
 # Measured on seven sets of photographs: of pictures saved as JPEG of quality 40 or at a third of
 # their size, 99 in 100 differ by 4 bits or fewer (brighter or darker ones by 6, cropped ones by
@@ -46,7 +48,7 @@ def picture_hash(image: Image.Image) -> int | None:
     Two pictures are compared by the number of bits that differ: `(one ^ other).bit_count()`.
     See hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It.html.
     """
-    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     grey = np.asarray(small, dtype=np.float64)  # (32, 32)
     if grey.std() < _FLATTEST:
         return None
@@ -72,19 +74,13 @@ def near_copies(
     Returns:
         The pairs, nearest first, then in the order of the lists.
     """
-    left, right = _looks(one), _looks(other)
-    hashes = np.array([look.bits for look in right], dtype=np.uint64)  # (M,)
-    pairs = []
-    for look in left:
-        distances = np.bitwise_count(hashes ^ np.uint64(look.bits))  # (M,)
-        for position in np.flatnonzero(distances <= max_distance):
-            twin = right[position]
-            is_same = look.picture is twin.picture or (
-                look.picture.content is not None and look.picture.content == twin.picture.content
-            )
-            if not is_same and np.abs(look.colours - twin.colours).mean() <= _MAX_COLOUR:
-                pairs.append(NearPair(look.picture, twin.picture, int(distances[position])))
-    return sorted(pairs, key=lambda pair: pair.distance)
+    found = near_looks(_looks(one), _looks(other), max_distance=max_distance)
+    return [
+        NearPair(one[first], other[second], distance)
+        for first, second, distance in found
+        if one[first] is not other[second]
+        and (one[first].content is None or one[first].content != other[second].content)
+    ]
 
 
 def near_copy_notes(pairs: Sequence[NearPair], first: str, second: str) -> list[str]:
@@ -104,24 +100,106 @@ def near_copy_notes(pairs: Sequence[NearPair], first: str, second: str) -> list[
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Look:
-    picture: Picture
+@dataclass(frozen=True)
+class Look:
+    """What is compared of a picture: its hash, and 4 × 4 colours (48 levels)."""
+
     bits: int
-    colours: np.ndarray  # (48,)
+    colours: bytes
+
+    @classmethod
+    def of(cls, image: Image.Image) -> Look | None:
+        """None for a picture of one colour."""
+        bits = picture_hash(image)
+        if bits is None:
+            return None
+        return cls(bits, image.convert("RGB").resize((4, 4), Image.Resampling.BOX).tobytes())
+
+    @classmethod
+    def from_text(cls, text: str) -> Look:
+        """Of `text()`. Raises ValueError when it is no such text."""
+        raw = bytes.fromhex(text)
+        if len(raw) != 56:
+            raise ValueError(f"a look has 56 bytes, not {len(raw)}")
+        return cls(int.from_bytes(raw[:8], "big"), raw[8:])
+
+    def text(self) -> str:
+        """112 hexadecimal digits, for files."""
+        return (self.bits.to_bytes(8, "big") + self.colours).hex()
+
+    def near(self, other: Look, max_distance: int = MAX_DISTANCE) -> int | None:
+        """Bits by which two looks differ; None where they are not suspected to be copies."""
+        distance = (self.bits ^ other.bits).bit_count()
+        if distance > max_distance:
+            return None
+        ours, theirs = (np.frombuffer(one.colours, np.uint8).astype(int) for one in (self, other))
+        return distance if np.abs(ours - theirs).mean() <= _MAX_COLOUR else None
 
 
-def _looks(pictures: Sequence[Picture]) -> list[_Look]:
-    looks = []
+_MOST = 1_000_000  # entries in a file, far above any number of shots
+
+
+def are_digits(entries: Any, length: int) -> bool:
+    """Whether something read from a file is a list of hexadecimal numbers of so many digits."""
+    return (
+        isinstance(entries, list)
+        and len(entries) <= _MOST
+        and all(
+            isinstance(one, str) and re.fullmatch(rf"[0-9a-f]{{{length}}}", one) is not None
+            for one in entries
+        )
+    )
+
+
+def near_looks(
+    one: Sequence[Look | None],
+    other: Sequence[Look | None],
+    *,
+    max_distance: int = MAX_DISTANCE,
+) -> list[tuple[int, int, int]]:
+    """(position in one, position in other, bits) of suspected copies; None is nothing's copy."""
+    places = [at for at, look in enumerate(other) if look is not None]
+    hashes = np.array([look.bits for look in other if look is not None], dtype=np.uint64)  # (M,)
+    found = []
+    for first, look in enumerate(one):
+        if look is None:
+            continue
+        close = np.flatnonzero(np.bitwise_count(hashes ^ np.uint64(look.bits)) <= max_distance)
+        for second in (places[at] for at in close):
+            twin = other[second]
+            distance = None if twin is None else look.near(twin, max_distance)
+            if distance is not None:
+                found.append((first, second, distance))
+    return sorted(found, key=lambda pair: pair[2])
+
+
+def near_shots(
+    looks: Sequence[Look | None], shots: Iterable[str], names: Sequence[str]
+) -> list[str]:
+    """A sentence where images look like ones that a prompt or ranker learned from.
+
+    Args:
+        looks: of the images to measure on; `names` are theirs.
+        shots: `Look.text` of the images learned from.
+    """
+    known = [Look.from_text(text) for text in shots]
+    found = sorted({second for _, second, _ in near_looks(known, looks)})
+    if not found:
+        return []
+    verb = "looks" if len(found) == 1 else "look"
+    return [
+        f"{counted(len(found), 'picture')} measured on {verb} almost like one that was learned "
+        f"from ({listed([names[at] for at in found], 3)}): if it is a copy, leave it out."
+    ]
+
+
+def _looks(pictures: Sequence[Picture]) -> list[Look | None]:
+    looks: list[Look | None] = []
     for picture in pictures:
         try:
-            image = picture.load()
+            looks.append(Look.of(picture.load()))
         except PictureError:
-            continue
-        bits = picture_hash(image)
-        if bits is not None:
-            tiny = image.resize((4, 4), Image.Resampling.BOX)
-            looks.append(_Look(picture, bits, np.asarray(tiny, dtype=np.float64).ravel()))
+            looks.append(None)
     return looks
 
 

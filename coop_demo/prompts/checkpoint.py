@@ -6,7 +6,6 @@ identity and history. Class weights are computed anew when it is loaded. No pick
 
 import json
 import math
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
@@ -23,7 +23,6 @@ from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 FORMAT = "coop-studio-prompt"
 VERSION = 1
 MAX_FILE_BYTES = 64 * 2**20  # a class-specific context for 1,000 classes is 32 MB
-MAX_SOURCES = 200_000  # images learned from, 19 bytes of JSON each
 MAX_CLASSES = 2_000  # all are encoded at once when the file is opened
 HISTORY_KEYS = {"step", "loss", "train_accuracy", "held_out_accuracy"}
 
@@ -40,6 +39,7 @@ def prompt_to_bytes(prompt: LearnedPrompt) -> bytes:
         "shots": prompt.shots,
         "history": list(prompt.history),
         "learned_from": None if prompt.learned_from is None else list(prompt.learned_from),
+        "looks": list(prompt.looks),
     }
     return safetensors.torch.save(
         {"ctx": prompt.ctx.float().contiguous()}, {"prompt": json.dumps(metadata)}
@@ -123,6 +123,7 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
         shots=metadata["shots"],
         history=tuple(metadata["history"]),
         learned_from=None if sources is None else tuple(sources),
+        looks=tuple(metadata.get("looks", ())),
     )
 
 
@@ -169,7 +170,8 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and isinstance(metadata.get("prompt_config"), dict)
         and isinstance(metadata.get("train_config"), dict)
         and (shots is None or isinstance(shots, int))
-        and (sources is None or _are_contents(sources))
+        and (sources is None or are_digits(sources, 16))
+        and are_digits(metadata.get("looks", []), 112)
         and isinstance(history, list)
         and all(isinstance(entry, dict) and _is_finite(entry) for entry in history)
         and all(entry.keys() >= HISTORY_KEYS for entry in history)
@@ -177,14 +179,6 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     if not whole:
         raise _damaged(path, "parts of its description are missing or of the wrong kind")
     return metadata
-
-
-def _are_contents(sources: Any) -> bool:
-    return (
-        isinstance(sources, list)
-        and len(sources) <= MAX_SOURCES
-        and all(isinstance(one, str) and re.fullmatch("[0-9a-f]{16}", one) for one in sources)
-    )
 
 
 def _is_finite(entry: dict) -> bool:

@@ -21,6 +21,7 @@ from coop_demo.data.dataset import (
     short_content,
     split_held_out,
 )
+from coop_demo.data.near_copies import Look, NearPair, near_copy_notes, near_looks, near_shots
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.training import (
@@ -68,6 +69,8 @@ class Prepared:
     test_features: Tensor
     test_labels: Tensor
     seconds_encoding: float
+    looks: tuple[str, ...] = ()  # `Look.text` of the shots
+    test_looks: tuple[Look | None, ...] = ()  # of the K held-out images
 
     @property
     def learned_from(self) -> tuple[str, ...]:
@@ -89,7 +92,15 @@ class Prepared:
             dataset=replace(self.dataset, test=test),
             test_features=self.test_features[rows],
             test_labels=self.test_labels[rows],
+            test_looks=tuple(self.test_looks[row] for row in rows) if self.test_looks else (),
         ), notes
+
+    def suspected(self, shots: Iterable[str]) -> list[str]:
+        """A sentence where held-out images look like ones that prompts learned from."""
+        if len(self.test_looks) != len(self.dataset.test):
+            return []
+        names = [item.picture.name for item in self.dataset.test]
+        return near_shots(self.test_looks, shots, names)
 
 
 def train_config_for(
@@ -140,12 +151,16 @@ def prepare(
             "Every test picture is also a picture to learn from, so nothing is left to measure "
             "on. Add other test pictures, or remove the test part: then some are held out."
         )
+    suspected = [
+        NearPair(dataset.train[train.kept[a]].picture, dataset.test[test.kept[rows[b]]].picture, n)
+        for a, b, n in near_looks(train.looks, [test.looks[row] for row in rows])
+    ]
     dataset = replace(
         dataset,
         train=_with_contents(dataset.train, train, range(len(train.kept))),
         test=_with_contents(dataset.test, test, rows),
         problems=(*dataset.problems, *train.problems, *test.problems),
-        notes=(*dataset.notes, *notes),
+        notes=(*dataset.notes, *notes, *near_copy_notes(suspected, "training", "test")),
     )
     check_trainable(dataset)
     yield Prepared(
@@ -156,6 +171,8 @@ def prepare(
         test_features=test.features[0][list(rows)],
         test_labels=_labels(dataset.test),
         seconds_encoding=train.seconds + test.seconds,
+        looks=tuple(sorted({look.text() for look in train.looks if look is not None})),
+        test_looks=tuple(test.looks[row] for row in rows),
     )
 
 
@@ -231,6 +248,7 @@ def teach(
         held_out=(prepared.test_features, prepared.test_labels) if n_test else None,
         shots=shots,
         learned_from=prepared.learned_from,
+        looks=prepared.looks,
     ):
         yield last
     assert last is not None

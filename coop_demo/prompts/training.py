@@ -128,6 +128,7 @@ class LearnedPrompt:
     history: tuple[dict, ...] = field(default=(), repr=False)
     # `short_content` of the shots: never judged on these. None: an older file that does not say
     learned_from: tuple[str, ...] | None = field(default=None, repr=False)
+    looks: tuple[str, ...] = field(default=(), repr=False)  # `Look.text` of the shots
 
     def learner(self, backbone: Backbone) -> PromptLearner:
         """The prompt on its backbone, for other class names or further training."""
@@ -168,6 +169,7 @@ def train_prompt(
     held_out: tuple[Tensor, Tensor] | None = None,
     shots: int | None = None,
     learned_from: tuple[str, ...] | None = None,
+    looks: tuple[str, ...] = (),
     start: Tensor | None = None,
     measurements: int = 40,
     capture: bool = True,
@@ -181,6 +183,7 @@ def train_prompt(
         class_names: C names.
         held_out: features (K, d) and labels (K,) that are only measured, never learned from.
         learned_from: `short_content` of the training images, kept in the prompt.
+        looks: `Look.text` of them, kept there too.
         start: a context to start from instead of the configured one.
         measurements: how often accuracies are measured on the way.
         capture: on CUDA replay the step as a graph; then the loss is read from the GPU at measured
@@ -282,6 +285,7 @@ def train_prompt(
                     backbone=backbone.identity,
                     shots=shots,
                     learned_from=learned_from,
+                    looks=looks,
                 )
             assert best is not None
             prompt = replace(best, history=tuple(history[:n_best]))

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.losses import LossConfig
@@ -52,6 +53,8 @@ def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:
         "instructions": [asdict(one) for one in ranker.instructions],
         "train_config": asdict(ranker.train_config) if ranker.train_config else None,
         "history": list(ranker.history),
+        "learned_from": None if ranker.learned_from is None else list(ranker.learned_from),
+        "looks": list(ranker.looks),
     }
     dtype = torch.float16 if half else torch.float32
     state = {name: tensor.to(dtype).contiguous() for name, tensor in ranker.state.items()}
@@ -126,6 +129,7 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         raise _damaged(path, str(error)) from error
     if not all(_instruction_is_sound(one) for one in instructions):
         raise _damaged(path, "the scale of one of its instructions is not a usable number")
+    sources = metadata.get("learned_from")
     ranker = Ranker(
         config=config,
         state={name: tensor.float() for name, tensor in state.items()},
@@ -134,6 +138,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         train_config=train_config,
         history=tuple(metadata["history"]),
         title=metadata["title"],
+        learned_from=None if sources is None else tuple(sources),
+        looks=tuple(metadata.get("looks", ())),
     )
     if backbone is not None:
         ranker.check_backbone(backbone)
@@ -238,6 +244,8 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and all(isinstance(one, dict) for one in instructions)
         and isinstance(history, list)
         and all(isinstance(entry, dict) and _is_finite(entry) for entry in history)
+        and are_digits(metadata.get("learned_from") or [], 16)
+        and are_digits(metadata.get("looks", []), 112)
     )
     if not whole:
         raise _damaged(path, "parts of its description are missing or of the wrong kind")

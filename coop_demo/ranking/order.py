@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.data.csv_tables import spreadsheet_safe
-from coop_demo.data.dataset import Picture
+from coop_demo.data.dataset import Picture, short_content
+from coop_demo.data.near_copies import Look, near_shots
 from coop_demo.errors import RankingError
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.instructions import AntonymPair, check_instruction
@@ -56,6 +57,8 @@ class ScoredImages:
     problems: tuple[str, ...]
     n_encoded: int
     found: tuple[Scored, ...]
+    contents: tuple[str, ...] = ()  # content hash of each kept image
+    looks: tuple[Look | None, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +166,31 @@ def score_images(
         if pooled is not None and COSINE in methods:
             scores[COSINE] = cosine_scores(backbone, pooled.features[0], instruction).numpy()
         found.append(Scored(instruction, pair, scores, compared, logits))
-    yield ScoredImages(first.kept, first.problems, first.n_encoded, tuple(found))
+    yield ScoredImages(
+        first.kept, first.problems, first.n_encoded, tuple(found), first.contents, first.looks
+    )
+
+
+def not_learned_from(
+    values: Floats, scored: ScoredImages, ranker: Ranker | None, names: Sequence[str]
+) -> tuple[Floats, list[str]]:
+    """Values (N,) of the scored images without those the ranker learned from, which become NaN,
+    and sentences on them and on images that look like one."""
+    if ranker is None or not ranker.learned_from:
+        return values, []
+    seen = set(ranker.learned_from)
+    learned = np.array([short_content(content) in seen for content in scored.contents], dtype=bool)
+    measured = np.isfinite(values) & ~learned
+    n_left_out = int((np.isfinite(values) & learned).sum())
+    notes = []
+    if n_left_out:
+        notes.append(
+            f"The ranker learned from {n_left_out} of these pictures: ordered all the same, and "
+            "left out of what is measured."
+        )
+    looks = [look if on else None for look, on in zip(scored.looks, measured, strict=True)]
+    notes += near_shots(looks, ranker.looks, names)
+    return np.where(learned, np.nan, values), notes
 
 
 def encode_part(

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.data.dataset import short_content
+from coop_demo.data.near_copies import Look
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.instructions import check_instruction, instruction_key
@@ -129,11 +131,34 @@ class Ranker:
     train_config: RankerTrainConfig | None = None
     history: tuple[dict, ...] = field(default=(), repr=False)
     title: str = ""
+    # `short_content` and `Look.text` of the images learned from; None: an older file
+    learned_from: tuple[str, ...] | None = None
+    looks: tuple[str, ...] = field(default=(), repr=False)
 
     def adapter(self, device: str | torch.device = "cpu") -> RankingAdapter:
         """The adapter, ready to rank: weights of its own, in eval mode, without gradients."""
         adapter = RankingAdapter.from_state(self.config, self.state)
         return adapter.to(device).eval().requires_grad_(False)
+
+    def having_learned_from(
+        self,
+        contents: Sequence[str],
+        looks: Sequence[Look | None],
+        *,
+        start: Ranker | None = None,
+    ) -> Ranker:
+        """The same, knowing the images it learned from, and those of the ranker it started from.
+
+        Args:
+            contents: content hash of each image; `looks` are theirs.
+        """
+        before = start.learned_from or () if start else ()
+        shown = {look.text() for look in looks if look is not None}
+        return replace(
+            self,
+            learned_from=tuple(sorted({*before, *map(short_content, contents)})),
+            looks=tuple(sorted({*(start.looks if start else ()), *shown})),
+        )
 
     def learned(self, instruction: str) -> LearnedInstruction | None:
         """What was learned under exactly this instruction (see `instruction_key`)."""

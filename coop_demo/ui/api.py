@@ -202,6 +202,7 @@ def build(shell: Shell) -> None:
                         )
                 path = session.folder / "order.csv"
                 path.write_text(order_csv(orders), encoding="utf-8")
+                assert len(orders) == 1
                 yield _as_numbers(orders[0], session.pile.problems), str(path)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None

@@ -36,6 +36,7 @@ from coop_demo.ranking.order import (
     ScoredImages,
     encode_part,
     hold_out,
+    not_learned_from,
     score_images,
 )
 from coop_demo.ranking.order import judge as order_judgement
@@ -306,6 +307,16 @@ def rank(
     assert scored is not None
     kept = tuple(pictures[i] for i in scored.kept)
     seconds = time.perf_counter() - began
+    names = [picture.name for picture in kept]
+    notes: dict[str, None] = {}
+
+    def known(wording: str) -> Floats:
+        values, said = not_learned_from(
+            pile.values(kept, wording), scored, used.ranker if used else None, names
+        )
+        notes.update(dict.fromkeys(said))
+        return values
+
     orders = tuple(
         Order(
             backbone=backbone,
@@ -313,7 +324,7 @@ def rank(
             pictures=kept,
             scores=one.scores,
             pair=one.pair,
-            values=pile.values(kept, one.instruction),
+            values=known(one.instruction),
             ranker=used.ranker if used else None,
             compared=one.compared,
             pair_logits=one.pair_logits,
@@ -328,7 +339,7 @@ def rank(
         pile.second = instructions[1] if len(instructions) > 1 else ""
         pile.pair = (pairs[0].high, pairs[0].low)
         pile.orders = orders
-        pile.problems = scored.problems
+        pile.problems = (*scored.problems, *notes)
     yield orders
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from comparing import write_set
+from PIL import Image
 from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
@@ -19,7 +22,7 @@ QUICK = ["--steps", "3", "--context-length", "4"]
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = tiny_backbone()
-    for command in ("train", "evaluate", "compare"):
+    for command in ("train", "evaluate", "compare", "benchmark"):
         monkeypatch.setattr(
             f"coop_demo.commands.{command}.backbone_for", lambda name, device="": backbone
         )
@@ -100,3 +103,62 @@ def test_compare_leaves_out_what_a_given_prompt_learned_from(tmp_path):
     )  # fmt: skip
     assert found["methods"][0]["of"] == 12
     assert any(note.startswith("1 test picture was left out") for note in found["notes"])
+
+
+# ---- near copies: a suspicion that is said, not an image that is left out
+
+
+def photograph(seed: int) -> Image.Image:
+    """Shapes enough to be recognised when it is saved again."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((240, 200), Image.Resampling.BICUBIC)
+
+
+def set_of_photographs(folder: Path, *, train: int = 4, test: int = 3) -> Path:
+    for label, name in enumerate(("red", "blue")):
+        for part, n in (("train", train), ("test", test)):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(n):
+                seed = 1000 * label + 100 * (part == "test") + i
+                photograph(seed).save(folder / part / name / f"{i}.png")
+    return folder
+
+
+def test_train_names_test_images_that_look_like_one_it_learns_from(tmp_path):
+    data = set_of_photographs(tmp_path / "set")
+    _, clean = trained(tmp_path, data)
+    assert not any("nearly the same" in note for note in clean["notes"])
+    photograph(0).resize((120, 100)).save(data / "test" / "red" / "smaller.jpg", quality=60)
+    _, found = trained(tmp_path, data)
+    assert found["n_test"] == 7, "a suspicion leaves nothing out"
+    assert any("smaller.jpg" in note and "looks like" in note for note in found["notes"])
+    assert any("1 test picture nearly the same" in note for note in found["notes"])
+
+
+def test_evaluate_knows_a_near_copy_of_what_the_prompt_learned_from(tmp_path):
+    prompt, _ = trained(tmp_path, set_of_photographs(tmp_path / "set"))
+    other = tmp_path / "other"
+    for label, name in enumerate(("red", "blue")):
+        (other / "test" / name).mkdir(parents=True)
+        (other / "train" / name).mkdir(parents=True)
+        for i in range(2):
+            photograph(5000 + 10 * label + i).save(other / "test" / name / f"{i}.png")
+            photograph(6000 + 10 * label + i).save(other / "train" / name / f"{i}.png")
+    found = run(tmp_path, "evaluate", "--data", str(other), "--prompt", str(prompt))
+    assert not any("almost like" in note for note in found["notes"])
+    photograph(1).save(other / "test" / "red" / "again.jpg", quality=50)
+    found = run(tmp_path, "evaluate", "--data", str(other), "--prompt", str(prompt))
+    assert found["n_test"] == 5
+    assert any("again.jpg" in note and "almost like" in note for note in found["notes"])
+
+
+def test_the_protocol_measures_on_no_image_that_the_draw_learned_from(tmp_path):
+    data = write_set(tmp_path / "sets" / "mine", train=4, test=3)
+    shutil.copy(data / "train" / "red" / "0.png", data / "test" / "red" / "copy.png")
+    out = tmp_path / "cells.csv"
+    arguments = ["benchmark", "--data", str(data.parent), "--datasets", "mine", "--seeds", "1"]
+    arguments += ["--shots", "4", "--methods", "class-mean", "--out", str(out)]
+    assert main(arguments) == 0
+    (row,) = list(csv.DictReader(out.open()))
+    assert int(row["n_test"]) == 12, "13 test images, one of which all four shots hold"

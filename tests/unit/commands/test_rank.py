@@ -297,7 +297,8 @@ def test_train_ranker_learns_saves_and_is_measured_on_the_other_split(
     assert report["learned_now"] == [PROMPT]
     assert report["held_out"][PROMPT]["n"] == 4 == report["before"][PROMPT]["n"]
     train = ("--images", pictures / "labels.csv", "--split", "train", "--instruction", PROMPT)
-    assert ranked(capsys, *train, "--ranker", out)["pair_accuracy"] == 1.0  # it learned them
+    learned = [entry["image"] for entry in ranked(capsys, *train, "--ranker", out)["order"]]
+    assert learned == sorted(learned, reverse=True)  # it learned them: later letters are brighter
     measured = ranked(
         capsys,
         "--images",
@@ -416,3 +417,25 @@ def test_one_file_written_in_two_ways_is_in_two_splits(capsys, pictures, tmp_pat
     out = tmp_path / "out.safetensors"
     assert main(["train-ranker", "--data", str(table), "--out", str(out)]) == 2
     assert "among the pictures to learn from and among those to judge by" in capsys.readouterr().err
+
+
+def test_a_ranker_file_knows_what_it_learned_from_and_is_not_measured_on_it(
+    capsys, pictures, tmp_path
+):
+    rows = [
+        f"{n}.png,{i},{PROMPT},{'test' if i > 4 else 'train'}" for i, n in enumerate("abcdefgh")
+    ]
+    table = labels(pictures, rows)
+    out = tmp_path / "out.safetensors"
+    taught(capsys, table, out)
+    (pictures / "copy.png").write_bytes((pictures / "a.png").read_bytes())
+    table = labels(pictures, [*rows, f"copy.png,0,{PROMPT},test"])
+    found = ranked(capsys, "--images", table, "--ranker", out)
+    assert found["n_pictures"] == 9
+    assert found["n_labelled"] == 3, "f, g and h; a to e and the copy of a were learned from"
+    assert any(
+        note.startswith("The ranker learned from 6 of these pictures") for note in found["notes"]
+    )
+    learned = ranked(capsys, "--images", table, "--ranker", out, "--split", "train")
+    assert learned["srcc"] is None
+    assert any("nothing is left to measure" in note for note in learned["notes"])
