@@ -6,7 +6,7 @@ train, and measure the learned prompt beside the hand-crafted one on pictures ne
 
 import itertools
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from coop_demo.data.dataset import (
 from coop_demo.data.near_copies import Look, NearPair, near_copy_notes, near_looks, near_shots
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.learner import PromptConfig
+from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import (
     LearnedPrompt,
     Preset,
@@ -71,6 +72,7 @@ class Prepared:
     seconds_encoding: float
     looks: tuple[str, ...] = ()  # `Look.text` of the shots
     test_looks: tuple[Look | None, ...] = ()  # of the K held-out images
+    hand_crafted: Tensor | None = field(default=None, repr=False)  # (C, d) class weights
 
     @property
     def learned_from(self) -> tuple[str, ...]:
@@ -213,8 +215,11 @@ def teach(
     preset: Preset = "fast",
     prompt_config: PromptConfig | None = None,
     **overrides,
-) -> Generator[EncodeEvent | TrainEvent | TeachResult, None, None]:
+) -> Generator[EncodeEvent | Prepared | TrainEvent | TeachResult, None, None]:
     """Learn a prompt from a few pictures a class and measure it; last comes the result.
+
+    What is learned from and measured on comes before the training, so that whoever stops it has
+    what is needed to judge the prompt so far.
 
     Args:
         shots: pictures a class to learn from; a class with fewer gives all it has.
@@ -233,6 +238,17 @@ def teach(
         else:
             yield event
     assert prepared is not None
+    names = prepared.dataset.class_names
+    template = train_config_for(preset, shots, 1, seed=seed, **overrides).template
+    dataset = replace(
+        prepared.dataset, notes=(*prepared.dataset.notes, *unread_names(backbone, names))
+    )
+    prepared = replace(
+        prepared,
+        dataset=dataset,
+        hand_crafted=class_weights(backbone, names, [template]).float().cpu(),
+    )
+    yield prepared
     n_train, n_test = len(prepared.train_labels), len(prepared.test_labels)
     config = train_config_for(
         preset, shots, n_train, seed=seed, dataset=prepared.dataset.name, **overrides
@@ -249,6 +265,7 @@ def teach(
         shots=shots,
         learned_from=prepared.learned_from,
         looks=prepared.looks,
+        hand_crafted=prepared.hand_crafted,
     ):
         yield last
     assert last is not None
@@ -262,7 +279,6 @@ def teach(
             notes=(
                 *prepared.dataset.notes,
                 *_words_that_count(prompt_config, last.prompt),
-                *unread_names(backbone, prepared.dataset.class_names),
             ),
         ),
         n_train=n_train,

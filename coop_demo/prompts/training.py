@@ -170,6 +170,7 @@ def train_prompt(
     shots: int | None = None,
     learned_from: tuple[str, ...] | None = None,
     looks: tuple[str, ...] = (),
+    hand_crafted: Tensor | None = None,
     start: Tensor | None = None,
     measurements: int = 40,
     capture: bool = True,
@@ -184,6 +185,7 @@ def train_prompt(
         held_out: features (K, d) and labels (K,) that are only measured, never learned from.
         learned_from: `short_content` of the training images, kept in the prompt.
         looks: `Look.text` of them, kept there too.
+        hand_crafted: (C, d) class weights of the config's template where they are known already.
         start: a context to start from instead of the configured one.
         measurements: how often accuracies are measured on the way.
         capture: on CUDA replay the step as a graph; then the loss is read from the GPU at measured
@@ -214,7 +216,9 @@ def train_prompt(
     device = backbone.device
     features = features.to(device)
     device_labels = labels.to(device)
-    hand_crafted = class_weights(backbone, class_names, [config.template]).to(device)  # (C, d)
+    if hand_crafted is None:
+        hand_crafted = class_weights(backbone, class_names, [config.template])
+    hand_crafted = hand_crafted.to(device)  # (C, d)
     if held_out is not None:
         held_out = (held_out[0].to(device), held_out[1])
     flat_line = None if held_out is None else accuracy(*held_out, hand_crafted)

@@ -73,6 +73,7 @@ class Taught:
     hand_accuracy: float | None  # of the held-out pictures: the flat line of the curves
     verdict: Verdict | None  # None for a prompt that was loaded from a file
     ending: str  # one sentence: finished, stopped at a step, ran away, loaded
+    notes: tuple[str, ...] = ()  # of what it learned from and was measured on
     file: Path | None = None  # the saved prompt, offered for download
     dataset: Dataset | None = field(default=None, repr=False)  # what it was trained and tested on
 

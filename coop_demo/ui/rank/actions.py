@@ -620,7 +620,11 @@ class _SoFar:
         else:
             ending = say.stopped(last.step, last.total_steps, kept.step)
         return TaughtOrder(
-            ranker=kept.ranker,
+            ranker=kept.ranker.having_learned_from(
+                [picture.content or "" for picture in lesson.pictures[: lesson.n_learned]],
+                (),
+                start=lesson.start,
+            ),
             instruction=lesson.instruction,
             n_learned=lesson.n_learned,
             n_held_out=n_held_out,

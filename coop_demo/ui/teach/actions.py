@@ -9,13 +9,12 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from coop_demo import samples
 from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.charts.training import CurvePoint
-from coop_demo.comparison.verdict import Verdict, compare
+from coop_demo.comparison.verdict import compare
 from coop_demo.data.archives import read_archive
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.dataset import Dataset, Picture
@@ -23,7 +22,7 @@ from coop_demo.data.folders import from_classes, read_folder, read_zip
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, PromptError, UserError
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
-from coop_demo.prompts.teach import TeachResult, teach, unseen
+from coop_demo.prompts.teach import Prepared, TeachResult, teach
 from coop_demo.prompts.templates import class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent
 from coop_demo.runtime import gpu_job, shared_backbone
@@ -161,8 +160,17 @@ def learn(
 
     def ended() -> Taught:
         assert so_far.best is not None
-        ending = so_far.ending()
-        return keep(session, backbone, so_far.best, settings.template, dataset, ending)
+        assert so_far.prepared is not None
+        return keep(
+            session,
+            so_far.best,
+            settings.template,
+            so_far.prepared,
+            backbone=backbone,
+            dataset=dataset,
+            ending=so_far.ending(),
+            notes=so_far.notes(),
+        )
 
     try:
         with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
@@ -174,6 +182,8 @@ def learn(
                         yield encoding(event)
                 elif isinstance(event, TeachResult):
                     so_far.result = event
+                elif isinstance(event, Prepared):
+                    so_far.prepared = event
                 else:
                     so_far.add(event)
                     if session.stop.is_set() and event.step < event.total_steps:
@@ -196,6 +206,7 @@ class _SoFar:
     last: TrainEvent | None = None
     best: LearnedPrompt | None = None
     measured_at: int = 0  # the step of `best`
+    prepared: Prepared | None = None
     result: TeachResult | None = None
 
     def add(self, event: TrainEvent) -> None:
@@ -205,6 +216,11 @@ class _SoFar:
         self.points.append(
             CurvePoint(event.step, event.loss, event.train_accuracy, event.held_out_accuracy)
         )
+
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of the pictures and the settings."""
+        done = self.result.dataset if self.result else self.prepared and self.prepared.dataset
+        return done.notes if done else ()
 
     def ending(self) -> str:
         """One sentence on how it ended."""
@@ -224,7 +240,7 @@ def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings) -> in
 @gpu_job(duration=_gpu_seconds)
 def _teach_events(
     backbone: str, dataset: Dataset, settings: TeachSettings
-) -> Iterator[EncodeEvent | TrainEvent | TeachResult]:
+) -> Iterator[EncodeEvent | Prepared | TrainEvent | TeachResult]:
     config = settings.train_config(len(dataset.train))
     if config.steps > MAX_STEPS_PAGE:
         raise PromptError(say.too_many_steps(config.steps, MAX_STEPS_PAGE))
@@ -241,21 +257,31 @@ def _teach_events(
 
 def keep(
     session: Session,
-    backbone: str,
     prompt: LearnedPrompt,
     template: str,
+    measured_on: Prepared | None,
+    *,
+    backbone: str,
     dataset: Dataset | None,
     ending: str,
+    notes: Sequence[str] = (),
 ) -> Taught:
-    """Measure a prompt beside the words, save it as a file, and make it the session's own."""
-    hand_weights, verdict = _measure(
-        backbone,
-        prompt.class_names,
-        prompt.class_weights,
-        template,
-        dataset,
-        prompt.learned_from or (),
-    )
+    """Judge a prompt beside the words, save it as a file, and make it the session's own.
+
+    Args:
+        measured_on: the features it was trained and is judged on; None for a loaded prompt, of
+            which nothing is claimed.
+    """
+    hand_weights = measured_on.hand_crafted if measured_on else None
+    if hand_weights is None:
+        hand_weights = _words(backbone, prompt.class_names, template)
+    verdict = None
+    if measured_on is not None and len(measured_on.test_labels):
+        learned, words = (
+            (measured_on.test_features @ weights.T).argmax(-1)
+            for weights in (prompt.class_weights, hand_weights)
+        )
+        verdict = compare(learned, words, measured_on.test_labels, template)
     taught = Taught(
         prompt=prompt,
         template=template,
@@ -263,6 +289,7 @@ def keep(
         hand_accuracy=verdict.words_right / verdict.n_test if verdict else None,
         verdict=verdict,
         ending=ending,
+        notes=tuple(notes),
         dataset=dataset,
     )
     name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.name if dataset else 'loaded'}-{backbone}".lower())
@@ -274,29 +301,9 @@ def keep(
 
 
 @gpu_job(duration=_GPU_SECONDS)
-def _measure(
-    backbone: str,
-    class_names: Sequence[str],
-    learned: Tensor,
-    template: str,
-    dataset: Dataset | None,
-    learned_from: Sequence[str],
-) -> tuple[Tensor, Verdict | None]:
-    """Hand-crafted class weights (C, d), and both prompts' score on the test part."""
-    model = shared_backbone(backbone)
-    hand = class_weights(model, class_names, [template]).float().cpu()
-    if dataset is None or not dataset.test:
-        return hand, None
-    encoded = _encode(backbone, [item.picture for item in dataset.test])
-    rows, _ = unseen(encoded.contents, learned_from)
-    if not rows:
-        return hand, None
-    features = encoded.features[0][rows]
-    labels = torch.tensor([dataset.test[encoded.kept[i]].label for i in rows])
-    verdict = compare(
-        (features @ learned.T).argmax(-1), (features @ hand.T).argmax(-1), labels, template
-    )
-    return hand, verdict
+def _words(backbone: str, class_names: Sequence[str], template: str) -> Tensor:
+    """Hand-crafted class weights (C, d)."""
+    return class_weights(shared_backbone(backbone), class_names, [template]).float().cpu()
 
 
 def _encode(backbone: str, pictures: Sequence[Picture]) -> EncodedPictures:
@@ -313,8 +320,15 @@ def load(session: Session, path: str | Path) -> Taught:
     """
     backbone = session.backbone
     prompt = load_prompt(path, shared_backbone(backbone))
-    ending = say.loaded(Path(path).name, len(prompt.class_names), backbone)
-    return keep(session, backbone, prompt, prompt.train_config.template, None, ending)
+    return keep(
+        session,
+        prompt,
+        prompt.train_config.template,
+        None,
+        backbone=backbone,
+        dataset=None,
+        ending=say.loaded(Path(path).name, len(prompt.class_names), backbone),
+    )
 
 
 def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -> Tried:

@@ -8,13 +8,15 @@ from torch import Tensor
 
 from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.comparison.verdict import Outcome, Verdict
+from coop_demo.ui import html as page_html
 from coop_demo.ui.teach import strings as say
 
 
-def scoreboard(verdict: Verdict | None, ending: str) -> str:
-    """Both accuracies in the same size of type, and the verdict as a sentence."""
+def scoreboard(verdict: Verdict | None, ending: str, notes: Sequence[str] = ()) -> str:
+    """Both accuracies in the same size of type, the verdict as a sentence, and what to know."""
+    said = page_html.notes((), notes)
     if verdict is None:
-        return f'<div class="cs-result"><p>{escape(ending)}</p></div>' if ending else ""
+        return f'<div class="cs-result"><p>{escape(ending)}</p>{said}</div>' if ending else ""
     n = max(verdict.n_test, 1)
     winners = {Outcome.BETTER: "learned", Outcome.WORSE: "words"}
     winner = winners.get(verdict.outcome, "nobody")
@@ -31,7 +33,7 @@ def scoreboard(verdict: Verdict | None, ending: str) -> str:
         f"{cell('learned', say.LEARNED, verdict.learned_right)}"
         f"{cell('words', say.WORDS, verdict.words_right)}</div>"
         f'<p class="cs-verdict">{escape(verdict_sentence(verdict))}</p>'
-        f'<p class="cs-ending">{escape(ending)}</p></div>'
+        f'<p class="cs-ending">{escape(ending)}</p>{said}</div>'
     )
 
 

@@ -102,7 +102,7 @@ class TrainColumn:
             buttons
             | {
                 self.job.status: "",
-                self.result: teach_html.scoreboard(taught.verdict, taught.ending),
+                self.result: teach_html.scoreboard(taught.verdict, taught.ending, taught.notes),
             }
             | self.curves.view(points, taught.hand_accuracy, last)
         )
