@@ -12,7 +12,7 @@ from coop_demo.errors import PromptError
 from coop_demo.prompts.checkpoint import save_prompt
 from coop_demo.prompts.learner import POSITIONS
 from coop_demo.prompts.official import is_coop_state, prompt_from_coop
-from coop_demo.ranking.checkpoint import check_writable, save_ranker
+from coop_demo.ranking.checkpoint import RANKER, save_ranker
 from coop_demo.ranking.official import ARCHITECTURE, convert, read_checkpoint
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         said = f"{len(names)} classes, {prompt.prompt_config.n_ctx} context vectors: {args.out}"
         result = {"kind": "prompt", "out": args.out, "backbone": backbone.name}
         return give({**result, "class_names": names}, args.json, said)
-    check_writable(args.out)
+    RANKER.check_writable(args.out)
     out = Path(args.out)
     folder = out.with_name(f"{out.stem}-backbone")
     backbone, ranker = convert(state, folder, architecture=args.architecture, title=out.stem)

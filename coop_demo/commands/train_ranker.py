@@ -21,7 +21,7 @@ from coop_demo.commands.common import (
 from coop_demo.data.near_copies import near_shots
 from coop_demo.errors import RankingError
 from coop_demo.ranking.checkpoint import (
-    check_writable,
+    RANKER,
     load_ranker,
     save_ranker,
     shipped_ranker_path,
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
     start = start_ranker(args.start, backbone.name)
     ranker = load_ranker(start, backbone) if start else None
     config = train_config(args, afresh=ranker is None)
-    check_writable(args.out)
+    RANKER.check_writable(args.out)
 
     rows = [*learn.rows, *(measure.rows if measure else ())]
     pictures = {row.picture.name: row.picture for row in rows}

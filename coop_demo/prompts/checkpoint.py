@@ -1,37 +1,37 @@
 """A learned prompt as one small safetensors file, checked in full when it is read.
 
 The file holds the tensor `ctx` and, as JSON in its metadata, the class names, settings, backbone
-identity and history. Class weights are computed anew when it is loaded. No pickle anywhere.
+identity and history. Class weights are computed anew when it is loaded.
 """
 
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 
-FORMAT = "coop-studio-prompt"
-VERSION = 1
-MAX_FILE_BYTES = 64 * 2**20  # a class-specific context for 1,000 classes is 32 MB
+PROMPT = CheckpointKind(
+    noun="prompt",
+    format="coop-studio-prompt",
+    version=1,
+    max_bytes=64 * 2**20,  # a class-specific context for 1,000 classes is 32 MB
+    error=PromptError,
+)
 MAX_CLASSES = 2_000  # all are encoded at once when the file is opened
 HISTORY_KEYS = {"step", "loss", "train_accuracy", "held_out_accuracy"}
 
 
 def prompt_to_bytes(prompt: LearnedPrompt) -> bytes:
     """The prompt as the contents of a safetensors file."""
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
+    description = {
         "backbone": prompt.backbone,
         "class_names": list(prompt.class_names),
         "prompt_config": asdict(prompt.prompt_config),
@@ -41,9 +41,7 @@ def prompt_to_bytes(prompt: LearnedPrompt) -> bytes:
         "learned_from": None if prompt.learned_from is None else list(prompt.learned_from),
         "looks": list(prompt.looks),
     }
-    return safetensors.torch.save(
-        {"ctx": prompt.ctx.float().contiguous()}, {"prompt": json.dumps(metadata)}
-    )
+    return PROMPT.to_bytes({"ctx": prompt.ctx.float()}, description)
 
 
 def save_prompt(prompt: LearnedPrompt, path: str | Path) -> Path:
@@ -52,15 +50,7 @@ def save_prompt(prompt: LearnedPrompt, path: str | Path) -> Path:
     Raises:
         PromptError: the file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(prompt_to_bytes(prompt))
-    except OSError as error:
-        raise PromptError(
-            f'The prompt cannot be written to "{path}": {error.strerror}. Choose another place.'
-        ) from error
-    return path
+    return PROMPT.write(prompt_to_bytes(prompt), path)
 
 
 def prompt_backbone(path: str | Path) -> str:
@@ -97,12 +87,11 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
         train_config = TrainConfig(**metadata["train_config"])
         if type(prompt_config.n_ctx) is not int or not isinstance(train_config.template, str):
             raise TypeError("a setting is of the wrong kind")
-        with safe_open(str(path), "pt") as file:
-            ctx = file.get_tensor("ctx")
+        ctx = read_tensors(path)["ctx"]
     except (TypeError, KeyError, SafetensorError, OSError) as error:
-        raise _damaged(path, "its contents do not belong together") from error
+        raise PROMPT.damaged(path, "its contents do not belong together") from error
     if ctx.dtype != torch.float32 or not torch.isfinite(ctx).all():
-        raise _damaged(path, "its context holds values that are not finite 32-bit numbers")
+        raise PROMPT.damaged(path, "its context holds values that are not finite 32-bit numbers")
     learner = PromptLearner(
         backbone.text_tower,
         backbone.tokenizer,
@@ -128,42 +117,12 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise PromptError(f'There is no prompt file "{path}". Check its name.')
-    size = path.stat().st_size
-    if not 0 < size <= MAX_FILE_BYTES:
-        raise PromptError(
-            f'"{path.name}" is {size:,} bytes; a saved prompt has between 1 byte and '
-            f"{MAX_FILE_BYTES // 2**20} MB. Choose a file saved by this app."
-        )
-    try:
-        with safe_open(str(path), "pt") as file:
-            header = (file.metadata() or {}).get("prompt", "")
-            tensors = list(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise PromptError(
-            f'"{path.name}" is not a prompt saved by this app. Choose a .safetensors file that '
-            "was saved with Save prompt."
-        ) from error
-    try:
-        metadata = json.loads(header)
-        is_prompt = metadata["format"] == FORMAT and tensors == ["ctx"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        is_prompt = False
-    if not is_prompt:
-        raise PromptError(
-            f'"{path.name}" is a safetensors file but not a prompt saved by this app. Choose a '
-            "file that was saved with Save prompt."
-        )
-    if metadata.get("version") != VERSION:
-        raise PromptError(
-            f'"{path.name}" was saved by another version of this app (format '
-            f"{metadata.get('version')}, this one reads {VERSION}). Train the prompt again."
-        )
+    metadata, tensors = PROMPT.read(path)
     names, shots, history = (metadata.get(key) for key in ("class_names", "shots", "history"))
     sources = metadata.get("learned_from")
     whole = (
-        isinstance(metadata.get("backbone"), str)
+        tensors == ["ctx"]
+        and isinstance(metadata.get("backbone"), str)
         and isinstance(names, list)
         and 1 <= len(names) <= MAX_CLASSES
         and all(isinstance(name, str) for name in names)
@@ -172,20 +131,9 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and (shots is None or isinstance(shots, int))
         and (sources is None or are_digits(sources, 16))
         and are_digits(metadata.get("looks", []), 112)
-        and isinstance(history, list)
-        and all(isinstance(entry, dict) and _is_finite(entry) for entry in history)
-        and all(entry.keys() >= HISTORY_KEYS for entry in history)
+        and is_history(history)
+        and all(entry.keys() >= HISTORY_KEYS for entry in history or ())
     )
     if not whole:
-        raise _damaged(path, "parts of its description are missing or of the wrong kind")
+        raise PROMPT.damaged(path, "parts of its description are missing or of the wrong kind")
     return metadata
-
-
-def _is_finite(entry: dict) -> bool:
-    return all(
-        v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
-    )
-
-
-def _damaged(path: Path, why: str) -> PromptError:
-    return PromptError(f'"{path.name}" is damaged: {why}. Save the prompt again and load that.')

@@ -7,7 +7,6 @@ history. No pickle anywhere.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,12 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
@@ -28,9 +27,13 @@ from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig
 from coop_demo.settings import CHECKPOINT_DIR
 
-FORMAT = "coop-studio-ranker"
-VERSION = 2  # 2: pictures are read whole, and for mini with detail beside the joint tokens
-MAX_FILE_BYTES = 512 * 2**20  # the paper's setting at width 768 is 163 MB
+RANKER = CheckpointKind(
+    noun="ranker",
+    format="coop-studio-ranker",
+    version=2,  # 2: pictures are read whole, and for mini with detail beside the joint tokens
+    max_bytes=512 * 2**20,  # the paper's setting at width 768 is 163 MB
+    error=RankingError,
+)
 MAX_INSTRUCTIONS = 10_000
 
 
@@ -44,9 +47,7 @@ def shipped_ranker_path(backbone_name: str) -> Path | None:
 
 def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:
     """The ranker as the contents of a safetensors file; `half` stores fp16, at half the size."""
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
+    description = {
         "title": ranker.title,
         "backbone": ranker.backbone,
         "adapter_config": ranker.config.to_mapping(),
@@ -57,8 +58,8 @@ def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:
         "looks": list(ranker.looks),
     }
     dtype = torch.float16 if half else torch.float32
-    state = {name: tensor.to(dtype).contiguous() for name, tensor in ranker.state.items()}
-    return safetensors.torch.save(state, {"ranker": json.dumps(metadata, allow_nan=False)})
+    state = {name: tensor.to(dtype) for name, tensor in ranker.state.items()}
+    return RANKER.to_bytes(state, description)
 
 
 def save_ranker(ranker: Ranker, path: str | Path, *, half: bool = False) -> Path:
@@ -67,27 +68,7 @@ def save_ranker(ranker: Ranker, path: str | Path, *, half: bool = False) -> Path
     Raises:
         RankingError: the file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(ranker_to_bytes(ranker, half=half))
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    return path
-
-
-def check_writable(path: str | Path) -> None:
-    """Raise RankingError where `save_ranker` could not write; for before a long training."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = not path.exists()
-        with open(path, "ab"):
-            pass
-        if made:
-            path.unlink()
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    return RANKER.write(ranker_to_bytes(ranker, half=half), path)
 
 
 def ranker_backbone(path: str | Path) -> str:
@@ -121,14 +102,13 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         config = AdapterConfig.from_mapping(metadata["adapter_config"])
         instructions = tuple(LearnedInstruction(**one) for one in metadata["instructions"])
         train_config = _train_config(metadata["train_config"])
-        with safe_open(str(path), "pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = read_tensors(path)
     except (TypeError, KeyError, SafetensorError, OSError) as error:
-        raise _damaged(path, "its contents do not belong together") from error
+        raise RANKER.damaged(path, "its contents do not belong together") from error
     except RankingError as error:
-        raise _damaged(path, str(error)) from error
+        raise RANKER.damaged(path, str(error)) from error
     if not all(_instruction_is_sound(one) for one in instructions):
-        raise _damaged(path, "the scale of one of its instructions is not a usable number")
+        raise RANKER.damaged(path, "the scale of one of its instructions is not a usable number")
     sources = metadata.get("learned_from")
     ranker = Ranker(
         config=config,
@@ -146,7 +126,7 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
     try:
         RankingAdapter.from_state(config, ranker.state)  # names, shapes, finite numbers
     except RankingError as error:
-        raise _damaged(path, str(error)) from error
+        raise RANKER.damaged(path, str(error)) from error
     return ranker
 
 
@@ -202,37 +182,7 @@ def _is_reference(path: Path) -> bool:
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise RankingError(f'There is no ranker file "{path}". Check its name.')
-    size = path.stat().st_size
-    if not 0 < size <= MAX_FILE_BYTES:
-        raise RankingError(
-            f'"{path.name}" is {size:,} bytes; a saved ranker has between 1 byte and '
-            f"{MAX_FILE_BYTES // 2**20} MB. Choose a file saved by this app."
-        )
-    try:
-        with safe_open(str(path), "pt") as file:
-            header = (file.metadata() or {}).get("ranker", "")
-    except (SafetensorError, OSError) as error:
-        raise RankingError(
-            f'"{path.name}" is not a ranker saved by this app. Choose a .safetensors file that '
-            "was saved with Save ranker."
-        ) from error
-    try:
-        metadata = json.loads(header)
-        is_ranker = metadata["format"] == FORMAT
-    except (json.JSONDecodeError, KeyError, TypeError):
-        is_ranker = False
-    if not is_ranker:
-        raise RankingError(
-            f'"{path.name}" is a safetensors file but not a ranker saved by this app. Choose a '
-            "file that was saved with Save ranker."
-        )
-    if metadata.get("version") != VERSION:
-        raise RankingError(
-            f'"{path.name}" was saved by another version of this app (format '
-            f"{metadata.get('version')}, this one reads {VERSION}). Train the ranker again."
-        )
+    metadata, _ = RANKER.read(path)
     instructions, history = metadata.get("instructions"), metadata.get("history")
     whole = (
         isinstance(metadata.get("backbone"), str)
@@ -242,20 +192,13 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and isinstance(instructions, list)
         and len(instructions) <= MAX_INSTRUCTIONS
         and all(isinstance(one, dict) for one in instructions)
-        and isinstance(history, list)
-        and all(isinstance(entry, dict) and _is_finite(entry) for entry in history)
+        and is_history(history)
         and are_digits(metadata.get("learned_from") or [], 16)
         and are_digits(metadata.get("looks", []), 112)
     )
     if not whole:
-        raise _damaged(path, "parts of its description are missing or of the wrong kind")
+        raise RANKER.damaged(path, "parts of its description are missing or of the wrong kind")
     return metadata
-
-
-def _is_finite(entry: dict) -> bool:
-    return all(
-        v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
-    )
 
 
 def _unconverted(path: Path) -> RankingError:
@@ -263,16 +206,4 @@ def _unconverted(path: Path) -> RankingError:
         f'"{path.name}" holds the adapter of an official checkpoint, whose scores are right only '
         "on the image and text towers it was trained with. Convert the whole checkpoint: "
         "python -m coop_demo convert CHECKPOINT.pt --out ranker.safetensors"
-    )
-
-
-def _unwritable(path: Path, error: OSError) -> RankingError:
-    return RankingError(
-        f'The ranker cannot be written to "{path}": {error.strerror}. Choose another place.'
-    )
-
-
-def _damaged(path: Path, why: str) -> RankingError:
-    return RankingError(
-        f'"{path.name}" is damaged: {why.rstrip(".")}. Save the ranker again and load that.'
     )

@@ -13,7 +13,7 @@ from tiny import tiny_backbone
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import (
-    check_writable,
+    RANKER,
     load_ranker,
     ranker_backbone,
     ranker_from_reference,
@@ -200,8 +200,8 @@ def test_an_adapter_without_its_own_towers_is_refused_with_the_reason(backbone, 
 def test_where_a_ranker_cannot_be_written_is_said_before_it_is_trained(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RankingError, match="cannot be written"):
-        check_writable(tmp_path / "file" / "ranker.safetensors")
-    check_writable(tmp_path / "new" / "ranker.safetensors")
+        RANKER.check_writable(tmp_path / "file" / "ranker.safetensors")
+    RANKER.check_writable(tmp_path / "new" / "ranker.safetensors")
     assert list((tmp_path / "new").iterdir()) == []
-    check_writable(tmp_path / "file")
+    RANKER.check_writable(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "in the way"
