@@ -26,6 +26,15 @@ def environment_backbone() -> str:
     return os.environ.get("COOP_DEMO_BACKBONE", "").strip() or DEFAULT_BACKBONE
 
 
+def ranker_folder() -> Path | None:
+    """Folder of this computer whose rankers the page offers, from COOP_DEMO_RANKERS.
+
+    An official ranker is too large to be uploaded, and needs the model converted beside it.
+    """
+    named = os.environ.get("COOP_DEMO_RANKERS", "").strip()
+    return Path(named).expanduser() if named else None
+
+
 def on_zero_gpu() -> bool:
     """Whether this is a ZeroGPU Space, which lends its GPU for one call at a time."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")

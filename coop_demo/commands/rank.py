@@ -24,7 +24,7 @@ from coop_demo.commands.common import (
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import list_pictures
 from coop_demo.errors import RankingError
-from coop_demo.ranking.checkpoint import load_ranker, ranker_backbone, shipped_ranker_path
+from coop_demo.ranking.checkpoint import load_ranker, ranker_model, shipped_ranker_path
 from coop_demo.ranking.instructions import (
     AntonymPair,
     check_instruction,
@@ -318,18 +318,9 @@ def ranker_for(
     """
     path = Path(file) if file else shipped_ranker(backbone_name)
     if backbone_name is None and file:
-        backbone_name = _beside(path, ranker_backbone(path).rpartition("@")[0])
+        backbone_name = ranker_model(path)
     backbone = backbone_for(backbone_name, device)
     return load_ranker(path, backbone), backbone, path
-
-
-def _beside(ranker_file: Path, backbone_name: str) -> str:
-    """A converted model that was moved together with its ranker is found beside it."""
-    folder = ranker_file.with_name(f"{ranker_file.stem}-backbone")
-    named = Path(backbone_name.removeprefix("local-dir:"))
-    if backbone_name.startswith("local-dir:") and not named.is_dir() and folder.is_dir():
-        return f"local-dir:{folder.resolve()}"
-    return backbone_name
 
 
 def shipped_ranker(backbone_name: str | None) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig
-from coop_demo.settings import CHECKPOINT_DIR
+from coop_demo.settings import CHECKPOINT_DIR, ranker_folder
 
 RANKER = CheckpointKind(
     noun="ranker",
@@ -80,6 +80,49 @@ def ranker_backbone(path: str | Path) -> str:
     if _is_reference(Path(path)):
         raise _unconverted(Path(path))
     return _read_metadata(Path(path))["backbone"]
+
+
+def ranker_model(path: str | Path) -> str:
+    """The name to load a ranker's backbone by.
+
+    A model that was converted with it and moved together with it is found beside it.
+
+    Raises:
+        RankingError: the file is not a ranker saved by this app.
+    """
+    path = Path(path)
+    name = ranker_backbone(path).rpartition("@")[0]
+    beside = path.with_name(f"{path.stem}-backbone")
+    if name.startswith("local-dir:") and not Path(name.removeprefix("local-dir:")).is_dir():
+        return f"local-dir:{beside.resolve()}" if beside.is_dir() else name
+    return name
+
+
+@dataclass(frozen=True)
+class RankerFile:
+    """A ranker on this computer that the page offers."""
+
+    path: Path
+    title: str
+    model: str  # the name its backbone is loaded by
+
+
+def offered_rankers(folder: Path | None = None) -> tuple[RankerFile, ...]:
+    """The rankers in a folder (COOP_DEMO_RANKERS when None), by name; other files are passed over.
+
+    Nothing but their descriptions is read.
+    """
+    folder = ranker_folder() if folder is None else folder
+    if folder is None or not folder.is_dir():
+        return ()
+    found = []
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            title = _read_metadata(path)["title"]
+            found.append(RankerFile(path, title.strip() or path.stem, ranker_model(path)))
+        except RankingError:
+            continue
+    return tuple(found)
 
 
 def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:

@@ -8,6 +8,7 @@ import tqdm
 
 from coop_demo.backbones.catalog import fetch, find, is_local, list_models
 from coop_demo.errors import UserError
+from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.runtime import shared_backbone
 from coop_demo.ui import html as page_html
 from coop_demo.ui import strings
@@ -69,7 +70,7 @@ class Header:
 
     def wire(self, shell: Shell) -> None:
         def choose(session: Session, name: str) -> Updates:
-            if name != self._default and find(name) is None:
+            if name not in {known for _, known in _choices(self._default)}:
                 raise UserError(strings.unknown_model(str(name)))
             if not is_local(name):
                 sentence = strings.not_here_yet(title_of(name), title_of(session.backbone))
@@ -131,6 +132,11 @@ def _choices(default: str) -> list[tuple[str, str]]:
     ]
     if all(default != name for _, name in choices):
         choices.insert(0, (default, default))  # hf-hub: or local-dir:, given at the start
+    there = {name for _, name in choices}
+    for ranker in offered_rankers():  # an official ranker's own model, converted with it
+        if ranker.model not in there and ranker.model.startswith("local-dir:"):
+            there.add(ranker.model)
+            choices.append((strings.own_model(ranker.title), ranker.model))
     return choices
 
 

@@ -130,3 +130,7 @@ def left(seconds: float) -> str:
 
 def counted(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def own_model(ranker: str) -> str:
+    return f"The model of the ranker “{ranker}”"

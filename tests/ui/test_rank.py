@@ -16,7 +16,7 @@ from tiny import tiny_backbone
 
 from coop_demo.errors import RankingError, UserError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
-from coop_demo.ranking.checkpoint import save_ranker
+from coop_demo.ranking.checkpoint import offered_rankers, save_ranker
 from coop_demo.ranking.order import ANTONYMS, COSINE, RANKER, Order, hold_out, order_csv
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.ui.rank import actions as rank_actions
@@ -231,6 +231,35 @@ def test_the_same_instruction_twice(session, grey) -> None:
     rank_actions.add_files(session, grey(3))
     with pytest.raises(RankingError, match="the same"):
         ranked(session, BRIGHT, BRIGHT.lower())
+
+
+def test_rankers_of_a_folder_on_this_computer_are_offered(
+    session, ranker_file, backbone, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("COOP_DEMO_RANKERS", str(ranker_file.parent))
+    (ranker_file.parent / "notes.safetensors").write_text("no ranker")
+    assert [one.path for one in offered_rankers()] == [ranker_file]
+    # a model without a shipped ranker takes the one that came with it
+    used = rank_actions.ranker_in_use(session)
+    assert used is not None
+    assert ranker_file.name in used.title
+    rank_actions.use_offered(session, ranker_file.name)
+    assert session.pile.rankers[session.backbone].file == ranker_file
+    with pytest.raises(RankingError, match="There is no ranker"):
+        rank_actions.use_offered(session, "gone.safetensors")
+    session.backbone = "another"
+    with pytest.raises(RankingError, match="Choose that model at the top"):
+        rank_actions.use_offered(session, ranker_file.name)
+    assert rank_actions.ranker_in_use(session) is None
+
+
+def test_a_session_keeps_a_ranker_of_a_model_named_by_a_path(
+    session, ranker_file, monkeypatch
+) -> None:
+    session.backbone = "local-dir:/somewhere/else/with spaces"
+    used = rank_actions.load(session, ranker_file)
+    assert used.file is not None
+    assert used.file.parent == session.folder
 
 
 def test_a_ranker_for_another_model_leaves_the_one_in_use(

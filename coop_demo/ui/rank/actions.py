@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import re
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -23,7 +24,12 @@ from coop_demo.data.dataset import Picture
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, RankingError
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
-from coop_demo.ranking.checkpoint import load_ranker, save_ranker, shipped_ranker_path
+from coop_demo.ranking.checkpoint import (
+    load_ranker,
+    offered_rankers,
+    save_ranker,
+    shipped_ranker_path,
+)
 from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
 from coop_demo.ranking.labels import image_column, read_labels_csv
 from coop_demo.ranking.metrics import pair_accuracy
@@ -81,11 +87,38 @@ def ranker_in_use(session: Session) -> UsedRanker | None:
     used = session.pile.rankers.get(session.backbone)
     if used is not None:
         return used
-    path = shipped_ranker_path(session.backbone)
-    if path is None:
-        return None
+    path, title = shipped_ranker_path(session.backbone), say.SHIPPED_TITLE
+    if path is None:  # a converted one comes with the model it was converted with
+        own = (one for one in offered_rankers() if one.model == session.backbone)
+        file = next(own, None)
+        if file is None:
+            return None
+        path, title = file.path, say.offered(file.title, file.path.name)
     ranker = _shipped(path, path.stat().st_mtime, session.backbone)
-    return UsedRanker(ranker, say.SHIPPED_TITLE, path)
+    return UsedRanker(ranker, title, path)
+
+
+def use_offered(session: Session, name: str) -> UsedRanker:
+    """A ranker of this computer's folder as the session's own.
+
+    Raises:
+        RankingError: there is none of that file name, or it belongs to another model.
+    """
+    file = next((one for one in offered_rankers() if one.path.name == name), None)
+    if file is None:
+        raise RankingError(say.no_such_offer(name))
+    if file.model != session.backbone:
+        raise RankingError(say.offer_needs(file.title, file.model))
+    ranker = _shipped(file.path, file.path.stat().st_mtime, session.backbone)
+    used = UsedRanker(ranker, say.offered(file.title, file.path.name), file.path)
+    with session.lock:
+        session.pile.rankers[session.backbone] = used
+    return used
+
+
+def _own_file(session: Session, backbone: str) -> Path:
+    """Where a session keeps its ranker for a model, whose name may be a path."""
+    return session.folder / f"ranker-{re.sub(r'[^A-Za-z0-9.]+', '-', backbone)[-60:]}.safetensors"
 
 
 def load(session: Session, path: str | Path) -> UsedRanker:
@@ -96,7 +129,7 @@ def load(session: Session, path: str | Path) -> UsedRanker:
     """
     path = Path(path)
     ranker = load_ranker(path, shared_backbone(session.backbone))
-    kept = save_ranker(ranker, session.folder / f"ranker-{session.backbone}.safetensors")
+    kept = save_ranker(ranker, _own_file(session, session.backbone))
     used = UsedRanker(ranker, say.loaded(path.name, len(ranker.instructions)), kept)
     with session.lock:
         session.pile.rankers[session.backbone] = used
@@ -517,7 +550,7 @@ def teach_order(
 
     def ended() -> TaughtOrder:
         taught = so_far.taught()
-        file = save_ranker(taught.ranker, session.folder / f"ranker-{backbone}.safetensors")
+        file = save_ranker(taught.ranker, _own_file(session, backbone))
         used = UsedRanker(taught.ranker, say.taught_title(lesson.instruction), file, taught)
         with session.lock:
             session.pile.rankers[backbone] = used

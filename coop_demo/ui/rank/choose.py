@@ -8,13 +8,20 @@ from coop_demo import samples
 from coop_demo.data.images import list_pictures
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import UserError
+from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS
 from coop_demo.ui import html as page_html
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.events import sentence_for, warn
 from coop_demo.ui.rank import html as rank_html
 from coop_demo.ui.rank import strings as say
-from coop_demo.ui.rank.actions import add_files, load, ranker_in_use, show_sample
+from coop_demo.ui.rank.actions import (
+    add_files,
+    load,
+    ranker_in_use,
+    show_sample,
+    use_offered,
+)
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
@@ -72,6 +79,15 @@ class ChooseColumn:
             self.load = gr.UploadButton(
                 say.LOAD_RANKER, file_types=[".safetensors"], size="sm", elem_id="ranker-load"
             )
+        self.offered = gr.Dropdown(
+            _offers(),
+            value=None,
+            label=say.OFFERED_LABEL,
+            info=say.OFFERED_INFO,
+            visible=bool(_offers()),
+            interactive=True,
+            elem_id="ranker-offered",
+        )
         self.shipped = gr.Button(
             say.USE_SHIPPED, size="sm", visible=False, elem_id="ranker-shipped"
         )
@@ -177,6 +193,11 @@ class ChooseColumn:
                 return {self.ranker_note: page_html.notes([sentence])}
             return self.ranker_view(session)
 
+        def take(session: Session, name: str | None) -> Updates:
+            if name:
+                use_offered(session, str(name))
+            return self.ranker_view(session)
+
         def back(session: Session) -> Updates:
             with session.lock:
                 session.pile.rankers.pop(session.backbone, None)
@@ -189,7 +210,18 @@ class ChooseColumn:
             self.ranker_outputs,
             show_progress_on=[self.ranker_note],
         )
+        shell.on(
+            self.offered.input,
+            take,
+            [self.offered],
+            self.ranker_outputs,
+            show_progress_on=[self.ranker_note],
+        )
         shell.on(self.shipped.click, back, [], self.ranker_outputs, **QUIET)
+
+
+def _offers() -> list[tuple[str, str]]:
+    return [(say.offered(one.title, one.path.name), one.path.name) for one in offered_rankers()]
 
 
 def summary(pile: Pile) -> str:

@@ -289,3 +289,19 @@ def measured_on(n_pairs: int, n_held_out: int, instruction: str) -> str:
         f"“{instruction[:60]}”: {counted(n_pairs, 'pair')} of the {n_held_out} held-out pictures, "
         "share in the right order."
     )
+
+
+OFFERED_LABEL = "Rankers on this computer"
+OFFERED_INFO = "From the folder in COOP_DEMO_RANKERS. Each belongs to one model, chosen at the top."
+
+
+def offered(title: str, name: str) -> str:
+    return f"“{title}” ({name})"
+
+
+def no_such_offer(name: str) -> str:
+    return f"There is no ranker “{name[:80]}” in the folder any more. Choose another one."
+
+
+def offer_needs(title: str, model: str) -> str:
+    return f"“{title}” was made for the model {model}. Choose that model at the top first."
