@@ -1,0 +1,142 @@
+"""Pictures of the page as it is, for the README and for looking at it.
+
+    python -m coop_demo.recipes.screenshots                    # assets/screenshot.png
+    python -m coop_demo.recipes.screenshots --out DIR --tabs teach compare rank look --width 390 --dark
+
+Starts the app on this computer, does what a person would do in Chromium, and takes pictures of the
+results. Needs the requirements of development (playwright) and a `chromium` that it finds.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from coop_demo.settings import ASSETS_DIR, PROJECT_DIR
+
+TABS = ("teach", "compare", "rank", "look")
+_OPTIONS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+_PATIENCE = 120_000  # milliseconds: a busy computer is slow, not wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ASSETS_DIR, metavar="DIR")
+    parser.add_argument("--tabs", nargs="+", choices=TABS, default=["teach"])
+    parser.add_argument("--width", type=int, default=1280, help="of the window, in pixels (1280)")
+    parser.add_argument("--height", type=int, default=1420, help="likewise (1420)")
+    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--whole", action="store_true", help="the whole page, not its first screen")
+    args = parser.parse_args()
+    from playwright.sync_api import sync_playwright  # a requirement of development only
+
+    chromium = os.environ.get("COOP_DEMO_CHROMIUM") or shutil.which("chromium")
+    args.out.mkdir(parents=True, exist_ok=True)
+    with running_app() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_OPTIONS))
+        page = browser.new_page(
+            viewport={"width": args.width, "height": args.height},
+            color_scheme="dark" if args.dark else "light",
+        )
+        page.set_default_timeout(_PATIENCE)
+        page.goto(f"{address}?__theme={'dark' if args.dark else 'light'}")
+        page.locator("#model-status").get_by_text("is in use").wait_for()
+        page.evaluate("document.fonts.ready")
+        teach(page)
+        for tab in args.tabs:
+            _DO[tab](page)
+            name = "screenshot" if args.tabs == ["teach"] else tab
+            path = args.out / f"{name}.png"
+            save(page.screenshot(full_page=args.whole), path)
+            print(path)
+        browser.close()
+
+
+def teach(page: Any) -> None:
+    """A training on the biscuits that has ended, and its result in view."""
+    page.get_by_role("tab", name="Teach").click()
+    if not page.locator("#result .cs-verdict").count():
+        page.get_by_role("button", name="Biscuit quality control").click()
+        page.locator("#summary").get_by_text("80").first.wait_for()
+        page.locator("#train").click()
+        page.locator("#result .cs-verdict").wait_for()
+        page.locator("#accuracy-plot").scroll_into_view_if_needed()
+    page.wait_for_timeout(6000)  # the last curves are drawn
+
+
+def compare(page: Any) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-go").click()
+    page.locator("#compare-verdict .cs-headline").wait_for()
+    page.locator("#compare-stop[disabled], #compare-go:not([disabled])").first.wait_for()
+    page.wait_for_timeout(1500)
+
+
+def rank(page: Any) -> None:
+    page.get_by_role("tab", name="Rank").click()
+    page.locator("#rank-scenes, [id^=rank-] .cs-use, .cs-samples button").first.wait_for()
+    page.locator(".cs-rank-choose .cs-samples button").first.click()
+    page.wait_for_timeout(1500)
+    page.locator("#rank-go").click()
+    page.locator("#rank-gallery img, .cs-rank-order img").first.wait_for()
+    page.wait_for_timeout(1500)
+
+
+def look(page: Any) -> None:
+    page.get_by_role("tab", name="Look").click()
+    page.wait_for_timeout(1500)
+    page.locator("#look-go").click()
+    page.wait_for_timeout(6000)
+
+
+_DO = {"teach": teach, "compare": compare, "rank": rank, "look": look}
+
+
+def save(png: bytes, path: Path) -> None:
+    """With a palette of 256 colours: a third of the size, and no difference to the eye."""
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
+
+
+@contextmanager
+def running_app() -> Iterator[str]:
+    """The app in a process of its own; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=PROJECT_DIR,
+            env=os.environ | {"GRADIO_TEMP_DIR": folder, "HF_HOME": f"{folder}/none"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+        address = f"http://127.0.0.1:{port}/"
+        try:
+            until = time.monotonic() + _PATIENCE / 1000
+            while time.monotonic() < until and process.poll() is None:
+                with suppress(OSError), urllib.request.urlopen(address, timeout=5):
+                    break
+                time.sleep(0.3)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+if __name__ == "__main__":
+    main()
