@@ -11,6 +11,7 @@ import torch
 from coop_demo.charts.style import (
     PALETTE,
     SHARES_SCALE,
+    SIDE_COLOURS,
     TEXT_COLOUR,
     kind_colour,
     method_colour,
@@ -273,10 +274,6 @@ def calibration_table(calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
     )
 
 
-#: two sets or two groups of classes; not teal and ochre, which stand for who made a prompt
-_SIDE_COLOURS = ("#0072B2", "#7fb8dd")
-
-
 _NAMED_ON_MAP = 20  # classes; more names would hide the pictures
 
 
@@ -437,7 +434,7 @@ def _paired_bars(
         barmode="group",
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
     )
-    for side, colour in enumerate(_SIDE_COLOURS):
+    for side, colour in enumerate(SIDE_COLOURS):
         own = [pair[side] for _, pair in scores]
         figure.add_bar(
             x=[percent(s.accuracy) for s in own],

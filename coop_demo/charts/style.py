@@ -14,6 +14,10 @@ LEARNED_LIGHT_COLOUR = "#86c9c0"  # the learned prompt on its training images
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 
 
+#: two sets or two groups of classes; not teal and ochre, which stand for who made a prompt
+SIDE_COLOURS = ("#0072B2", "#7fb8dd")
+
+
 TEXT_COLOUR = "#767676"  # readable on white and on a dark page
 
 

@@ -46,7 +46,6 @@ from coop_demo.ranking.order import (
 )
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.settings import environment_backbone
-from coop_demo.wording import unread_words
 
 METHOD_OF = {"adapter": RANKER, "antonyms": ANTONYMS, "cosine": COSINE}  # as the option says it
 
@@ -137,9 +136,7 @@ def run(args: argparse.Namespace) -> None:
     )
     scores = order.scores[method]
     ranked = [(order.pictures[i].name, float(scores[i])) for i in order.ranking(method)]
-    notes = [*chosen.notes, *unseen]
-    if unread := backbone.unread_words([instruction]):
-        notes.append(unread_words(unread))
+    notes = [*chosen.notes, *scored.notes, *unseen]
     if (scores == scores[0]).all():
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {

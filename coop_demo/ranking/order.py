@@ -24,7 +24,7 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.instructions import AntonymPair, check_instruction
 from coop_demo.ranking.metrics import RankingMetrics, bootstrap_interval, ranking_metrics, srcc
 from coop_demo.ranking.ranker import Ranker
-from coop_demo.wording import counted
+from coop_demo.wording import counted, unread_words
 
 RANKER, ANTONYMS, COSINE = "ranker", "antonyms", "cosine"
 RANKING_METHODS = (RANKER, ANTONYMS, COSINE)
@@ -59,6 +59,7 @@ class ScoredImages:
     found: tuple[Scored, ...]
     contents: tuple[str, ...] = ()  # content hash of each kept image
     looks: tuple[Look | None, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()  # of the instructions
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +167,15 @@ def score_images(
         if pooled is not None and COSINE in methods:
             scores[COSINE] = cosine_scores(backbone, pooled.features[0], instruction).numpy()
         found.append(Scored(instruction, pair, scores, compared, logits))
+    unread = backbone.unread_words(instructions)
     yield ScoredImages(
-        first.kept, first.problems, first.n_encoded, tuple(found), first.contents, first.looks
+        first.kept,
+        first.problems,
+        first.n_encoded,
+        tuple(found),
+        first.contents,
+        first.looks,
+        (unread_words(unread),) if unread else (),
     )
 
 

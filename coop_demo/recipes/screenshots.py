@@ -1,7 +1,7 @@
 """Pictures of the page as it is, for the README and for looking at it.
 
     python -m coop_demo.recipes.screenshots                    # assets/screenshot.png
-    python -m coop_demo.recipes.screenshots --out DIR --tabs teach compare rank look --width 390 --dark
+    python -m coop_demo.recipes.screenshots --out DIR --tabs teach compare --width 390 --dark
 
 Starts the app on this computer, does what a person would do in Chromium, and takes pictures of the
 results. Needs the requirements of development (playwright) and a `chromium` that it finds.
@@ -32,7 +32,7 @@ _PATIENCE = 120_000  # milliseconds: a busy computer is slow, not wrong
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Pictures of the page as it is.")
     parser.add_argument("--out", type=Path, default=ASSETS_DIR, metavar="DIR")
     parser.add_argument("--tabs", nargs="+", choices=TABS, default=["teach"])
     parser.add_argument("--width", type=int, default=1280, help="of the window, in pixels (1280)")
@@ -80,18 +80,16 @@ def compare(page: Any) -> None:
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-go").click()
     page.locator("#compare-verdict .cs-headline").wait_for()
-    page.locator("#compare-stop[disabled], #compare-go:not([disabled])").first.wait_for()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(8000)
 
 
 def rank(page: Any) -> None:
     page.get_by_role("tab", name="Rank").click()
-    page.locator("#rank-scenes, [id^=rank-] .cs-use, .cs-samples button").first.wait_for()
     page.locator(".cs-rank-choose .cs-samples button").first.click()
     page.wait_for_timeout(1500)
     page.locator("#rank-go").click()
-    page.locator("#rank-gallery img, .cs-rank-order img").first.wait_for()
-    page.wait_for_timeout(1500)
+    page.locator("#rank-gallery img").first.wait_for()
+    page.wait_for_timeout(6000)
 
 
 def look(page: Any) -> None:

@@ -25,6 +25,7 @@ from coop_demo.settings import ASSETS_DIR
 from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.state import Drawn, Looked, Subject
 from coop_demo.ui.session import Session
+from coop_demo.wording import unread_words
 
 _GPU_SECONDS = 60
 
@@ -192,6 +193,8 @@ def maps_of(
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     names, index = _texts(subject.class_names, wanted)
     hand, learned, remark = _vectors(backbone, names, index, subject, template, prompt)
+    if unread := backbone.unread_words([wanted]):
+        remark = f"{remark} {unread_words(unread)}".strip()
     if learned is None:
         words, taught, change = explain(backbone, image, hand, method), None, None
     else:

@@ -374,7 +374,7 @@ def rank(
         pile.second = instructions[1] if len(instructions) > 1 else ""
         pile.pair = (pairs[0].high, pairs[0].low)
         pile.orders = orders
-        pile.problems = (*scored.problems, *notes)
+        pile.problems = (*scored.problems, *scored.notes, *notes)
     yield orders
 
 

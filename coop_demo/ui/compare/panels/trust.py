@@ -7,6 +7,7 @@ import gradio as gr
 
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.comparison.calibration import calibrate, fit_temperature, reliability
+from coop_demo.comparison.strings import at_bound_sentences
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
@@ -77,7 +78,9 @@ class TrustPanel:
         return {
             self.method: gr.update(choices=compared.methods(), value=method),
             self.temperature: 1.0,
-            self.table: table + page_html.hint(say.FITTED_ON),
+            self.table: table
+            + page_html.notes((), at_bound_sentences(found))
+            + page_html.hint(say.FITTED_ON),
             **self._at(compared, method, 1.0),
         }
 
