@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.preparing import ahead, decoding_workers
 from coop_demo.data.dataset import LabelledPicture
 from coop_demo.data.images import content_hash
 from coop_demo.data.near_copies import Look
@@ -108,13 +110,31 @@ class EncodedPictures:
 
 
 @dataclass(frozen=True)
+class _Prepared:
+    """A picture ready for the tower, or what is wrong with it."""
+
+    content: str = ""
+    keys: tuple[tuple, ...] = ()  # of its views in the cache
+    found: tuple[Tensor | None, ...] = ()  # what the cache had of them
+    look: Look | None = None
+    # pixels (H, W, 3) of each pass through the tower, and the places of the views it gives
+    passes: tuple[tuple[Tensor, tuple[int, ...]], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class _Pass:
     """One pass through the image tower that waits for its batch, and what it is wanted for."""
 
     index: int  # of the picture
     content: str
-    pixels: Tensor  # (3, H, W)
+    pixels: Tensor  # (H, W, 3) uint8
     wanted: list[tuple[int, tuple]]  # view slots and cache keys; a key ends with the view's number
+
+
+# Pictures that go through the tower at once. On a CPU a larger batch is no faster and keeps the
+# person waiting for its progress and its stop; a GPU is not busy with 16.
+_BATCH_SIZE = {"cpu": 16, "mps": 32, "cuda": 64}
 
 
 def encode_pictures(
@@ -124,9 +144,13 @@ def encode_pictures(
     views: Sequence[int] = (TEST_VIEW,),
     tokens: bool = False,
     cache: FeatureCache | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
+    workers: int | None = None,
 ) -> Generator[EncodeEvent | EncodedPictures, None, None]:
     """Features of every view of every picture; the last thing yielded is the result.
+
+    Pictures are decoded in threads ahead of the tower, a few workers' and two batches' at most, so
+    that memory does not grow with their number. Closing the generator ends the threads.
 
     Args:
         views: view numbers; 0 is the test-time view, −1 the whole picture, others seed random
@@ -136,19 +160,25 @@ def encode_pictures(
         tokens: `Backbone.ranking_tokens` (K, V, r) of the whole picture, whatever the views,
             instead of pooled features.
         cache: the process-wide one when None.
+        batch_size: passes through the tower at once; by the device when None.
+        workers: threads that decode; by the device and the cores when None, and with 0 the
+            caller's own.
 
     A picture that cannot be read costs itself only: it is left out and named in `problems`.
     """
     cache = SHARED_CACHE if cache is None else cache
-    kind = "tokens" if tokens else "pooled"
     views = (WHOLE_VIEW,) if tokens else tuple(views)
     if WHOLE_VIEW in views and len(views) > 1:
         raise ValueError("the whole picture is asked for alone: it has a pass of its own")
+    device = backbone.device.type
+    batch_size = batch_size or _BATCH_SIZE.get(device, 16)
+    workers = decoding_workers(device) if workers is None else workers
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
     contents: dict[int, str] = {}
     looks: dict[int, Look | None] = {}
+    seen: set[str] = set()
     problems: list[str] = []
     waiting: list[_Pass] = []
     total, done, n_encoded = len(pictures) * len(views), 0, 0
@@ -159,7 +189,7 @@ def encode_pictures(
         return EncodeEvent(done, total, seconds, left)
 
     def encode_waiting() -> None:
-        pixels = torch.stack([entry.pixels for entry in waiting])  # (B, 3, H, W)
+        pixels = backbone.to_pixels(_batch([entry.pixels for entry in waiting], device))
         if tokens:
             encode = backbone.ranking_tokens
         else:
@@ -176,39 +206,36 @@ def encode_pictures(
                     cache.put((*key[:2], "pooled", WHOLE_VIEW), pooled)
         waiting.clear()
 
-    for index, picture in enumerate(pictures):
-        try:
-            image = None if picture.content else picture.load()
-            content = picture.content or content_hash(image)  # type: ignore[arg-type]
-            keys = [(content, backbone.identity, kind, view) for view in views]
-            found = [cache.get(key) for key in keys]
-            rows[index], contents[index] = found, content
-            if image is None and any(feature is None for feature in found):
-                image = picture.load()
-            looks[index] = _look(cache, content, image)
-        except PictureError as error:
-            problems.append(str(error))
-            rows.pop(index, None)
-            total -= len(views)
-            continue
-        done += len(views)
-        wanted = [(slot, key) for slot, key in enumerate(keys) if found[slot] is None]
-        if not wanted or image is None:
-            continue
-        n_encoded += len(wanted)
-        if from_map:
-            view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
-            waiting.append(_Pass(index, content, _view_of(backbone, image, content, view), wanted))
-        else:
-            for slot, key in wanted:
-                pixels = _view_of(backbone, image, content, key[-1])
-                waiting.append(_Pass(index, content, pixels, [(slot, key)]))
-        if len(waiting) >= batch_size:
+    prepare = partial(_prepare, backbone, cache, views=views, tokens=tokens)
+    passes_each = 1 if from_map else max(1, len(views))
+    # with the batch that is being gathered: the workers and two batches
+    window = workers + max(1, batch_size // passes_each)
+    with ahead(prepare, pictures, workers=workers, window=window) as prepared:
+        for index, one in enumerate(prepared):
+            if one.problem:
+                problems.append(one.problem)
+                total -= len(views)
+                continue
+            found = list(one.found)
+            if one.content in seen:  # perhaps encoded while this one was being prepared
+                found = [
+                    cache.get(key) if feature is None else feature
+                    for key, feature in zip(one.keys, found, strict=True)
+                ]
+            seen.add(one.content)
+            rows[index], contents[index], looks[index] = found, one.content, one.look
+            done += len(views)
+            for pixels, slots in one.passes:
+                wanted = [(slot, one.keys[slot]) for slot in slots if found[slot] is None]
+                if wanted:
+                    n_encoded += len(wanted)
+                    waiting.append(_Pass(index, one.content, pixels, wanted))
+            if len(waiting) >= batch_size:
+                encode_waiting()
+                yield progress()
+        if waiting:
             encode_waiting()
             yield progress()
-    if waiting:
-        encode_waiting()
-        yield progress()
 
     kept = tuple(sorted(rows))
     if not kept:
@@ -229,6 +256,47 @@ def encode_pictures(
         tuple(contents[i] for i in kept),
         tuple(looks[i] for i in kept),
     )
+
+
+def _prepare(
+    backbone: Backbone,
+    cache: FeatureCache,
+    picture: PictureSource,
+    *,
+    views: tuple[int, ...],
+    tokens: bool,
+) -> _Prepared:
+    """Everything about a picture that comes before the tower; runs in a thread of its own."""
+    try:
+        image = None if picture.content else picture.load()
+        content = picture.content or content_hash(image)  # type: ignore[arg-type]
+        kind = "tokens" if tokens else "pooled"
+        keys = tuple((content, backbone.identity, kind, view) for view in views)
+        found = tuple(cache.get(key) for key in keys)
+        missing = tuple(slot for slot, feature in enumerate(found) if feature is None)
+        if missing and image is None:
+            image = picture.load()
+        look = _look(cache, content, image)
+    except PictureError as error:
+        return _Prepared(problem=str(error))
+    if not missing or image is None:
+        return _Prepared(content, keys, found, look)
+    if backbone.mean_pooled and not tokens:
+        view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
+        passes = ((_view_of(backbone, image, content, view), missing),)
+    else:
+        passes = tuple(
+            (_view_of(backbone, image, content, views[slot]), (slot,)) for slot in missing
+        )
+    return _Prepared(content, keys, found, look, passes)
+
+
+def _batch(pixels: list[Tensor], device: str) -> Tensor:
+    """(B, H, W, 3), for CUDA in memory that it copies from while the processor goes on."""
+    if device != "cuda":
+        return torch.stack(pixels)
+    batch = torch.empty((len(pixels), *pixels[0].shape), dtype=pixels[0].dtype, pin_memory=True)
+    return torch.stack(pixels, out=batch)
 
 
 def _look(cache: FeatureCache, content: str, image: Image.Image | None) -> Look | None:
@@ -274,12 +342,12 @@ def window_feature(tokens: Tensor, content: str, view: int) -> Tensor:
 
 
 def _view_of(backbone: Backbone, image: Image.Image, content: str, view: int) -> Tensor:
-    """The pixels of a view by its number. -> (3, H, W)"""
-    if view == TEST_VIEW:
-        return backbone.preprocess(image)
+    """The pixels of a view by its number, before they are normalised. -> (H, W, 3), uint8"""
     if view == WHOLE_VIEW:
-        return backbone.whole_view(image)
-    return backbone.random_view(image, _view_seed(content, view))
+        image = backbone.whole_square(image)
+    elif view != TEST_VIEW:
+        image = backbone.random_crop(image, _view_seed(content, view))
+    return backbone.raw_pixels(image)
 
 
 def _view_seed(content: str, view: int) -> int:
