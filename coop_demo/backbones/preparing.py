@@ -62,8 +62,8 @@ def _in_order(
         begun.append(pool.submit(work, item))
     while begun:
         result = begun.popleft().result()
-        yield result
-        del result  # not held while the next is waited for
         for item in rest:
             begun.append(pool.submit(work, item))
             break
+        yield result
+        del result  # not held while the next is waited for
