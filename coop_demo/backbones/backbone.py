@@ -209,7 +209,7 @@ class Backbone:
 
     def _normalised(self, raw: Tensor) -> Tensor:
         """Torchvision's ToTensor and Normalize, number by number: (N, H, W, 3) -> (N, 3, H, W)."""
-        pixels = raw.permute(0, 3, 1, 2).float(memory_format=torch.contiguous_format).div_(255)
+        pixels = raw.permute(0, 3, 1, 2).contiguous().float().div_(255)
         return pixels.sub_(self._mean.to(pixels.device)).div_(self._std.to(pixels.device))
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""How fast pictures are encoded and prompts learned on this computer, beside the reference's way, in one process.
+"""How fast pictures are encoded and prompts learned on this computer, all ways in one process.
 
     python -m coop_demo benchmark speed [--device cuda] [--quick]
 
