@@ -175,7 +175,7 @@ def test_work_ahead_comes_back_in_order_whichever_is_done_first():
 
 def test_there_is_a_worker_on_every_computer(monkeypatch):
     for cores, device, workers in (
-        (1, "cpu", 1), (2, "cpu", 1), (4, "cpu", 2), (64, "cpu", 8), (None, "cpu", 1),
+        (1, "cpu", 1), (2, "cpu", 2), (4, "cpu", 4), (64, "cpu", 8), (None, "cpu", 1),
         (1, "cuda", 1), (2, "cuda", 1), (8, "cuda", 7), (96, "cuda", 16),
     ):  # fmt: skip
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
