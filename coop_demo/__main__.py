@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": "draw where the model looked, and check the map",
     "convert": "take the authors' checkpoints of CoOp and of the ranking-aware adapter",
     "models": "list the CLIP models, or fetch one",
+    "cache": "show what is kept of pictures encoded before, or clear it",
 }
 
 

@@ -1,6 +1,7 @@
 """Limits and environment variables, each with the reason for its value."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,36 @@ def ranker_folder() -> Path | None:
     """
     named = os.environ.get("COOP_DEMO_RANKERS", "").strip()
     return Path(named).expanduser() if named else None
+
+
+CACHE_BYTES = 10**9  # features on disk: half a million vectors of mini, or 8,000 images' tokens
+
+
+def cache_folder() -> Path | None:
+    """Where features are kept between runs; None where they are not.
+
+    COOP_DEMO_CACHE names another folder, or says `off`. On Hugging Face Spaces it is off unless a
+    folder is named: its disk is lost with every start, and it belongs to many people.
+    """
+    wanted = os.environ.get("COOP_DEMO_CACHE", "").strip()
+    if wanted.lower() == "off":
+        return None
+    try:
+        if wanted:
+            return Path(wanted).expanduser()
+        return None if os.environ.get("SPACE_ID") else _user_cache_folder() / "coop-demo"
+    except RuntimeError:  # no home folder
+        return None
+
+
+def _user_cache_folder() -> Path:
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA", "").strip()
+        return Path(local) if local else Path.home() / "AppData" / "Local"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    named = Path(os.environ.get("XDG_CACHE_HOME", "").strip())
+    return named if named.is_absolute() else Path.home() / ".cache"
 
 
 def on_zero_gpu() -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["COOP_DEMO_CACHE"] = "off"  # no test reads or fills the cache of whoever runs it
+
 import coop_demo  # noqa: F401  # before any test loads torch: decides how its threads wait
 
 

@@ -97,7 +97,11 @@ class Backbone:
         self.detail_stages = tuple(detail_stages)
         self.text_ends_at_eot = text_ends_at_eot
         self._weight_files = tuple(weight_files)
-        self._transform: Any = image_transform_v2(preprocess, is_train=False)
+        transform: Any = image_transform_v2(preprocess, is_train=False)
+        # open_clip's steps: those on the image, then to a tensor, then normalise
+        *self._image_steps, _, normalise = transform.transforms
+        self._mean = torch.tensor(normalise.mean).view(-1, 1, 1)
+        self._std = torch.tensor(normalise.std).view(-1, 1, 1)
 
     # ---- what it is
 
@@ -156,10 +160,39 @@ class Backbone:
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """The model's own test-time view: resize, centre crop, normalise. -> (3, H, W)."""
-        return self._transform(image)
+        return self._normalised(self.raw_pixels(image)[None])[0]
 
     def random_view(self, image: Image.Image, seed: int, crop: CropConfig | None = None) -> Tensor:
         """A random resized crop, perhaps flipped; the same for the same seed. -> (3, H, W)."""
+        return self.preprocess(self.random_crop(image, seed, crop))
+
+    def whole_view(self, image: Image.Image) -> Tensor:
+        """All of the picture, resized to the model's square without a crop. -> (3, H, W).
+
+        What the ranking-aware adapter looks at (Yu et al., ICLR 2025): an apple at the edge counts.
+        """
+        return self.preprocess(self.whole_square(image))
+
+    def raw_pixels(self, image: Image.Image) -> Tensor:
+        """The test-time view before it is normalised, as bytes. -> (H, W, 3), uint8.
+
+        Only Pillow works here, which lets other threads run; `to_pixels` makes a batch of it.
+        """
+        for step in self._image_steps:
+            image = step(image)
+        return torch.from_numpy(np.array(image))
+
+    def to_pixels(self, raw: Tensor) -> Tensor:
+        """A batch of `raw_pixels` on the device, as the image tower takes it.
+
+        Shape: (N, H, W, 3) uint8 -> (N, 3, H, W) fp32.
+        """
+        return self._normalised(self._to_device(raw))
+
+    def random_crop(
+        self, image: Image.Image, seed: int, crop: CropConfig | None = None
+    ) -> Image.Image:
+        """The image of `random_view`, at the model's size."""
         crop = crop or CropConfig()
         rng = np.random.default_rng(seed)
         box = _random_box(image.size, crop, rng)
@@ -167,15 +200,17 @@ class Backbone:
         view = image.resize((size, size), _RESAMPLING[self.preprocess_cfg.interpolation], box=box)
         if rng.random() < crop.flip_probability:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return self.preprocess(view)
+        return view
 
-    def whole_view(self, image: Image.Image) -> Tensor:
-        """All of the picture, resized to the model's square without a crop. -> (3, H, W).
-
-        What the ranking-aware adapter looks at (Yu et al., ICLR 2025): an apple at the edge counts.
-        """
+    def whole_square(self, image: Image.Image) -> Image.Image:
+        """The image of `whole_view`, at the model's size."""
         size = (self.image_size, self.image_size)
-        return self.preprocess(image.resize(size, _RESAMPLING[self.preprocess_cfg.interpolation]))
+        return image.resize(size, _RESAMPLING[self.preprocess_cfg.interpolation])
+
+    def _normalised(self, raw: Tensor) -> Tensor:
+        """Torchvision's ToTensor and Normalize, number by number: (N, H, W, 3) -> (N, 3, H, W)."""
+        pixels = raw.permute(0, 3, 1, 2).contiguous().float().div_(255)
+        return pixels.sub_(self._mean.to(pixels.device)).div_(self._std.to(pixels.device))
 
     @torch.no_grad()
     def image_features(self, pixels: Tensor) -> Tensor:

@@ -5,19 +5,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import PIL
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import Backbone, mixed_precision
+from coop_demo.backbones.disk_cache import DiskCache, user_cache
+from coop_demo.backbones.preparing import ahead, decoding_workers
 from coop_demo.data.dataset import LabelledPicture
 from coop_demo.data.images import content_hash
 from coop_demo.data.near_copies import Look
 from coop_demo.errors import PictureError
+from coop_demo.settings import LIMITS
 
 """Encode once: features of pictures and their augmented views, cached by content.
 
@@ -29,6 +35,10 @@ and two people with the same picture share the work without sharing anything els
 
 TEST_VIEW = 0  # resize and centre crop; views 1, 2, … are random crops
 WHOLE_VIEW = -1  # all of the picture in a square: what pictures are ranked by
+
+# What features on disk were made by. Add one whenever the same file would give other features:
+# another decoding, crop, size, pooling, look or meaning of a view's number.
+PREPROCESSING = 1
 
 
 class PictureSource(Protocol):
@@ -48,10 +58,15 @@ class FeatureCache:
     """Features by (content hash, backbone, kind, view), the least recently used leave first.
 
     Safe to use from several threads. Holds no pictures, and nobody can list what is in it.
+
+    Args:
+        max_bytes: in memory.
+        disk: where they are kept beyond this process, too.
     """
 
-    def __init__(self, max_bytes: int = 256 * 2**20) -> None:
+    def __init__(self, max_bytes: int = 256 * 2**20, disk: DiskCache | None = None) -> None:
         self.max_bytes = max_bytes  # 256 MB: 130,000 vectors of 512 numbers
+        self.disk = disk
         self._entries: OrderedDict[tuple, Tensor] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -61,23 +76,42 @@ class FeatureCache:
             value = self._entries.get(key)
             if value is not None:
                 self._entries.move_to_end(key)
-            return value
+        if value is None and self.disk is not None:
+            value = self.disk.get(_text_key(key))
+            if value is not None:
+                self._keep(key, value)
+        return value
 
     def put(self, key: tuple, value: Tensor) -> None:
+        if self._keep(key, value) and self.disk is not None:
+            self.disk.put(_text_key(key), value)
+
+    def flush(self) -> None:
+        """Write what is kept on disk, if anything is."""
+        if self.disk is not None:
+            self.disk.flush()
+
+    def _keep(self, key: tuple, value: Tensor) -> bool:
+        """Whether it is new."""
         with self._lock:
             if key in self._entries:
-                return
+                return False
             self._entries[key] = value
             self._bytes += value.nbytes
             while self._bytes > self.max_bytes and len(self._entries) > 1:
                 _, dropped = self._entries.popitem(last=False)
                 self._bytes -= dropped.nbytes
+            return True
 
     def __len__(self) -> int:
         return len(self._entries)
 
 
-SHARED_CACHE = FeatureCache()
+def _text_key(key: tuple) -> str:
+    return "|".join(str(part) for part in (PREPROCESSING, *key))
+
+
+SHARED_CACHE = FeatureCache(disk=user_cache())
 
 
 @dataclass(frozen=True)
@@ -108,13 +142,31 @@ class EncodedPictures:
 
 
 @dataclass(frozen=True)
+class _Prepared:
+    """A picture ready for the tower, or what is wrong with it."""
+
+    content: str = ""
+    keys: tuple[tuple, ...] = ()  # of its views in the cache
+    found: tuple[Tensor | None, ...] = ()  # what the cache had of them
+    look: Look | None = None
+    # pixels (H, W, 3) of each pass through the tower, and the places of the views it gives
+    passes: tuple[tuple[Tensor, tuple[int, ...]], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class _Pass:
     """One pass through the image tower that waits for its batch, and what it is wanted for."""
 
     index: int  # of the picture
     content: str
-    pixels: Tensor  # (3, H, W)
+    pixels: Tensor  # (H, W, 3) uint8
     wanted: list[tuple[int, tuple]]  # view slots and cache keys; a key ends with the view's number
+
+
+# Pictures that go through the tower at once. On a CPU a larger batch is no faster and keeps the
+# person waiting for its progress and its stop; a GPU is not busy with 16.
+_BATCH_SIZE = {"cpu": 16, "mps": 32, "cuda": 64}
 
 
 def encode_pictures(
@@ -124,9 +176,13 @@ def encode_pictures(
     views: Sequence[int] = (TEST_VIEW,),
     tokens: bool = False,
     cache: FeatureCache | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
+    workers: int | None = None,
 ) -> Generator[EncodeEvent | EncodedPictures, None, None]:
     """Features of every view of every picture; the last thing yielded is the result.
+
+    Pictures are decoded in threads ahead of the tower, a few workers' and two batches' at most, so
+    that memory does not grow with their number. Closing the generator ends the threads.
 
     Args:
         views: view numbers; 0 is the test-time view, −1 the whole picture, others seed random
@@ -136,19 +192,25 @@ def encode_pictures(
         tokens: `Backbone.ranking_tokens` (K, V, r) of the whole picture, whatever the views,
             instead of pooled features.
         cache: the process-wide one when None.
+        batch_size: passes through the tower at once; by the device when None.
+        workers: threads that decode; by the device and the cores when None, and with 0 the
+            caller's own.
 
     A picture that cannot be read costs itself only: it is left out and named in `problems`.
     """
     cache = SHARED_CACHE if cache is None else cache
-    kind = "tokens" if tokens else "pooled"
     views = (WHOLE_VIEW,) if tokens else tuple(views)
     if WHOLE_VIEW in views and len(views) > 1:
         raise ValueError("the whole picture is asked for alone: it has a pass of its own")
+    device = backbone.device.type
+    batch_size = batch_size or _BATCH_SIZE.get(device, 16)
+    workers = decoding_workers(device) if workers is None else workers
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
     contents: dict[int, str] = {}
     looks: dict[int, Look | None] = {}
+    seen: set[str] = set()
     problems: list[str] = []
     waiting: list[_Pass] = []
     total, done, n_encoded = len(pictures) * len(views), 0, 0
@@ -159,7 +221,7 @@ def encode_pictures(
         return EncodeEvent(done, total, seconds, left)
 
     def encode_waiting() -> None:
-        pixels = torch.stack([entry.pixels for entry in waiting])  # (B, 3, H, W)
+        pixels = backbone.to_pixels(_batch([entry.pixels for entry in waiting], device))
         if tokens:
             encode = backbone.ranking_tokens
         else:
@@ -173,42 +235,54 @@ def encode_pictures(
                 if tokens and backbone.mean_pooled:  # the pooled feature is there for nothing
                     joint = encoded[:, : backbone.embed_dim].float()  # (V, d)
                     pooled = window_feature(joint, entry.content, WHOLE_VIEW)
-                    cache.put((*key[:2], "pooled", WHOLE_VIEW), pooled)
+                    kind = _kind(backbone, tokens=False)
+                    cache.put((*key[:2], kind, WHOLE_VIEW), pooled)
         waiting.clear()
 
-    for index, picture in enumerate(pictures):
-        try:
-            image = None if picture.content else picture.load()
-            content = picture.content or content_hash(image)  # type: ignore[arg-type]
-            keys = [(content, backbone.identity, kind, view) for view in views]
-            found = [cache.get(key) for key in keys]
-            rows[index], contents[index] = found, content
-            if image is None and any(feature is None for feature in found):
-                image = picture.load()
-            looks[index] = _look(cache, content, image)
-        except PictureError as error:
-            problems.append(str(error))
-            rows.pop(index, None)
-            total -= len(views)
-            continue
-        done += len(views)
-        wanted = [(slot, key) for slot, key in enumerate(keys) if found[slot] is None]
-        if not wanted or image is None:
-            continue
-        n_encoded += len(wanted)
-        if from_map:
-            view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
-            waiting.append(_Pass(index, content, _view_of(backbone, image, content, view), wanted))
-        else:
-            for slot, key in wanted:
-                pixels = _view_of(backbone, image, content, key[-1])
-                waiting.append(_Pass(index, content, pixels, [(slot, key)]))
-        if len(waiting) >= batch_size:
+    prepare = partial(
+        _prepare,
+        backbone,
+        cache,
+        identity=backbone.identity,  # here, once: it is found out by reading all the weights
+        kind=_kind(backbone, tokens=tokens),
+        views=views,
+    )
+    passes_each = 1 if from_map else max(1, len(views))
+    # with the batch that is being gathered: the workers and two batches
+    window = workers + max(1, batch_size // passes_each)
+    quiet = 0  # pictures since the last event
+    try:
+        with ahead(prepare, pictures, workers=workers, window=window) as prepared:
+            for index, one in enumerate(prepared):
+                if one.problem:
+                    problems.append(one.problem)
+                    total -= len(views)
+                    continue
+                found = list(one.found)
+                if one.content in seen:  # perhaps encoded while this one was being prepared
+                    found = [
+                        cache.get(key) if feature is None else feature
+                        for key, feature in zip(one.keys, found, strict=True)
+                    ]
+                seen.add(one.content)
+                rows[index], contents[index], looks[index] = found, one.content, one.look
+                done, quiet = done + len(views), quiet + 1
+                for pixels, slots in one.passes:
+                    wanted = [(slot, one.keys[slot]) for slot in slots if found[slot] is None]
+                    if wanted:
+                        n_encoded += len(wanted)
+                        waiting.append(_Pass(index, one.content, pixels, wanted))
+                if len(waiting) >= batch_size:
+                    encode_waiting()
+                elif quiet < batch_size:
+                    continue
+                quiet = 0
+                yield progress()  # also where all is known, so that it can be stopped
+        if waiting:
             encode_waiting()
             yield progress()
-    if waiting:
-        encode_waiting()
-        yield progress()
+    finally:
+        cache.flush()  # what was encoded before a stop is kept too
 
     kept = tuple(sorted(rows))
     if not kept:
@@ -229,6 +303,81 @@ def encode_pictures(
         tuple(contents[i] for i in kept),
         tuple(looks[i] for i in kept),
     )
+
+
+def _prepare(
+    backbone: Backbone,
+    cache: FeatureCache,
+    picture: PictureSource,
+    *,
+    identity: str,
+    kind: str,
+    views: tuple[int, ...],
+) -> _Prepared:
+    """Everything about a picture that comes before the tower; runs in a thread of its own."""
+    try:
+        image, content = None, picture.content
+        file = None if content or cache.disk is None else _file_key(picture)
+        if file is not None and cache.disk is not None:
+            content = cache.disk.content_of(file)
+        if not content:
+            image = picture.load()
+            content = content_hash(image)
+            if file is not None and cache.disk is not None:
+                cache.disk.put_content(file, content)
+        keys = tuple((content, identity, kind, view) for view in views)
+        found = tuple(cache.get(key) for key in keys)
+        missing = tuple(slot for slot, feature in enumerate(found) if feature is None)
+        if missing and image is None:
+            image = picture.load()
+        if file is not None and image is None and cache.get((content, "look")) is None:
+            image = picture.load()  # whoever gives a file is told of near copies
+        look = _look(cache, content, image)
+    except PictureError as error:
+        return _Prepared(problem=str(error))
+    if not missing or image is None:
+        return _Prepared(content, keys, found, look)
+    if backbone.mean_pooled and kind != _kind(backbone, tokens=True):
+        view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
+        passes = ((_view_of(backbone, image, content, view), missing),)
+    else:
+        passes = tuple(
+            (_view_of(backbone, image, content, views[slot]), (slot,)) for slot in missing
+        )
+    return _Prepared(content, keys, found, look, passes)
+
+
+def _kind(backbone: Backbone, *, tokens: bool) -> str:
+    """What a feature is, and on CUDA the half precision that it was computed in."""
+    kind = "tokens" if tokens else "pooled"
+    exact = backbone.device.type != "cuda" or (tokens and backbone.detail_stages)
+    return kind if exact else f"{kind} {mixed_precision()}"
+
+
+def _file_key(picture: PictureSource) -> str | None:
+    """Names a picture's file by its bytes and what decodes them; None where there is no file."""
+    source = getattr(picture, "source", None)
+    suffix = Path(getattr(picture, "name", "")).suffix
+    try:
+        if isinstance(source, Path):
+            if not source.is_file() or source.stat().st_size > LIMITS.max_file_bytes:
+                return None  # loading says what is wrong
+            suffix = suffix or source.suffix
+            source = source.read_bytes()
+    except OSError:
+        return None
+    if not isinstance(source, bytes):
+        return None
+    digest = hashlib.blake2b(source, digest_size=16).hexdigest()
+    return f"{digest}|{suffix.lower()}|{LIMITS.working_side}|{PIL.__version__}|{PREPROCESSING}"
+
+
+def _batch(pixels: list[Tensor], device: str) -> Tensor:
+    """(B, H, W, 3), for CUDA in memory that it copies from while the processor goes on."""
+    if device != "cuda":
+        return torch.stack(pixels)
+    batch = torch.empty((len(pixels), *pixels[0].shape), dtype=pixels[0].dtype, pin_memory=True)
+    return torch.stack(pixels, out=batch)
 
 
 def _look(cache: FeatureCache, content: str, image: Image.Image | None) -> Look | None:
@@ -274,12 +423,12 @@ def window_feature(tokens: Tensor, content: str, view: int) -> Tensor:
 
 
 def _view_of(backbone: Backbone, image: Image.Image, content: str, view: int) -> Tensor:
-    """The pixels of a view by its number. -> (3, H, W)"""
-    if view == TEST_VIEW:
-        return backbone.preprocess(image)
+    """The pixels of a view by its number, before they are normalised. -> (H, W, 3), uint8"""
     if view == WHOLE_VIEW:
-        return backbone.whole_view(image)
-    return backbone.random_view(image, _view_seed(content, view))
+        image = backbone.whole_square(image)
+    elif view != TEST_VIEW:
+        image = backbone.random_crop(image, _view_seed(content, view))
+    return backbone.raw_pixels(image)
 
 
 def _view_seed(content: str, view: int) -> int:

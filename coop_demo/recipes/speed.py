@@ -1,4 +1,4 @@
-"""How fast prompts are learned on this computer, beside the reference's way, in one process.
+"""How fast pictures are encoded and prompts learned on this computer, all ways in one process.
 
     python -m coop_demo benchmark speed [--device cuda] [--quick]
 
@@ -6,21 +6,30 @@ The reference's way: all 77 tokens of every class through open_clip's own module
 from Python. Ours: cut after the end-of-text token, the shared context computed once, and on CUDA
 the whole step replayed as one graph. All ways run in turn on the same weights and the same batch
 under the same precision; times are medians of steps, on CUDA between events on the GPU with a
-wait at the end of each step.
+wait at the end of each step. Encoding is timed with JPEGs of a megapixel, from the files' bytes to
+features: one picture after the other in one thread, and decoded ahead of the tower.
 """
 
 import contextlib
+import io
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone, random_backbone
 from coop_demo.backbones.catalog import load_backbone
+from coop_demo.backbones.disk_cache import DiskCache
+from coop_demo.backbones.features import FeatureCache, encode_all
+from coop_demo.backbones.preparing import decoding_workers
+from coop_demo.data.dataset import Picture
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.step import TrainStep
 from coop_demo.prompts.training import TrainConfig, train_prompt
@@ -81,9 +90,31 @@ class Trajectory:
         )
 
 
+@dataclass(frozen=True)
+class EncodeTiming:
+    """Seconds from the bytes of JPEGs of a megapixel to their features, medians of whole jobs."""
+
+    tower: str
+    n_pictures: int
+    serial: float  # decoded in the caller's own thread
+    ahead: float  # decoded in threads while the tower encodes
+    times_faster: float  # the median of the ratios of turns, which a busy computer moves least
+    workers: int
+    found: float  # again, when all is in a cache on disk
+    equal: bool  # the features of both ways, bit for bit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tower:10s} {self.n_pictures} pictures encoded: one after the other "
+            f"{self.serial:.2f} s, {self.workers} decoding ahead {self.ahead:.2f} s, "
+            f"{self.times_faster:.2f} ×, {'the same' if self.equal else 'other'} features; "
+            f"found on disk {self.found:.2f} s"
+        )
+
+
 def measure_speed(
     device: str, *, quick: bool = False, seconds: float = 240
-) -> Iterator[StepTiming | TrainingTiming | Trajectory]:
+) -> Iterator[StepTiming | TrainingTiming | Trajectory | EncodeTiming]:
     """All timings of this computer, each as it is found; stops at the end of its time.
 
     Args:
@@ -98,6 +129,8 @@ def measure_speed(
         if time.monotonic() > ends:
             return
         backbone = tower(name, device)
+        if name in ("mini", "ViT-B-32"):
+            yield time_encoding(backbone, name, n_pictures=32 if quick else 128)
         for captured in (True, False) if device == "cuda" else (False,):
             if name in ("mini", "ViT-B-16") or quick:
                 yield whole_training(backbone, name, steps=steps, capture=captured)
@@ -159,6 +192,57 @@ def time_steps(backbone: Backbone, name: str, n_classes: int) -> StepTiming:
         peak_bytes=peak,
         gradient_difference=difference,
     )
+
+
+def time_encoding(
+    backbone: Backbone, name: str, *, n_pictures: int = 128, repeats: int = 5
+) -> EncodeTiming:
+    """The whole job of encoding, both ways in turn, and from a cache on disk."""
+    pictures = made_jpegs(n_pictures)
+    workers = decoding_workers(backbone.device.type)
+    seconds: dict[int, list[float]] = {0: [], workers: []}
+    features: dict[int, Tensor] = {}
+    for turn in range(repeats + 1):
+        for way in seconds:
+            began = time.perf_counter()
+            features[way] = encode_all(
+                backbone, pictures, cache=FeatureCache(), workers=way
+            ).features
+            if turn:  # the first turn warms up
+                seconds[way].append(time.perf_counter() - began)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):
+            cache = FeatureCache(disk=DiskCache(folder))
+            began = time.perf_counter()
+            encode_all(backbone, pictures, cache=cache)
+            found = time.perf_counter() - began
+            if cache.disk is not None:
+                cache.disk.close()
+    ratios = [serial / ahead for serial, ahead in zip(*seconds.values(), strict=True)]
+    return EncodeTiming(
+        name,
+        n_pictures,
+        statistics.median(seconds[0]),
+        statistics.median(seconds[workers]),
+        statistics.median(ratios),
+        workers,
+        found,
+        torch.equal(features[0], features[workers]),
+    )
+
+
+def made_jpegs(n: int) -> list[Picture]:
+    """Different JPEGs of 1160 × 870 pixels and some 260 kB, as bytes."""
+    rng = np.random.default_rng(0)
+    pictures = []
+    for number in range(n):
+        patches = Image.fromarray(rng.integers(0, 256, (29, 39, 3), dtype=np.uint8))
+        pixels = np.asarray(patches.resize((1160, 870), Image.Resampling.BICUBIC), dtype=np.int16)
+        pixels = (pixels + rng.integers(-12, 12, pixels.shape)).clip(0, 255)  # grain
+        written = io.BytesIO()
+        Image.fromarray(pixels.astype(np.uint8)).save(written, "JPEG", quality=88)
+        pictures.append(Picture(f"{number}.jpg", written.getvalue()))
+    return pictures
 
 
 def whole_training(
