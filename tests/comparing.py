@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from images import Colour, coloured, write_image
 
 from coop_demo.data.dataset import Dataset
 from coop_demo.data.folders import read_folder
@@ -20,11 +19,8 @@ COLOURS = {
 }
 
 
-def write_picture(path: Path, colour: tuple[int, int, int], seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    pixels = np.array(colour) + rng.integers(-60, 60, size=(36, 40, 3))
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+def write_picture(path: Path, colour: Colour, seed: int) -> None:
+    write_image(coloured(colour, seed, size=(40, 36), grain=60), path)
 
 
 def write_set(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import noise, write_image
 from PIL import Image
 from tiny import tiny_backbone
 
@@ -40,10 +41,7 @@ def session(monkeypatch, store) -> Session:
 
 @pytest.fixture
 def picture(tmp_path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 255, size=(40, 60, 3))
-    path = tmp_path / "noise.png"
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return path
+    return write_image(noise(), tmp_path / "noise.png")
 
 
 def teach(session: Session, *, class_specific: bool = False) -> None:
@@ -283,9 +281,7 @@ def test_maps_are_files_whose_names_say_what_they_are(session, picture) -> None:
 
 
 def test_the_small_maps_of_all_classes_show_the_same_place(session, tmp_path) -> None:
-    wide = tmp_path / "wide.png"
-    pixels = np.random.default_rng(0).integers(0, 255, size=(500, 800, 3))
-    Image.fromarray(pixels.astype(np.uint8)).save(wide)
+    wide = write_image(noise(size=(800, 500)), tmp_path / "wide.png")
     explain_actions.choose(session, Subject(Picture("wide.png", wide).checked(), NAMES))
     looked = last_look(session, "sea")
     small = [picture for picture, _ in explain_actions.strip(looked, opacity=1.0, cells=True)]

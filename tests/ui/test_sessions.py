@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from images import Colour, coloured, write_image
 
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ui.session import SessionStore
@@ -17,10 +17,8 @@ def store() -> SessionStore:
     return SessionStore("mini")
 
 
-def picture_file(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
-    path = folder / name
-    Image.new("RGB", (40, 30), colour).save(path)
-    return path
+def picture_file(folder: Path, name: str, colour: Colour) -> Path:
+    return write_image(coloured(colour, size=(40, 30), grain=0), folder / name)
 
 
 def test_a_reload_brings_the_same_session_back(store, tmp_path) -> None:

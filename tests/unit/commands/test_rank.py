@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from images import coloured, edged, grey, write_image, write_images
 from PIL import Image
+from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
 from coop_demo.commands import rank, train_ranker
@@ -16,7 +17,6 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.metrics import srcc
 from coop_demo.ranking.ranker import Ranker
-from tests.tiny import tiny_backbone
 
 PROMPT = "Rank the brightness."
 
@@ -50,10 +50,8 @@ def pictures(tmp_path) -> Path:
     """Eight greys with grain, a.png darkest."""
     folder = tmp_path / "pictures"
     folder.mkdir()
-    rng = np.random.default_rng(0)
     for number, name in enumerate("abcdefgh"):
-        pixels = np.clip(30 * number + rng.normal(0, 6, (36, 36, 3)), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{name}.png")
+        write_image(grey(30 * number, number, size=(36, 36), grain=10), folder / f"{name}.png")
     return folder
 
 
@@ -130,11 +128,7 @@ def edges(tmp_path) -> Path:
     """Six pictures three times as wide as high that differ in their left sixth only, which a
     square from the middle does not have."""
     folder = tmp_path / "edges"
-    folder.mkdir()
-    for number in range(6):
-        wide = Image.new("RGB", (96, 32), (90, 90, 90))
-        wide.paste((40 * number,) * 3, (0, 0, 16, 32))
-        wide.save(folder / f"{number}.png")
+    write_images([edged((40 * number,) * 3) for number in range(6)], folder)
     return folder
 
 
@@ -357,9 +351,8 @@ def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path)
 
 def test_labels_beside_a_folder_of_images_are_matched_without_a_split(capsys, tmp_path, ranker):
     inner = tmp_path / "set" / "images"
-    inner.mkdir(parents=True)
     for number, name in enumerate("abcd"):
-        Image.new("RGB", (36, 36), (50 * number,) * 3).save(inner / f"{name}.png")
+        write_image(grey(50 * number), inner / f"{name}.png")
     table = labels(tmp_path / "set", [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abcd")])
     found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)
     assert found["n_labelled"] == 4
@@ -382,10 +375,9 @@ def test_many_unmatched_rows_are_counted_with_one_example(capsys, pictures, rank
 
 def test_a_name_that_two_images_have_is_not_guessed(capsys, tmp_path, ranker):
     for folder in ("one", "two"):
-        (tmp_path / "set" / folder).mkdir(parents=True)
-        Image.new("RGB", (36, 36), "red").save(tmp_path / "set" / folder / "same.png")
+        write_image(coloured((255, 0, 0), grain=0), tmp_path / "set" / folder / "same.png")
     for number, name in enumerate("abc"):
-        Image.new("RGB", (36, 36), (80 * number,) * 3).save(tmp_path / "set" / f"{name}.png")
+        write_image(grey(80 * number), tmp_path / "set" / f"{name}.png")
     rows = [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abc")] + [f"same.png,9,{PROMPT},"]
     table = labels(tmp_path / "set", rows)
     found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import encoded, gradient, grained
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from coop_demo.data import images
@@ -24,22 +25,10 @@ from coop_demo.settings import LIMITS
 READABLE = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000", "AVIF"]
 
 
-def encoded(image: Image.Image, format: str, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format, **options)
-    return stream.getvalue()
-
-
 def pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
     value = image.getpixel((x, y))
     assert isinstance(value, tuple)
     return value
-
-
-def gradient(width: int, height: int) -> Image.Image:
-    y, x = np.mgrid[0:height, 0:width]
-    channels = (x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), (x + y) % 256)
-    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -673,9 +662,7 @@ CUT_OFF = '"x.png" is cut off shortly before its end; what is there was used.'
 
 def photograph() -> Image.Image:
     """Noise over a gradient, which packs like a photograph."""
-    noise = np.random.default_rng(0).integers(-20, 20, (300, 400, 3))
-    pixels = np.asarray(gradient(400, 300)).astype(int) + noise
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return grained(gradient(400, 300), grain=20)
 
 
 @pytest.mark.parametrize(

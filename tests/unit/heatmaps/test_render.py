@@ -8,13 +8,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from images import grey
 from PIL import Image
 
 from coop_demo.errors import HeatmapError
 from coop_demo.heatmaps.attribution import Grid
 from coop_demo.heatmaps.render import LESS, MORE, draw, overlay, png_bytes, zip_bytes
 
-GREY = Image.new("RGB", (40, 20), (128, 128, 128))
+GREY = grey(128, size=(40, 20))
 
 
 def pixels(picture: Image.Image) -> np.ndarray:

@@ -1,8 +1,7 @@
 """The benchmarks compare like with like and measure what they say."""
 
-import numpy as np
 import pytest
-from PIL import Image
+from images import grey, write_image
 from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
@@ -24,10 +23,8 @@ def untaught(backbone) -> Ranker:
 def greys(tmp_path):
     """Forty grey pictures from dark to light, every fourth one to judge on."""
     lines = ["image,value,prompt,split"]
-    rng = np.random.default_rng(0)
     for i in range(40):
-        pixels = np.clip(6 * i + rng.integers(-10, 10, (32, 32, 3)), 0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{i}.png")
+        write_image(grey(6 * i, i, size=(32, 32), grain=10), tmp_path / f"{i}.png")
         lines.append(f"{i}.png,{i},Rank the brightness.,{'val' if i % 4 == 0 else 'train'}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
     return tmp_path
