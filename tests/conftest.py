@@ -10,6 +10,13 @@ import pytest
 import coop_demo  # noqa: F401  # before any test loads torch: decides how its threads wait
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts the app is slow: a process that loads everything, then real requests."""
+    for item in items:
+        if "app_address" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Folder of the development picture sets and golden files; the test is skipped without it.

@@ -38,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here not in item.path.parents:
             continue
         item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.slow)
         if not CHROMIUM:
             item.add_marker(
                 pytest.mark.skip(reason="no Chromium (install it or set COOP_DEMO_CHROMIUM)")

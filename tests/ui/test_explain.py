@@ -114,6 +114,7 @@ def test_a_learned_prompt_gets_its_own_map_difference_and_check(session, picture
         assert len(packed.namelist()) == 9  # three classes, two prompts and the difference
 
 
+@pytest.mark.slow
 def test_a_unified_prompt_is_applied_to_other_names_and_a_class_specific_one_is_not(
     session, picture
 ) -> None:

@@ -380,6 +380,7 @@ def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) ->
         assert tensor.equal(again.ranker.state[name])
 
 
+@pytest.mark.slow
 def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
     rank_actions.add_files(session, grey(9))
     rank_actions.load(session, ranker_file)

@@ -144,6 +144,7 @@ def test_other_settings_are_other_cells(backbone, root, tmp_path):
     assert len(set(hashes)) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
     """A real kill, in the middle of a training, and a torn last line on top of it."""
     out = tmp_path / "results.csv"

@@ -70,6 +70,7 @@ def test_a_number_that_counts_nothing_is_refused_in_one_sentence(capsys, option)
     assert '"0" is not a whole number of 1 or more' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_learning_curve_judges_on_pictures_it_did_not_learn_from(greys):
     backbone = tiny_backbone()
     table = read_labels_csv(greys / "labels.csv")
