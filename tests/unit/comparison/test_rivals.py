@@ -1,7 +1,5 @@
 """Every method does what its paper says, and none looks at what it is judged by."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -181,19 +179,12 @@ def test_folds_hold_out_every_picture_once_and_empty_no_class():
     assert _folds(torch.arange(4)) == []
 
 
-def test_training_free_methods_need_less_than_two_seconds_for_20_classes_of_16_shots():
-    """CPU time of one thread, so that other work on the computer does not decide."""
+def test_training_free_methods_take_no_step_down_a_gradient(monkeypatch):
     features, labels, hand_crafted = noisy(per_class=16, n_classes=20, d=512, views=4)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        began = time.thread_time()
-        for key in ("class-mean", "tip-adapter", "gda"):
-            fit(key, features, labels, hand_crafted, 50.0)
-        took = time.thread_time() - began
-    finally:
-        torch.set_num_threads(threads)
-    assert took < 2
+    for owner, name in ((torch.Tensor, "backward"), (torch.autograd, "grad")):
+        monkeypatch.setattr(owner, name, lambda *_, **__: pytest.fail("a gradient was taken"))
+    for key in ("class-mean", "tip-adapter", "gda"):
+        fit(key, features, labels, hand_crafted, 50.0)
     assert {"class-mean", "tip-adapter", "gda"} < set(TRAINING_FREE_METHODS)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -161,17 +160,16 @@ def test_ten_thousand_files_are_refused_with_both_numbers(tmp_path):
         read_zip(path)
 
 
-def test_a_huge_table_of_contents_is_refused_before_it_is_read(tmp_path):
+def test_a_huge_table_of_contents_is_refused_before_it_is_read(tmp_path, monkeypatch):
     entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
     count = 300_000
     directory = (entry + b"x") * count
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
     path = tmp_path / "wide.zip"
     path.write_bytes(directory + end)
-    started = time.process_time()
+    monkeypatch.setattr(zipfile, "ZipInfo", lambda *_: pytest.fail("an entry was read"))
     with pytest.raises(DatasetError, match="holds far more files; at most 5,000"):
         read_zip(path)
-    assert time.process_time() - started < 0.5
 
 
 def test_a_bomb_is_refused_by_its_ratio_before_it_is_unpacked(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ import io
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -211,11 +210,16 @@ def test_a_large_photograph_is_decoded_at_reduced_size_and_looks_the_same(monkey
     assert np.abs(difference[5:-5, 5:-5, smooth]).mean() < 2.0
 
 
+@pytest.fixture
+def undecoded(monkeypatch) -> None:
+    """Fails the test when a picture is decoded."""
+    monkeypatch.setattr(images, "_decode", lambda *_, **__: pytest.fail("it was decoded"))
+
+
+@pytest.mark.usefixtures("undecoded")
 def test_too_many_pixels_are_refused_before_they_are_decoded():
-    started = time.process_time()
     with pytest.raises(PictureError) as refused:
         load_picture(png_header(13000, 13000), name="bomb.png")
-    assert time.process_time() - started < 0.2
     assert '"bomb.png"' in str(refused.value)
     assert "13000 × 13000 pixels (169 megapixels); at most 40 megapixels" in str(refused.value)
 
@@ -432,11 +436,20 @@ def test_a_raw_file_is_not_mistaken_for_its_thumbnail(suffix):
 
 
 @pytest.mark.parametrize("size", [(8064, 6048), (9248, 6936)])
-def test_photographs_of_48_and_64_megapixels_are_read(size):
+def test_photographs_of_48_and_64_megapixels_are_read_at_a_sixteenth_of_their_pixels(
+    size, monkeypatch
+):
+    decoded_sizes = []
+    decode = images._decode
+
+    def spy(image: Image.Image, *args, **options) -> Image.Image:
+        decoded_sizes.append(image.size)
+        return decode(image, *args, **options)
+
+    monkeypatch.setattr(images, "_decode", spy)
     data = encoded(Image.new("RGB", size, (90, 120, 30)), "JPEG", quality=50)
-    started = time.process_time()
     loaded, notes = said_of(data, "IMG_0001.JPG")
-    assert time.process_time() - started < 3
+    assert decoded_sizes == [(size[0] // 4, size[1] // 4)]
     assert loaded.size == (640, 480)
     assert notes == []
 
@@ -448,14 +461,13 @@ def jpeg_claiming(width: int, height: int, *, progressive: bool) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.usefixtures("undecoded")
 def test_what_a_jpeg_may_have_depends_on_the_memory_it_takes():
-    started = time.process_time()
     with pytest.raises(PictureError, match=r"2250 megapixels\); at most 200 megapixels are read"):
         load_picture(jpeg_claiming(50000, 45000, progressive=False))
     # of a progressive file libjpeg keeps six bytes a pixel, whatever size is asked for
     with pytest.raises(PictureError, match=r"100 megapixels\); at most 6\d megapixels are read"):
         load_picture(jpeg_claiming(10000, 10000, progressive=True))
-    assert time.process_time() - started < 0.5
 
 
 def test_what_can_be_read_of_other_formats_is_said_with_the_way_out():
