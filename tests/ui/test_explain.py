@@ -298,7 +298,7 @@ def test_any_opacity_of_a_raw_request_is_held_to_its_range(opacity) -> None:
     assert 0 <= explain_html.held(opacity) <= 1
 
 
-def test_a_cosine_curve_fills_its_plot_and_a_flat_one_is_drawn() -> None:
+def test_a_flat_curve_lies_inside_its_plot() -> None:
     flat = Curve((0.0, 1.0), (0.2, 0.2))
     low, high = explain_html._range([flat])
     assert low < 0.2 < high

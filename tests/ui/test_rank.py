@@ -224,7 +224,7 @@ def test_an_unusable_instruction_keeps_the_order_there_was(
     assert session.pile.orders == before
 
 
-def test_the_same_instruction_twice(session, grey) -> None:
+def test_the_same_instruction_twice_is_refused(session, grey) -> None:
     rank_actions.add_files(session, grey(3))
     with pytest.raises(RankingError, match="the same"):
         ranked(session, BRIGHT, BRIGHT.lower())
@@ -342,7 +342,7 @@ def test_a_zip_brings_pictures_and_labels(session, grey, tmp_path) -> None:
     assert sorted(session.pile.labels_for("rank the BRIGHTNESS").values()) == [0, 1, 2]
 
 
-def test_a_file_of_another_kind(session, tmp_path) -> None:
+def test_a_file_of_another_kind_is_refused_by_name(session, tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
     with pytest.raises(RankingError, match=r"notes\.txt"):
@@ -402,7 +402,9 @@ def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
     ("values", "message"),
     [([1, 2, 3], "Number 6 or more"), ([4.0] * 9, "the same, so there is no order")],
 )
-def test_too_little_to_learn_from(session, grey, values, message) -> None:
+def test_too_little_to_learn_from_is_refused_with_the_reason(
+    session, grey, values, message
+) -> None:
     rank_actions.add_files(session, grey(len(values)))
     number(session, values)
     with pytest.raises(RankingError, match=message):

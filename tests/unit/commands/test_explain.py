@@ -84,7 +84,7 @@ def test_rivals_turn_the_cosine_into_a_probability(capsys, picture) -> None:
     assert told["maps"]["text"]["quantity"] == "probability"
 
 
-def test_the_methods_differ_and_rollout_says_that_the_text_has_no_part(capsys, picture) -> None:
+def test_rollout_says_that_the_text_has_no_part(capsys, picture) -> None:
     told = explained(capsys, "--image", picture, "--text", "a brick", "--method", "rollout")
     assert told["maps"]["text"]["text_correlation"] == 1.0
     assert any("meaningless text" in line for line in told["maps"]["text"]["warnings"])

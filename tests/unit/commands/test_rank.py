@@ -90,8 +90,12 @@ def test_with_labels_the_ranker_is_judged_beside_its_rivals(capsys, pictures, ra
     best = max(("antonyms", "cosine"), key=lambda name: found["rivals"][name]["srcc"])
     assert judgement["rival"] == best
     assert judgement["low"] <= judgement["high"]
-    assert "rivals" not in ranked(capsys, *ask)
-    assert "--method out" in refused(capsys, *ask[:4], "--method", "cosine", "--rivals")
+    assert "rivals" not in ranked(capsys, *ask), "only where it was asked for"
+
+
+def test_rivals_are_of_the_ranker_and_of_no_other_method(capsys, pictures):
+    ask = ("--images", brightness_labels(pictures), "--instruction", BRIGHTNESS)
+    assert "--method out" in refused(capsys, *ask, "--method", "cosine", "--rivals")
 
 
 @pytest.fixture

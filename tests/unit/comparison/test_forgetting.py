@@ -70,7 +70,7 @@ def test_all_names_together_judge_the_pictures_of_both_sides(backbone, dataset):
     assert row.together.correct == int(right)
 
 
-def test_too_few_classes_and_class_specific_contexts_are_refused(backbone, tmp_path, dataset):
+def test_classes_that_cannot_be_judged_apart_are_refused(backbone, tmp_path, dataset):
     three = made_set(tmp_path, names=("red", "green", "blue"))
     with pytest.raises(UserError, match="2 or more are needed on either side"):
         last(forgetting(backbone, three, **FAST))
@@ -82,6 +82,9 @@ def test_too_few_classes_and_class_specific_contexts_are_refused(backbone, tmp_p
         last(forgetting(backbone, dataset, new_classes=["a" * 1000], **FAST))
     with pytest.raises(UserError, match="empty"):
         last(forgetting(backbone, dataset, new_classes=["red", " "], **FAST))
+
+
+def test_a_class_specific_context_is_refused(backbone, dataset):
     with pytest.raises(PromptError, match="unified"):
         last(forgetting(backbone, dataset, prompt_config=PromptConfig(class_specific=True)))
 

@@ -188,12 +188,20 @@ def test_training_free_methods_take_no_step_down_a_gradient(monkeypatch):
     assert {"class-mean", "tip-adapter", "gda"} < set(TRAINING_FREE_METHODS)
 
 
-def test_no_picture_gives_no_logits_and_a_wrong_width_a_sentence():
-    features, labels, hand_crafted = noisy()
+def test_no_picture_gives_no_logits():
+    features, labels, _ = noisy()
     classifier = linear_probe(features, labels, 4)
     assert classifier.logits(torch.empty(0, 24)).shape == (0, 4)
+
+
+def test_features_of_another_width_are_a_sentence():
+    features, labels, _ = noisy()
     with pytest.raises(UserError, match="width 24"):
-        classifier.logits(torch.zeros(2, 7))
+        linear_probe(features, labels, 4).logits(torch.zeros(2, 7))
+
+
+def test_a_method_that_needs_more_than_pictures_says_so():
+    features, labels, hand_crafted = noisy()
     with pytest.raises(UserError, match="not fitted to pictures alone"):
         fit("ensemble", features, labels, hand_crafted, 1.0)
 
@@ -207,10 +215,16 @@ def test_several_hand_crafted_prompts_stand_beside_their_average():
     assert [c.method for c in hand_crafted(backbone, names, templates[:1])] == ["hand-crafted"]
 
 
-def test_methods_come_in_one_order_and_unknown_ones_are_named():
+def test_methods_come_in_one_order_each_once():
     assert [m.key for m in find_methods(["learned", "gda", "gda"])] == ["gda", "learned"]
+
+
+def test_an_unknown_method_is_named():
     with pytest.raises(UserError, match='no method "magic"'):
         find_methods(["magic"])
+
+
+def test_every_method_has_its_key_and_a_title():
     assert all(key == method.key and method.title for key, method in COMPARISON_METHODS.items())
 
 

@@ -320,7 +320,7 @@ def test_formats_off_the_list_are_refused_though_pillow_could_read_them():
 
 
 @pytest.mark.filterwarnings("error")
-def test_nothing_global_changes_and_nothing_is_warned_about():
+def test_reading_pictures_changes_nothing_global():
     before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     for data in (png_header(13000, 13000), png_header(60000, 60000), b"junk"):
         with pytest.raises(PictureError):

@@ -187,6 +187,9 @@ def test_an_official_checkpoints_entries_become_a_ranker(shared_dir):
     loaded = ranker_from_reference(model, backbone)
     scores = loaded.adapter().scores(tensors["input.image_tokens"], tensors["input.text_tokens"])
     torch.testing.assert_close(scores[:, None], tensors["output.scores"], rtol=1e-4, atol=1e-5)
+
+
+def test_entries_without_an_adapter_become_no_ranker(backbone):
     with pytest.raises(RankingError, match="not a ranking-aware adapter"):
         ranker_from_reference({"visual.conv1.weight": torch.zeros(1)}, backbone)
 
