@@ -12,6 +12,13 @@ os.environ["COOP_DEMO_CACHE"] = "off"  # no test reads or fills the cache of who
 import coop_demo  # noqa: F401  # before any test loads torch: decides how its threads wait
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts the app is slow: a process that loads everything, then real requests."""
+    for item in items:
+        if "app_address" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Folder of the development picture sets and golden files; the test is skipped without it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import open_clip
 import torch
+from images import Colour, coloured
 from open_clip.transform import PreprocessCfg
 from PIL import Image
 
@@ -43,7 +43,7 @@ def tiny_backbone(seed: int = 0, name: str = "tiny") -> Backbone:
 class MadePicture:
     """A picture of one colour with noise, decoded on demand like a real one."""
 
-    colour: tuple[int, int, int]
+    colour: Colour
     seed: int = 0
     broken: bool = False
 
@@ -55,9 +55,7 @@ class MadePicture:
     def load(self) -> Image.Image:
         if self.broken:
             raise PictureError('"broken.jpg" is damaged. Leave it out.')
-        rng = np.random.default_rng(self.seed)
-        pixels = np.array(self.colour) + rng.integers(-40, 40, size=(40, 48, 3))
-        return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+        return coloured(self.colour, self.seed)
 
 
 def separable_features(

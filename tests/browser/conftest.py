@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
+from images import coloured, write_images
 from opening import open_page
-from PIL import Image
 from playwright.sync_api import expect
 from server import running_app
 
@@ -39,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here not in item.path.parents:
             continue
         item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.slow)
         if not CHROMIUM:
             item.add_marker(
                 pytest.mark.skip(reason="no Chromium (install it or set COOP_DEMO_CHROMIUM)")
@@ -100,13 +100,8 @@ def studio(page, watch, app_address):
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Files of noisy pictures: red ones and blue ones, eight each."""
     folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(1)
     files: dict[str, list[str]] = {}
-    for name, colour in {"brick": (210, 50, 40), "sea": (40, 70, 205)}.items():
-        files[name] = []
-        for index in range(8):
-            pixels = np.array(colour) + rng.integers(-40, 40, size=(64, 64, 3))
-            path = folder / f"{name}-{index}.png"
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-            files[name].append(str(path))
+    for name, colour, first in (("brick", (210, 50, 40), 0), ("sea", (40, 70, 205), 8)):
+        shown = [coloured(colour, first + i, size=(64, 64)) for i in range(8)]
+        files[name] = [str(path) for path in write_images(shown, folder, f"{name}-")]
     return files

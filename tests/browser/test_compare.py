@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from comparing import COLOURS, write_set
+from images import zipped_folder
 from opening import open_page
 from playwright.sync_api import Page, expect
 
@@ -19,10 +20,7 @@ STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 def zipped(folder: Path, **options) -> Path:
     """A made set of coloured pictures as a zip."""
     path = folder / "colours.zip"
-    root = write_set(folder / "set", **options)
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(root.rglob("*.png")):
-            archive.write(file, file.relative_to(root))
+    path.write_bytes(zipped_folder(write_set(folder / "set", **options)))
     return path
 
 

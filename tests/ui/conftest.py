@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from images import coloured, zipped
 from server import running_app
 
 
@@ -25,16 +23,15 @@ def colour_zip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     folder = tmp_path_factory.mktemp("zips")
 
     def make(name: str, classes: dict[str, int]) -> Path:
+        colours = itertools.cycle([(210, 40, 40), (40, 60, 210), (40, 190, 60)])
+        seeds = itertools.count()
+        images = {
+            f"{class_name}/{index}.png": coloured(colour, next(seeds), size=(48, 48))
+            for (class_name, count), colour in zip(classes.items(), colours, strict=False)
+            for index in range(count)
+        }
         path = folder / f"{name}.zip"
-        rng = np.random.default_rng(0)
-        with zipfile.ZipFile(path, "w") as archive:
-            for number, (class_name, count) in enumerate(classes.items()):
-                colour = np.array([(210, 40, 40), (40, 60, 210), (40, 190, 60)][number % 3])
-                for index in range(count):
-                    pixels = colour + rng.integers(-40, 40, size=(48, 48, 3))
-                    buffer = io.BytesIO()
-                    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
-                    archive.writestr(f"{class_name}/{index}.png", buffer.getvalue())
+        path.write_bytes(zipped(images))
         return path
 
     return make

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
-from PIL import Image
+from images import grey, write_image, zipped
 
 SCENES = Path(__file__).resolve().parents[2] / "assets" / "samples" / "scenes" / "pictures"
 STEPS = 12  # enough to learn two colours, few enough to be quick
@@ -127,7 +127,7 @@ def test_wrong_files_are_one_sentence(app_address, tmp_path) -> None:
     prompt = tmp_path / "fake.safetensors"
     prompt.write_bytes(b"\x80\x04}q\x00.")
     picture = tmp_path / "red.png"
-    Image.new("RGB", (8, 8)).save(picture)
+    write_image(grey(0, size=(8, 8)), picture)
     said = client.predict(
         prompt=handle_file(str(prompt)), picture=handle_file(str(picture)), api_name="/predict"
     )
@@ -213,18 +213,11 @@ def test_a_zip_is_ordered_by_an_instruction_and_measured_by_its_labels(
     app_address, tmp_path
 ) -> None:
     archive = tmp_path / "greys.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        rows = ["image,value,prompt"]
-        for name, level in (
-            ("dim.png", 60),
-            ("dark.png", 10),
-            ("light.png", 240),
-            ("mid.png", 130),
-        ):
-            Image.new("RGB", (80, 80), (level,) * 3).save(tmp_path / name)
-            zipped.write(tmp_path / name, name)
-            rows.append(f"{name},{level},Rank the brightness.")
-        zipped.writestr("labels.csv", "\n".join(rows))
+    levels = {"dim.png": 60, "dark.png": 10, "light.png": 240, "mid.png": 130}
+    rows = [f"{name},{level},Rank the brightness." for name, level in levels.items()]
+    images = {name: grey(level, size=(80, 80)) for name, level in levels.items()}
+    table = "\n".join(["image,value,prompt", *rows])
+    archive.write_bytes(zipped({**images, "labels.csv": table}))
     answer, table = client_for(app_address, tmp_path).predict(
         archive=handle_file(str(archive)), instruction="Rank the brightness.", api_name="/rank"
     )

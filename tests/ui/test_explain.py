@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import noise, write_image
 from PIL import Image
 from tiny import tiny_backbone
 
@@ -40,10 +41,7 @@ def session(monkeypatch, store) -> Session:
 
 @pytest.fixture
 def picture(tmp_path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 255, size=(40, 60, 3))
-    path = tmp_path / "noise.png"
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return path
+    return write_image(noise(), tmp_path / "noise.png")
 
 
 def teach(session: Session, *, class_specific: bool = False) -> None:
@@ -116,6 +114,7 @@ def test_a_learned_prompt_gets_its_own_map_difference_and_check(session, picture
         assert len(packed.namelist()) == 9  # three classes, two prompts and the difference
 
 
+@pytest.mark.slow
 def test_a_unified_prompt_is_applied_to_other_names_and_a_class_specific_one_is_not(
     session, picture
 ) -> None:
@@ -283,9 +282,7 @@ def test_maps_are_files_whose_names_say_what_they_are(session, picture) -> None:
 
 
 def test_the_small_maps_of_all_classes_show_the_same_place(session, tmp_path) -> None:
-    wide = tmp_path / "wide.png"
-    pixels = np.random.default_rng(0).integers(0, 255, size=(500, 800, 3))
-    Image.fromarray(pixels.astype(np.uint8)).save(wide)
+    wide = write_image(noise(size=(800, 500)), tmp_path / "wide.png")
     explain_actions.choose(session, Subject(Picture("wide.png", wide).checked(), NAMES))
     looked = last_look(session, "sea")
     small = [picture for picture, _ in explain_actions.strip(looked, opacity=1.0, cells=True)]
@@ -301,7 +298,7 @@ def test_any_opacity_of_a_raw_request_is_held_to_its_range(opacity) -> None:
     assert 0 <= explain_html.held(opacity) <= 1
 
 
-def test_a_cosine_curve_fills_its_plot_and_a_flat_one_is_drawn() -> None:
+def test_a_flat_curve_lies_inside_its_plot() -> None:
     flat = Curve((0.0, 1.0), (0.2, 0.2))
     low, high = explain_html._range([flat])
     assert low < 0.2 < high

@@ -6,12 +6,11 @@ import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from images import grey, write_images
 from tiny import tiny_backbone
 
 from coop_demo.errors import RankingError
@@ -49,13 +48,8 @@ def order(session, backbone, tmp_path) -> Order:
     config = AdapterConfig(dim=16, layers=1, heads=2, mlp_ratio=1.0, token_dim=24, dropout=0.0)
     state = RankingAdapter.seeded(config, 0).state_dict()
     session.pile.rankers["tiny"] = UsedRanker(Ranker(config, state, backbone.identity), "blank")
-    rng = np.random.default_rng(3)
-    files: list[Path] = []
-    for index in range(5):
-        pixels = 20 + 40 * index + rng.integers(0, 20, size=(40, 60, 3))
-        files.append(tmp_path / f"{index}.png")
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(files[-1])
-    rank_actions.add_files(session, files)
+    greys = [grey(30 + 40 * i, i, size=(60, 40), grain=10) for i in range(5)]
+    rank_actions.add_files(session, write_images(greys, tmp_path))
     *_, orders = rank_actions.rank(session, BRIGHT, "", "", "")
     return orders[0]
 

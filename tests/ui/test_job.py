@@ -128,7 +128,7 @@ def test_a_person_who_leaves_ends_it_too() -> None:
     assert not bench.session.training
 
 
-def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pace_is_due_at_once_and_then_once_a_period(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     pace = Pace(2.0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from images import edged, write_image, zipped
+from images import grey as grey_image
 from tiny import tiny_backbone
 
 from coop_demo.errors import RankingError, UserError
@@ -57,14 +57,13 @@ def grey(tmp_path) -> Callable[..., list[Path]]:
     """Noisy grey pictures, each brighter than the one before it."""
 
     def make(n: int, *, start: int = 0) -> list[Path]:
-        rng = np.random.default_rng(3)
-        files = []
-        for index in range(start, start + n):
-            pixels = 20 + 12 * index + rng.integers(0, 20, size=(40, 40, 3))
-            path = tmp_path / f"{index:02}.png"
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-            files.append(path)
-        return files
+        return [
+            write_image(
+                grey_image(30 + 12 * index, index, size=(40, 40), grain=10),
+                tmp_path / f"{index:02}.png",
+            )
+            for index in range(start, start + n)
+        ]
 
     return make
 
@@ -97,9 +96,7 @@ def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
 
 def test_what_lies_at_the_edge_counts_in_every_order(session, tmp_path, ranker_file) -> None:
     for number in range(5):  # alike but for the left sixth, which a square from the middle cuts off
-        wide = Image.new("RGB", (96, 32), (90, 90, 90))
-        wide.paste((50 * number,) * 3, (0, 0, 16, 32))
-        wide.save(tmp_path / f"{number}.png")
+        write_image(edged((50 * number,) * 3), tmp_path / f"{number}.png")
     rank_actions.add_files(session, sorted(tmp_path.glob("*.png")))
     rank_actions.load(session, ranker_file)
     (order,) = ranked(session)
@@ -227,7 +224,7 @@ def test_an_unusable_instruction_keeps_the_order_there_was(
     assert session.pile.orders == before
 
 
-def test_the_same_instruction_twice(session, grey) -> None:
+def test_the_same_instruction_twice_is_refused(session, grey) -> None:
     rank_actions.add_files(session, grey(3))
     with pytest.raises(RankingError, match="the same"):
         ranked(session, BRIGHT, BRIGHT.lower())
@@ -301,7 +298,7 @@ def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None
     outside = tmp_path / "outside"
     outside.mkdir()
     secret = outside / "secret.png"
-    Image.new("RGB", (9, 9)).save(secret)
+    write_image(grey_image(0, size=(9, 9)), secret)
     rank_actions.add_files(session, grey(2))
     rank_actions.add_files(
         session, [table(tmp_path, [f"{secret},3,Rank it.", "../x.png,2,Rank it."])]
@@ -366,17 +363,15 @@ def test_the_rival_of_what_is_taught_is_its_own_instructions(
 def test_a_zip_brings_pictures_and_labels(session, grey, tmp_path) -> None:
     files = grey(3)
     path = tmp_path / "set.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in files:
-            archive.write(file, f"set/pictures/{file.name}")
-        rows = "\n".join(f"pictures/{file.name},{i},{BRIGHT}" for i, file in enumerate(files))
-        archive.writestr("set/labels.csv", f"image,value,prompt\n{rows}\n")
+    rows = "\n".join(f"pictures/{file.name},{i},{BRIGHT}" for i, file in enumerate(files))
+    brought = {f"set/pictures/{file.name}": file.read_bytes() for file in files}
+    path.write_bytes(zipped({**brought, "set/labels.csv": f"image,value,prompt\n{rows}\n"}))
     rank_actions.add_files(session, [path])
     assert session.pile.problems == ()
     assert sorted(session.pile.labels_for("rank the BRIGHTNESS").values()) == [0, 1, 2]
 
 
-def test_a_file_of_another_kind(session, tmp_path) -> None:
+def test_a_file_of_another_kind_is_refused_by_name(session, tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
     with pytest.raises(RankingError, match=r"notes\.txt"):
@@ -414,6 +409,7 @@ def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) ->
         assert tensor.equal(again.ranker.state[name])
 
 
+@pytest.mark.slow
 def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
     rank_actions.add_files(session, grey(9))
     rank_actions.load(session, ranker_file)
@@ -435,7 +431,9 @@ def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
     ("values", "message"),
     [([1, 2, 3], "Number 6 or more"), ([4.0] * 9, "the same, so there is no order")],
 )
-def test_too_little_to_learn_from(session, grey, values, message) -> None:
+def test_too_little_to_learn_from_is_refused_with_the_reason(
+    session, grey, values, message
+) -> None:
     rank_actions.add_files(session, grey(len(values)))
     number(session, values)
     with pytest.raises(RankingError, match=message):

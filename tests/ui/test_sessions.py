@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from images import Colour, coloured, write_image
 
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ui.session import SessionStore
@@ -17,10 +16,8 @@ def store() -> SessionStore:
     return SessionStore("mini")
 
 
-def picture_file(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
-    path = folder / name
-    Image.new("RGB", (40, 30), colour).save(path)
-    return path
+def picture_file(folder: Path, name: str, colour: Colour) -> Path:
+    return write_image(coloured(colour, size=(40, 30), grain=0), folder / name)
 
 
 def test_a_reload_brings_the_same_session_back(store, tmp_path) -> None:
@@ -65,10 +62,11 @@ def test_only_so_many_sessions_are_kept_the_longest_unused_goes_first(tmp_path) 
 
 
 def test_idle_sessions_are_forgotten_but_never_one_that_trains() -> None:
-    store = SessionStore("mini", max_idle_seconds=0.01)
+    store = SessionStore("mini", max_idle_seconds=60)
     idle, busy = store.open(None), store.open(None)
     busy.training = True
-    time.sleep(0.05)
+    for one in (idle, busy):
+        one.last_used -= 61
     store.open(None)
     with pytest.raises(UserError):
         store.get(idle.key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from images import coloured, write_images
 from tiny import tiny_backbone
 
 from coop_demo.backbones import features
@@ -35,13 +35,9 @@ def session(monkeypatch, tmp_path, store) -> Session:
     model = tiny_backbone()
     monkeypatch.setattr(teach_actions, "shared_backbone", lambda name: model)
     session = store.open(None)
-    rng = np.random.default_rng(0)
     for index, (name, colour) in enumerate({"brick": (220, 30, 30), "sea": (30, 30, 220)}.items()):
-        files = []
-        for number in range(8):
-            pixels = np.array(colour) + rng.integers(-30, 30, size=(40, 40, 3))
-            files.append(tmp_path / f"{name}-{number}.png")
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(files[-1])
+        shown = [coloured(colour, 8 * index + i, size=(40, 40), grain=30) for i in range(8)]
+        files = write_images(shown, tmp_path, f"{name}-")
         assert session.set_pictures(index, files) == ()
         session.rows[index].name = name
     return session

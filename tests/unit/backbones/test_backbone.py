@@ -3,8 +3,8 @@
 import open_clip
 import pytest
 import torch
+from images import edged
 from open_clip.transform import PreprocessCfg
-from PIL import Image
 from tiny import MadePicture, tiny_backbone
 
 from coop_demo.backbones.backbone import Backbone, random_backbone, spatial_tokens
@@ -51,8 +51,7 @@ def test_tokens_have_the_joint_width_too(backbone):
 
 
 def test_the_whole_view_has_what_the_test_time_view_cuts_off(backbone):
-    wide = Image.new("RGB", (96, 32), (0, 0, 255))
-    wide.paste((255, 0, 0), (0, 0, 16, 32))  # the left sixth, outside the middle square
+    wide = edged((255, 0, 0), ground=(0, 0, 255))  # red is outside the middle square
     middle, whole = backbone.preprocess(wide), backbone.whole_view(wide)
     assert middle.shape == whole.shape == (3, 32, 32)
     assert middle[0].max() == middle[0].min()  # no red anywhere

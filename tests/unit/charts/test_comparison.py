@@ -145,7 +145,7 @@ def test_the_shots_figure_draws_what_is_there(report):
     assert len(comparison_charts.shots_figure(report.cells[:1]).data) == 1
 
 
-def test_tables_of_forgetting_shift_and_words(report):
+def test_tables_of_forgetting_shift_and_words_hold_what_was_measured(report):
     table = comparison_charts.forgetting_table(report.forgetting)
     new = report.forgetting.rows[0].new
     assert table["new classes %"].tolist()[0] == pytest.approx(100 * new.correct / new.n, abs=0.01)
@@ -154,10 +154,13 @@ def test_tables_of_forgetting_shift_and_words(report):
     assert len(comparison_charts.words_accuracy_table(report.words_accuracy)) == 4
     assert len(comparison_charts.forgetting_figure(report.forgetting).data) == 2
     assert len(comparison_charts.shift_figure(report.shift).data) == 2
+
+
+def test_methods_whose_titles_are_cut_to_the_same_have_a_bar_each(report):
     row = report.shift.rows[0]
     alike = [replace(row, title="x " * 80 + end) for end in "ab"]
     bars = comparison_charts.shift_figure(replace(report.shift, rows=tuple(alike))).data[0]
-    assert len(set(bars.y)) == 2  # a bar each, though their titles are cut to the same
+    assert len(set(bars.y)) == 2
 
 
 def test_the_report_stands_alone_and_no_name_becomes_markup(report):

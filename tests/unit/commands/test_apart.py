@@ -7,10 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from comparing import write_set
-from PIL import Image
+from images import photograph, write_folders
 from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
@@ -108,21 +107,10 @@ def test_compare_leaves_out_what_a_given_prompt_learned_from(tmp_path):
 # ---- near copies: a suspicion that is said, not an image that is left out
 
 
-def photograph(seed: int) -> Image.Image:
-    """Shapes enough to be recognised when it is saved again."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((240, 200), Image.Resampling.BICUBIC)
-
-
-def set_of_photographs(folder: Path, *, train: int = 4, test: int = 3) -> Path:
-    for label, name in enumerate(("red", "blue")):
-        for part, n in (("train", train), ("test", test)):
-            (folder / part / name).mkdir(parents=True)
-            for i in range(n):
-                seed = 1000 * label + 100 * (part == "test") + i
-                photograph(seed).save(folder / part / name / f"{i}.png")
-    return folder
+def set_of_photographs(folder: Path) -> Path:
+    """Photograph 0 is the first of train/red."""
+    counts = {"train/red": 4, "train/blue": 4, "test/red": 3, "test/blue": 3}
+    return write_folders(folder, counts, photograph)
 
 
 def test_train_names_test_images_that_look_like_one_it_learns_from(tmp_path):
@@ -138,13 +126,8 @@ def test_train_names_test_images_that_look_like_one_it_learns_from(tmp_path):
 
 def test_evaluate_knows_a_near_copy_of_what_the_prompt_learned_from(tmp_path):
     prompt, _ = trained(tmp_path, set_of_photographs(tmp_path / "set"))
-    other = tmp_path / "other"
-    for label, name in enumerate(("red", "blue")):
-        (other / "test" / name).mkdir(parents=True)
-        (other / "train" / name).mkdir(parents=True)
-        for i in range(2):
-            photograph(5000 + 10 * label + i).save(other / "test" / name / f"{i}.png")
-            photograph(6000 + 10 * label + i).save(other / "train" / name / f"{i}.png")
+    counts = {"train/red": 2, "train/blue": 2, "test/red": 2, "test/blue": 2}
+    other = write_folders(tmp_path / "other", counts, lambda number: photograph(5000 + number))
     found = run(tmp_path, "evaluate", "--data", str(other), "--prompt", str(prompt))
     assert not any("almost like" in note for note in found["notes"])
     photograph(1).save(other / "test" / "red" / "again.jpg", quality=50)

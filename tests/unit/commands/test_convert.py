@@ -9,6 +9,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from images import noise, write_image
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from tiny import tiny_backbone
@@ -59,13 +60,10 @@ def restated_scores(model, adapter: RankingAdapter, images: list[Image.Image]) -
 
 @pytest.fixture
 def images(tmp_path) -> tuple[Path, list[Image.Image]]:
-    folder, made = tmp_path / "images", []
-    folder.mkdir()
-    for number in range(4):
-        pixels = np.random.default_rng(number).integers(0, 255, (70, 90, 3), dtype=np.uint8)
-        made.append(Image.fromarray(pixels).resize((180, 140)))
-        made[-1].save(folder / f"{number}.png")
-    return folder, made
+    made = [noise(number, size=(90, 70)).resize((180, 140)) for number in range(4)]
+    for number, image in enumerate(made):
+        write_image(image, tmp_path / "images" / f"{number}.png")
+    return tmp_path / "images", made
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import noise, write_image
 from PIL import Image
+from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
 from coop_demo.commands import explain
@@ -15,7 +17,6 @@ from coop_demo.prompts.checkpoint import save_prompt
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
-from tests.tiny import tiny_backbone
 
 NAMES = ("brick", "sea", "moss")
 
@@ -32,10 +33,7 @@ def tiny(monkeypatch, backbone):
 
 @pytest.fixture
 def picture(tmp_path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 255, size=(40, 60, 3))
-    path = tmp_path / "noise.png"
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return path
+    return write_image(noise(), tmp_path / "noise.png")
 
 
 @pytest.fixture
@@ -86,7 +84,7 @@ def test_rivals_turn_the_cosine_into_a_probability(capsys, picture) -> None:
     assert told["maps"]["text"]["quantity"] == "probability"
 
 
-def test_the_methods_differ_and_rollout_says_that_the_text_has_no_part(capsys, picture) -> None:
+def test_rollout_says_that_the_text_has_no_part(capsys, picture) -> None:
     told = explained(capsys, "--image", picture, "--text", "a brick", "--method", "rollout")
     assert told["maps"]["text"]["text_correlation"] == 1.0
     assert any("meaningless text" in line for line in told["maps"]["text"]["warnings"])

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from images import noise, write_image
 from PIL import Image
+from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
 from coop_demo.commands import rank
@@ -17,7 +19,6 @@ from coop_demo.heatmaps.ranker import order_maps
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.ranker import Ranker
-from tests.tiny import tiny_backbone
 
 BRIGHT = "Rank the brightness."
 
@@ -37,9 +38,8 @@ def ranker(backbone) -> Ranker:
 def given(monkeypatch, backbone, ranker, tmp_path) -> list[str]:
     """Two pictures of different shapes and a ranker, in a folder."""
     monkeypatch.setattr(rank, "backbone_for", lambda name, device: backbone)
-    rng = np.random.default_rng(0)
-    for name, shape in (("wide.png", (40, 60, 3)), ("tall.png", (80, 50, 3))):
-        Image.fromarray(rng.integers(0, 255, shape).astype(np.uint8)).save(tmp_path / name)
+    write_image(noise(0, size=(60, 40)), tmp_path / "wide.png")
+    write_image(noise(1, size=(50, 80)), tmp_path / "tall.png")
     save_ranker(ranker, tmp_path / "ranker.safetensors")
     monkeypatch.chdir(tmp_path)
     return ["explain", "--image", "wide.png", "--ranker", "ranker.safetensors"]

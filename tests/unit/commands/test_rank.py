@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from images import coloured, edged, grey, write_image, write_images
+from ordering import BRIGHTNESS, brightness_labels, untrained, write_greys, write_labels
 from PIL import Image
+from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
-from coop_demo.commands import rank, train_ranker
-from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
+from coop_demo.commands import rank
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.metrics import srcc
-from coop_demo.ranking.ranker import Ranker
-from tests.tiny import tiny_backbone
-
-PROMPT = "Rank the brightness."
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +26,8 @@ def backbone():
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch, backbone):
     """The commands on a CLIP of 32 pixels, and without a ranker that ships."""
-    for module in (rank, train_ranker):
-        monkeypatch.setattr(module, "backbone_for", lambda name, device: backbone)
+    monkeypatch.setattr(rank, "backbone_for", lambda name, device: backbone)
     monkeypatch.setenv("COOP_DEMO_BACKBONE", "tiny")
-
-
-def untrained(backbone, seed: int = 3) -> Ranker:
-    config = AdapterConfig(dim=backbone.embed_dim, layers=1, heads=4, n_learnable_tokens=2)
-    state = RankingAdapter.seeded(config, seed).state_dict()
-    return Ranker(config, state, backbone.identity)
 
 
 @pytest.fixture
@@ -47,28 +37,7 @@ def ranker(tmp_path, backbone) -> Path:
 
 @pytest.fixture
 def pictures(tmp_path) -> Path:
-    """Eight greys with grain, a.png darkest."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for number, name in enumerate("abcdefgh"):
-        pixels = np.clip(30 * number + rng.normal(0, 6, (36, 36, 3)), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-    return folder
-
-
-def labels(folder: Path, rows: list[str], header: str = "image,value,prompt,split") -> Path:
-    path = folder / "labels.csv"
-    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    return path
-
-
-def brightness_labels(folder: Path) -> Path:
-    rows = [
-        f"{name}.png,{i},{PROMPT},{'test' if i % 2 else 'train'}"
-        for i, name in enumerate("abcdefgh")
-    ]
-    return labels(folder, rows)
+    return write_greys(tmp_path / "pictures")
 
 
 def ranked(capsys, *arguments: object) -> dict:
@@ -85,7 +54,7 @@ def refused(capsys, *arguments: object) -> str:
 
 
 def test_a_folder_is_ordered_by_the_adapters_scores(capsys, pictures, ranker, backbone):
-    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--ranker", ranker)
+    found = ranked(capsys, "--images", pictures, "--instruction", BRIGHTNESS, "--ranker", ranker)
     scores = [entry["score"] for entry in found["order"]]
     assert scores == sorted(scores, reverse=True)
     assert {entry["image"] for entry in found["order"]} == {f"{c}.png" for c in "abcdefgh"}
@@ -98,14 +67,14 @@ def test_a_folder_is_ordered_by_the_adapters_scores(capsys, pictures, ranker, ba
         expected = (
             untrained(backbone)
             .adapter()
-            .scores(backbone.ranking_tokens(pixels), backbone.text_tokens([PROMPT]))
+            .scores(backbone.ranking_tokens(pixels), backbone.text_tokens([BRIGHTNESS]))
         )
     assert scores == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize("method", ["antonyms", "cosine"])
 def test_rivals_order_without_a_ranker(capsys, pictures, method):
-    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--method", method)
+    found = ranked(capsys, "--images", pictures, "--instruction", BRIGHTNESS, "--method", method)
     assert len(found["order"]) == 8
     assert found["ranker"] is None
     assert (found["antonyms"] == ["a bright photo.", "a dark photo."]) == (method == "antonyms")
@@ -113,7 +82,7 @@ def test_rivals_order_without_a_ranker(capsys, pictures, method):
 
 def test_with_labels_the_ranker_is_judged_beside_its_rivals(capsys, pictures, ranker):
     given = brightness_labels(pictures)
-    ask = ("--images", given, "--instruction", PROMPT, "--ranker", ranker)
+    ask = ("--images", given, "--instruction", BRIGHTNESS, "--ranker", ranker)
     found = ranked(capsys, *ask, "--rivals")
     assert set(found["rivals"]) == {"ranker", "antonyms", "cosine"}
     assert found["rivals"]["ranker"]["srcc"] == found["srcc"]
@@ -121,8 +90,12 @@ def test_with_labels_the_ranker_is_judged_beside_its_rivals(capsys, pictures, ra
     best = max(("antonyms", "cosine"), key=lambda name: found["rivals"][name]["srcc"])
     assert judgement["rival"] == best
     assert judgement["low"] <= judgement["high"]
-    assert "rivals" not in ranked(capsys, *ask)
-    assert "--method out" in refused(capsys, *ask[:4], "--method", "cosine", "--rivals")
+    assert "rivals" not in ranked(capsys, *ask), "only where it was asked for"
+
+
+def test_rivals_are_of_the_ranker_and_of_no_other_method(capsys, pictures):
+    ask = ("--images", brightness_labels(pictures), "--instruction", BRIGHTNESS)
+    assert "--method out" in refused(capsys, *ask, "--method", "cosine", "--rivals")
 
 
 @pytest.fixture
@@ -130,24 +103,20 @@ def edges(tmp_path) -> Path:
     """Six pictures three times as wide as high that differ in their left sixth only, which a
     square from the middle does not have."""
     folder = tmp_path / "edges"
-    folder.mkdir()
-    for number in range(6):
-        wide = Image.new("RGB", (96, 32), (90, 90, 90))
-        wide.paste((40 * number,) * 3, (0, 0, 16, 32))
-        wide.save(folder / f"{number}.png")
+    write_images([edged((40 * number,) * 3) for number in range(6)], folder)
     return folder
 
 
 @pytest.mark.parametrize("method", list(rank.METHOD_OF))
 def test_what_lies_at_the_edge_counts_in_every_way(capsys, edges, ranker, method):
     given = ("--ranker", ranker) if method == "adapter" else ()
-    ask = ("--instruction", PROMPT, "--method", method)
+    ask = ("--instruction", BRIGHTNESS, "--method", method)
     found = ranked(capsys, "--images", edges, *ask, *given)
     assert len({entry["score"] for entry in found["order"]}) == 6
 
 
 def test_antonyms_may_be_given(capsys, pictures):
-    options = ("--images", pictures, "--instruction", PROMPT, "--method", "antonyms")
+    options = ("--images", pictures, "--instruction", BRIGHTNESS, "--method", "antonyms")
     one = ranked(capsys, *options, "--antonyms", "snow", "coal")
     other = ranked(capsys, *options, "--antonyms", "coal", "snow")
     assert one["antonyms"] == ["snow", "coal"]
@@ -156,7 +125,7 @@ def test_antonyms_may_be_given(capsys, pictures):
 
 def test_labels_measure_the_order_and_split_chooses_the_pictures(capsys, pictures, ranker):
     table = brightness_labels(pictures)
-    whole = ranked(capsys, "--images", table, "--instruction", PROMPT, "--ranker", ranker)
+    whole = ranked(capsys, "--images", table, "--instruction", BRIGHTNESS, "--ranker", ranker)
     assert whole["n_labelled"] == 8
     truth = {f"{c}.png": i for i, c in enumerate("abcdefgh")}
     expected = srcc(
@@ -174,7 +143,7 @@ def test_labels_measure_the_order_and_split_chooses_the_pictures(capsys, picture
         "--split",
         "test",
         "--instruction",
-        PROMPT,
+        BRIGHTNESS,
         "--ranker",
         ranker,
     )
@@ -183,9 +152,17 @@ def test_labels_measure_the_order_and_split_chooses_the_pictures(capsys, picture
 
 def test_labels_beside_a_folder_keep_unlabelled_pictures(capsys, pictures, ranker, tmp_path):
     table = tmp_path / "some.csv"
-    table.write_text(f"image,value,prompt\na.png,1,{PROMPT}\nh.png,2,{PROMPT}\n")
+    table.write_text(f"image,value,prompt\na.png,1,{BRIGHTNESS}\nh.png,2,{BRIGHTNESS}\n")
     found = ranked(
-        capsys, "--images", pictures, "--labels", table, "--instruction", PROMPT, "--ranker", ranker
+        capsys,
+        "--images",
+        pictures,
+        "--labels",
+        table,
+        "--instruction",
+        BRIGHTNESS,
+        "--ranker",
+        ranker,
     )
     assert len(found["order"]) == 8
     assert found["n_labelled"] == 2
@@ -194,18 +171,18 @@ def test_labels_beside_a_folder_keep_unlabelled_pictures(capsys, pictures, ranke
 
 def test_the_tables_only_instruction_is_used_when_none_is_given(capsys, pictures, ranker):
     table = brightness_labels(pictures)
-    assert ranked(capsys, "--images", table, "--ranker", ranker)["instruction"] == PROMPT
+    assert ranked(capsys, "--images", table, "--ranker", ranker)["instruction"] == BRIGHTNESS
     other = ranked(capsys, "--images", table, "--ranker", ranker, "--instruction", "Light first.")
     assert other["instruction"] == "Light first."
-    assert PROMPT in other["notes"][0]
+    assert BRIGHTNESS in other["notes"][0]
 
 
 def test_an_instruction_is_found_whatever_its_case_and_spaces(capsys, pictures, ranker):
-    rows = [f"{c}.png,{i},{PROMPT}," for i, c in enumerate("abcd")]
+    rows = [f"{c}.png,{i},{BRIGHTNESS}," for i, c in enumerate("abcd")]
     rows += [f"{c}.png,{i},Rank the contrast.," for i, c in enumerate("dcba")]
-    table = labels(pictures, rows)
+    table = write_labels(pictures, rows)
     ask = ("--images", table, "--ranker", ranker, "--instruction")
-    plain = ranked(capsys, *ask, PROMPT)
+    plain = ranked(capsys, *ask, BRIGHTNESS)
     loose = ranked(capsys, *ask, "  rank the BRIGHTNESS ")
     assert plain["n_labelled"] == loose["n_labelled"] == 4
     assert loose["notes"] == []
@@ -213,7 +190,7 @@ def test_an_instruction_is_found_whatever_its_case_and_spaces(capsys, pictures, 
 
 def test_a_picture_that_cannot_be_read_costs_itself_only(capsys, pictures, ranker):
     (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
-    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--ranker", ranker)
+    found = ranked(capsys, "--images", pictures, "--instruction", BRIGHTNESS, "--ranker", ranker)
     assert len(found["order"]) == 8
     assert "broken.jpg" in found["problems"][0]
 
@@ -221,13 +198,13 @@ def test_a_picture_that_cannot_be_read_costs_itself_only(capsys, pictures, ranke
 def test_equal_pictures_are_said_to_be_equal(capsys, pictures, ranker):
     for name in "bcdefgh":
         (pictures / f"{name}.png").write_bytes((pictures / "a.png").read_bytes())
-    found = ranked(capsys, "--images", pictures, "--instruction", PROMPT, "--ranker", ranker)
+    found = ranked(capsys, "--images", pictures, "--instruction", BRIGHTNESS, "--ranker", ranker)
     assert "same score" in found["notes"][0]
 
 
 def test_what_cannot_be_ranked_is_refused_in_one_sentence(capsys, pictures, ranker, tmp_path):
     ready = ("--ranker", ranker)
-    ask = ("--instruction", PROMPT)
+    ask = ("--instruction", BRIGHTNESS)
     alone = tmp_path / "alone"
     alone.mkdir()
     assert "no pictures" in refused(capsys, "--images", alone, *ask, *ready)
@@ -242,23 +219,25 @@ def test_what_cannot_be_ranked_is_refused_in_one_sentence(capsys, pictures, rank
 
 
 def test_labels_that_cannot_measure_are_refused_in_one_sentence(capsys, pictures, ranker, tmp_path):
-    ready = ("--images", pictures, "--instruction", PROMPT, "--ranker", ranker, "--labels")
-    table = labels(pictures, [f"a.png,high,{PROMPT},", f"b.png,1,{PROMPT},"])
+    ready = ("--images", pictures, "--instruction", BRIGHTNESS, "--ranker", ranker, "--labels")
+    table = write_labels(pictures, [f"a.png,high,{BRIGHTNESS},", f"b.png,1,{BRIGHTNESS},"])
     assert 'the value "high" is not a number' in refused(capsys, *ready, table)
-    table = labels(pictures, [f"{c}.png,4,{PROMPT}," for c in "abcd"])
+    table = write_labels(pictures, [f"{c}.png,4,{BRIGHTNESS}," for c in "abcd"])
     assert "All 4 values" in refused(capsys, *ready, table)
-    table = labels(pictures, [f"nowhere{i}.png,{i},{PROMPT}," for i in range(4)])
+    table = write_labels(pictures, [f"nowhere{i}.png,{i},{BRIGHTNESS}," for i in range(4)])
     assert "nowhere0.png" in refused(capsys, *ready, table)
-    table = labels(pictures, [f"{c}.png,{i},{PROMPT},train" for i, c in enumerate("abc")])
+    table = write_labels(pictures, [f"{c}.png,{i},{BRIGHTNESS},train" for i, c in enumerate("abc")])
     assert 'no rows of the split "test"' in refused(capsys, *ready, table, "--split", "test")
-    table = labels(pictures, [f"a.png,1,{PROMPT},", f"a.png,2,{PROMPT},", f"b.png,3,{PROMPT},"])
+    table = write_labels(
+        pictures, [f"a.png,1,{BRIGHTNESS},", f"a.png,2,{BRIGHTNESS},", f"b.png,3,{BRIGHTNESS},"]
+    )
     assert "two values" in refused(capsys, *ready, table)
-    table = labels(pictures, ["a.png,1,Rank A.,", "b.png,2,Rank A.,", "a.png,2,Rank B.,"])
+    table = write_labels(pictures, ["a.png,1,Rank A.,", "b.png,2,Rank A.,", "a.png,2,Rank B.,"])
     assert '"Rank A."' in refused(capsys, *ready, table)
 
 
 def test_rankers_that_do_not_fit_are_refused(capsys, pictures, tmp_path):
-    ask = ("--images", pictures, "--instruction", PROMPT)
+    ask = ("--images", pictures, "--instruction", BRIGHTNESS)
     assert "No ranker ships" in refused(capsys, *ask)
     other = save_ranker(untrained(tiny_backbone(seed=5, name="other")), tmp_path / "o.safetensors")
     assert "other" in refused(capsys, *ask, "--ranker", other)
@@ -266,114 +245,31 @@ def test_rankers_that_do_not_fit_are_refused(capsys, pictures, tmp_path):
     assert "--ranker" in refused(capsys, *ask, "--ranker", other, "--method", "cosine")
 
 
-def test_train_ranker_learns_saves_and_is_measured_on_the_other_split(
-    capsys, pictures, tmp_path, backbone
-):
-    start = save_ranker(untrained(backbone), tmp_path / "start.safetensors")
-    out = tmp_path / "mine.safetensors"
-    code = main(
-        [
-            "train-ranker",
-            "--data",
-            str(brightness_labels(pictures)),
-            "--held-out",
-            "test",
-            "--start",
-            str(start),
-            "--steps",
-            "40",
-            "--learning-rate",
-            "0.002",
-            "--out",
-            str(out),
-            "--json",
-            "-",
-        ]
-    )
-    assert code == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["status"] == "finished"
-    assert report["steps"] == 40
-    assert report["learned_now"] == [PROMPT]
-    assert report["held_out"][PROMPT]["n"] == 4 == report["before"][PROMPT]["n"]
-    train = ("--images", pictures / "labels.csv", "--split", "train", "--instruction", PROMPT)
-    learned = [entry["image"] for entry in ranked(capsys, *train, "--ranker", out)["order"]]
-    assert learned == sorted(learned, reverse=True)  # it learned them: later letters are brighter
-    measured = ranked(
-        capsys,
-        "--images",
-        pictures / "labels.csv",
-        "--split",
-        "test",
-        "--instruction",
-        PROMPT,
-        "--ranker",
-        out,
-    )
-    assert measured["srcc"] == pytest.approx(report["held_out"][PROMPT]["srcc"])
-
-
-def test_an_instruction_that_cannot_be_learned_costs_itself_only(capsys, pictures, tmp_path):
-    rows = [f"{c}.png,{i},{PROMPT},{'val' if i > 5 else 'train'}" for i, c in enumerate("abcdefgh")]
-    rows += ["a.png,1,Rank the dogs.,train", "b.png,2,Rank the dogs.,train"]
-    rows += ["h.png,1,Rank the dogs.,val", "c.png,5,Rank the cats.,train"]
-    out = str(tmp_path / "x.safetensors")
-    command = ["train-ranker", "--data", str(labels(pictures, rows)), "--start", "none"]
-    assert main([*command, "--steps", "2", "--out", out, "--json", "-"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["learned_now"] == [PROMPT, "Rank the dogs."]
-    assert list(report["held_out"]) == [PROMPT]
-    said = " ".join(report["notes"])
-    assert '"Rank the cats." has 1 labelled picture' in said
-    assert 'Not measured: "Rank the dogs." has 1 labelled picture' in said
-
-
-def test_train_ranker_refuses_what_cannot_be_learned(capsys, pictures, tmp_path):
-    out = ("--out", str(tmp_path / "x.safetensors"), "--start", "none")
-
-    def sentence(*arguments: str) -> str:
-        assert main(["train-ranker", *arguments, *out]) == 2
-        return capsys.readouterr().err.splitlines()[-1]
-
-    table = str(labels(pictures, [f"{c}.png,4,{PROMPT},train" for c in "abcd"]))
-    assert "All 4 values" in sentence("--data", table)
-    both = [
-        f"a.png,1,{PROMPT},train",
-        f"b.png,2,{PROMPT},train",
-        f"a.png,1,{PROMPT},test",
-        f"c.png,2,{PROMPT},test",
-    ]
-    assert "measured on itself" in sentence("--data", str(labels(pictures, both)))
-    table = str(brightness_labels(pictures))
-    assert "no rows of the split" in sentence("--data", table, "--split", "spring")
-    assert "number of steps" in sentence("--data", table, "--steps", "0")
-    out = ("--out", str(pictures / "a.png" / "x.safetensors"), "--start", "none")
-    assert "cannot be written" in sentence("--data", table)
-    assert not (tmp_path / "x.safetensors").exists()
-
-
 # --- images are found where people put them, and never judged on when learned from ------------
 
 
 def test_labels_beside_a_folder_of_images_are_matched_without_a_split(capsys, tmp_path, ranker):
     inner = tmp_path / "set" / "images"
-    inner.mkdir(parents=True)
     for number, name in enumerate("abcd"):
-        Image.new("RGB", (36, 36), (50 * number,) * 3).save(inner / f"{name}.png")
-    table = labels(tmp_path / "set", [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abcd")])
+        write_image(grey(50 * number), inner / f"{name}.png")
+    table = write_labels(
+        tmp_path / "set", [f"{n}.png,{i},{BRIGHTNESS}," for i, n in enumerate("abcd")]
+    )
     found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)
     assert found["n_labelled"] == 4
 
 
 def test_rows_are_matched_below_the_tables_own_folder(capsys, pictures, tmp_path, ranker):
-    table = labels(tmp_path, [f"pictures/{n}.png,{i},{PROMPT}," for i, n in enumerate("abcdefgh")])
+    table = write_labels(
+        tmp_path, [f"pictures/{n}.png,{i},{BRIGHTNESS}," for i, n in enumerate("abcdefgh")]
+    )
     found = ranked(capsys, "--images", pictures, "--labels", table, "--ranker", ranker)
     assert found["n_labelled"] == 8
 
 
 def test_many_unmatched_rows_are_counted_with_one_example(capsys, pictures, ranker):
-    rows = [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abcd")]
-    table = labels(pictures, rows + [f"gone{i}.png,{i},{PROMPT}," for i in range(5)])
+    rows = [f"{n}.png,{i},{BRIGHTNESS}," for i, n in enumerate("abcd")]
+    table = write_labels(pictures, rows + [f"gone{i}.png,{i},{BRIGHTNESS}," for i in range(5)])
     found = ranked(capsys, "--images", table, "--ranker", ranker)
     (problem,) = found["problems"]
     assert problem.startswith("5 of the 9 rows are left out")
@@ -382,60 +278,13 @@ def test_many_unmatched_rows_are_counted_with_one_example(capsys, pictures, rank
 
 def test_a_name_that_two_images_have_is_not_guessed(capsys, tmp_path, ranker):
     for folder in ("one", "two"):
-        (tmp_path / "set" / folder).mkdir(parents=True)
-        Image.new("RGB", (36, 36), "red").save(tmp_path / "set" / folder / "same.png")
+        write_image(coloured((255, 0, 0), grain=0), tmp_path / "set" / folder / "same.png")
     for number, name in enumerate("abc"):
-        Image.new("RGB", (36, 36), (80 * number,) * 3).save(tmp_path / "set" / f"{name}.png")
-    rows = [f"{n}.png,{i},{PROMPT}," for i, n in enumerate("abc")] + [f"same.png,9,{PROMPT},"]
-    table = labels(tmp_path / "set", rows)
+        write_image(grey(80 * number), tmp_path / "set" / f"{name}.png")
+    rows = [f"{n}.png,{i},{BRIGHTNESS}," for i, n in enumerate("abc")] + [
+        f"same.png,9,{BRIGHTNESS},"
+    ]
+    table = write_labels(tmp_path / "set", rows)
     found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)
     assert any("could be any of 2" in problem for problem in found["problems"])
     assert found["n_labelled"] == 3
-
-
-def taught(capsys, table: Path, out: Path) -> dict:
-    arguments = ["train-ranker", "--data", str(table), "--out", str(out), "--start", "none"]
-    assert main([*arguments, "--steps", "2", "--no-pairs", "--json", "-"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def test_a_copy_under_another_name_is_not_judged_on(capsys, pictures, tmp_path):
-    (pictures / "copy.png").write_bytes((pictures / "a.png").read_bytes())
-    rows = [
-        f"{n}.png,{i},{PROMPT},{'test' if i > 4 else 'train'}" for i, n in enumerate("abcdefgh")
-    ]
-    table = labels(pictures, [*rows, f"copy.png,0,{PROMPT},test"])
-    found = taught(capsys, table, tmp_path / "out.safetensors")
-    assert any(note.startswith("1 picture to judge by is a copy") for note in found["notes"])
-
-
-def test_one_file_written_in_two_ways_is_in_two_splits(capsys, pictures, tmp_path):
-    rows = [
-        f"{n}.png,{i},{PROMPT},{'test' if i > 4 else 'train'}" for i, n in enumerate("abcdefgh")
-    ]
-    table = labels(pictures, [*rows, f"./a.png,0,{PROMPT},test"])
-    out = tmp_path / "out.safetensors"
-    assert main(["train-ranker", "--data", str(table), "--out", str(out)]) == 2
-    assert "among the pictures to learn from and among those to judge by" in capsys.readouterr().err
-
-
-def test_a_ranker_file_knows_what_it_learned_from_and_is_not_measured_on_it(
-    capsys, pictures, tmp_path
-):
-    rows = [
-        f"{n}.png,{i},{PROMPT},{'test' if i > 4 else 'train'}" for i, n in enumerate("abcdefgh")
-    ]
-    table = labels(pictures, rows)
-    out = tmp_path / "out.safetensors"
-    taught(capsys, table, out)
-    (pictures / "copy.png").write_bytes((pictures / "a.png").read_bytes())
-    table = labels(pictures, [*rows, f"copy.png,0,{PROMPT},test"])
-    found = ranked(capsys, "--images", table, "--ranker", out)
-    assert found["n_pictures"] == 9
-    assert found["n_labelled"] == 3, "f, g and h; a to e and the copy of a were learned from"
-    assert any(
-        note.startswith("The ranker learned from 6 of these pictures") for note in found["notes"]
-    )
-    learned = ranked(capsys, "--images", table, "--ranker", out, "--split", "train")
-    assert learned["srcc"] is None
-    assert any("nothing is left to measure" in note for note in learned["notes"])

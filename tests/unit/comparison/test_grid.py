@@ -1,11 +1,9 @@
 """The grid trains as `teach` does, keeps what is finished, and repeats nothing."""
 
-import csv
 import json
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from comparing import made_set, write_coop_set, write_picture, write_set
 from tiny import tiny_backbone
 
 from coop_demo.comparison import grid, results_csv
-from coop_demo.comparison.feature_store import StoredFeatures
 from coop_demo.comparison.grid import (
     GridProblem,
     GridProgress,
@@ -23,8 +20,7 @@ from coop_demo.comparison.grid import (
     find_dataset,
     shots_curve,
 )
-from coop_demo.comparison.results_csv import COLUMNS, Cell, append_cell, open_results
-from coop_demo.comparison.summary import losses, markdown_table, summary
+from coop_demo.comparison.results_csv import open_results
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.teach import teach
@@ -32,11 +28,6 @@ from coop_demo.prompts.training import TrainEvent
 
 PROMPT = PromptConfig(n_ctx=4)
 FAST = {"steps": 3, "prompt_config": PROMPT}
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    return tiny_backbone()
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +42,6 @@ def last(events):
     *_, result = events
     assert isinstance(result, GridResult)
     return result
-
-
-def a_cell(**changes):
-    cell = Cell(
-        "s", "learned", 4, 1, 0.5, 0.3, 0.7, 5, 10, 8, 2, 1.0, 0.5, '{"a": 1}', "tiny@0", "h"
-    )
-    return replace(cell, **changes)
 
 
 # ---- the grid
@@ -160,6 +144,7 @@ def test_other_settings_are_other_cells(backbone, root, tmp_path):
     assert len(set(hashes)) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
     """A real kill, in the middle of a training, and a torn last line on top of it."""
     out = tmp_path / "results.csv"
@@ -250,35 +235,6 @@ def test_a_bad_setting_is_said_before_anything_is_written(
 # ---- the file
 
 
-def test_a_foreign_or_damaged_file_is_refused_and_left_alone(tmp_path):
-    foreign = tmp_path / "mine.csv"
-    foreign.write_text("name,price\ntea,3\n")
-    with pytest.raises(UserError, match="not a results file"):
-        open_results(foreign)
-    assert foreign.read_text() == "name,price\ntea,3\n"
-    foreign.write_text("my diary, without an end of line")
-    with pytest.raises(UserError, match="not a results file"):
-        open_results(foreign)
-    assert foreign.read_text() == "my diary, without an end of line"
-    damaged = tmp_path / "damaged.csv"
-    damaged.write_text(",".join(COLUMNS) + "\na,b\n")
-    with pytest.raises(UserError, match="line 2 is damaged"):
-        open_results(damaged)
-
-
-def test_a_row_survives_the_file_with_every_value(tmp_path):
-    out = tmp_path / "r.csv"
-    cell = a_cell(
-        dataset='odd, "quoted" name', chosen='{"template": "a, \\"b\\" {}"}', accuracy=1 / 3
-    )
-    assert open_results(out) == []
-    append_cell(out, cell)
-    append_cell(out, a_cell())
-    assert open_results(out) == [cell, a_cell()]
-    with out.open(newline="") as file:
-        assert len(list(csv.reader(file))) == 3
-
-
 def test_results_that_cannot_be_written_end_the_grid(backbone, root, tmp_path, monkeypatch):
     def full(path, cell):
         raise results_csv.UnwritableResults("no room")
@@ -287,21 +243,6 @@ def test_results_that_cannot_be_written_end_the_grid(backbone, root, tmp_path, m
     with pytest.raises(UserError, match="no room"):
         last(benchmark(backbone, root, ["colours"], out=tmp_path / "r.csv", shots=(1,), seeds=(1,),
                        methods=("class-mean",)))  # fmt: skip
-
-
-def test_stored_features_come_back_and_a_damaged_store_is_passed_over(tmp_path):
-    store = StoredFeatures(tmp_path / "f")
-    value = torch.randn(24)
-    store.put(("hash", "tiny@1", "pooled", 0), value)
-    store.close()
-    again = StoredFeatures(tmp_path / "f")
-    assert torch.equal(again.get(("hash", "tiny@1", "pooled", 0)), value)
-    assert again.get(("hash", "tiny@1", "pooled", 1)) is None
-    again.close()
-    (tmp_path / "f" / "features.sqlite").write_bytes(b"not a database" * 100)
-    broken = StoredFeatures(tmp_path / "f")
-    broken.put(("a",), value)
-    assert torch.equal(broken.get(("a",)), value)
 
 
 # ---- the curve
@@ -335,34 +276,6 @@ def test_a_stopped_curve_goes_on_from_its_points(backbone, tmp_path):
     fresh = [e.cell for e in rest if isinstance(e, GridProgress) and e.cell and not e.was_there]
     assert [(c.method, c.shots) for c in fresh] == [("learned", 2)]
     assert len(rest[-1].cells) == 3
-
-
-# ---- tables
-
-
-def test_the_table_holds_mean_and_deviation_over_seeds():
-    cells = [a_cell(seed=i, accuracy=a) for i, a in ((1, 0.5), (2, 0.6), (3, 0.7))]
-    cells += [a_cell(method="hand-crafted", shots=0, seed=0, accuracy=0.55)]
-    (record,) = [r for r in summary(cells) if r["method"] == "learned"]
-    assert record["mean"] == pytest.approx(0.6)
-    assert record["sd"] == pytest.approx(0.1)
-    table = markdown_table(cells)
-    assert "| Learned prompt | 60.0 ± 10.0 |" in table
-    assert "| Hand-crafted prompt | 55.0 |" in table
-    assert "Mean of" not in table
-    both = markdown_table([*cells, *(replace(c, dataset="t", accuracy=0.8) for c in cells)])
-    assert "### Mean of 2 sets" in both
-    assert "| Learned prompt | 70.0 |" in both
-    assert markdown_table([]) == "No cell is finished yet."
-
-
-def test_losses_are_counted_cell_by_cell():
-    cells = [a_cell(seed=i, correct=n) for i, n in ((1, 5), (2, 6), (3, 7))]
-    cells += [a_cell(method="hand-crafted", shots=0, seed=0, correct=6)]
-    cells += [a_cell(method="gda", seed=i, correct=9) for i in (1, 2)]
-    found = losses(cells)
-    assert "loses to Hand-crafted prompt in 1 of 3 cells and equals it in 1." in found[0]
-    assert "loses to Gaussian classifier (GDA) in 2 of 2 cells." in found[1]
 
 
 def test_an_unknown_set_names_what_was_looked_for(tmp_path):

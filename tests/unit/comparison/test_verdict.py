@@ -1,24 +1,14 @@
-"""What the page says about who won."""
+"""Who won is said only where it could not be chance."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from comparing import TEMPLATE, verdict
 
-from coop_demo.comparison.strings import verdict_sentence
-from coop_demo.comparison.verdict import compare
-from coop_demo.ui import html as page_html
-from coop_demo.ui.teach import html as teach_html
-
-TEMPLATE = "a photo of a {}."
-
-
-def verdict(learned_right: int, words_right: int, n: int):
-    """The first so many are right in each, so the disagreements are all on one side."""
-    labels = torch.zeros(n, dtype=torch.long)
-    learned = (torch.arange(n) >= learned_right).long()
-    words = (torch.arange(n) >= words_right).long()
-    return compare(learned, words, labels, TEMPLATE)
+from coop_demo.comparison.statistics import mcnemar
+from coop_demo.comparison.strings import paired_sentence, verdict_sentence
+from coop_demo.comparison.verdict import Outcome, against_best, compare
 
 
 @pytest.mark.parametrize(
@@ -44,20 +34,23 @@ def test_a_tie_with_disagreements_has_no_winner() -> None:
     assert "Neither is better" in verdict_sentence(tie)
 
 
-def test_the_loser_is_shown_in_the_same_size_and_only_a_sure_winner_is_marked() -> None:
-    assert "cs-won-by-words" in teach_html.scoreboard(verdict(41, 57, 60), "")
-    assert "cs-won-by-learned" in teach_html.scoreboard(verdict(57, 41, 60), "")
-    assert "cs-won-by-nobody" in teach_html.scoreboard(verdict(42, 40, 60), "")
+def test_the_sentence_says_who_is_better_and_whether_it_could_be_chance():
+    yes, no = torch.ones(20, dtype=torch.bool), torch.zeros(20, dtype=torch.bool)
+    assert paired_sentence(mcnemar(yes, no), "A", "B").startswith("A is better")
+    assert paired_sentence(mcnemar(no, yes), "A", "B").startswith("B is better")
+    assert "could be chance" in paired_sentence(mcnemar(yes[:2], no[:2]), "A", "B")
 
 
-def test_what_people_write_is_escaped() -> None:
-    nasty = "<img src=x onerror=alert(1)>"
-    shares = torch.tensor([0.7, 0.3])
-    for piece in (
-        teach_html.bars("x", "learned", [nasty, "b"], shares, empty=""),
-        page_html.notes([nasty]),
-        teach_html.class_table([(nasty, 1, 2)]),
-        page_html.facts(nasty, nasty),
-        teach_html.progress(nasty, 0.5),
-    ):
-        assert "<img" not in piece
+def test_the_best_of_several_rivals_is_judged_with_a_corrected_p_value():
+    right = torch.tensor([True] * 8 + [False] * 12)
+    worse = torch.zeros(20, dtype=torch.bool)
+    alone = against_best(right, {"a": worse}, most_right="a")
+    one_of_four = against_best(right, dict.fromkeys("abcd", worse), most_right="a")
+    assert alone.p_value == pytest.approx(2 * 0.5**8)
+    assert one_of_four.p_value == pytest.approx(4 * 2 * 0.5**8)
+    assert alone.outcome is one_of_four.outcome is Outcome.BETTER
+    assert against_best(right[:6], dict.fromkeys("abcd", worse[:6]), most_right="a").outcome is (
+        Outcome.AHEAD
+    )
+    said = paired_sentence(one_of_four.test, "A", "B", rival=one_of_four)
+    assert "corrected for 4 rivals" in said

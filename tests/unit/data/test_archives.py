@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from images import encoded, noise, numbered, zipped
 
 from coop_demo.data import archives
 from coop_demo.data.folders import read_folder, read_zip
@@ -24,19 +22,15 @@ from coop_demo.settings import LIMITS
 
 
 def png(number: int) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (4, 4), (number % 256, number // 256, 7)).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(numbered(number))
 
 
-def noise(n_bytes: int) -> bytes:
-    return np.random.default_rng(0).bytes(n_bytes)
+def random_bytes(n: int) -> bytes:
+    return np.random.default_rng(0).bytes(n)
 
 
 def make_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
+    path.write_bytes(zipped(files, method))
     return path
 
 
@@ -79,10 +73,10 @@ def test_a_zip_reads_like_the_folder_it_was_made_of(tmp_path, around):
     assert from_zip.class_names == from_folder.class_names == ("old oak", "ash")
     for part in ("train", "test"):
         pairs = zip(getattr(from_zip, part), getattr(from_folder, part), strict=True)
-        for zipped, plain in pairs:
-            assert zipped.label == plain.label
-            assert zipped.picture.name == plain.picture.name
-            assert zipped.picture.content == plain.picture.content
+        for packed, plain in pairs:
+            assert packed.label == plain.label
+            assert packed.picture.name == plain.picture.name
+            assert packed.picture.content == plain.picture.content
     assert from_zip.name == "set"
     assert from_zip.notes == from_zip.problems == ()
 
@@ -166,17 +160,16 @@ def test_ten_thousand_files_are_refused_with_both_numbers(tmp_path):
         read_zip(path)
 
 
-def test_a_huge_table_of_contents_is_refused_before_it_is_read(tmp_path):
+def test_a_huge_table_of_contents_is_refused_before_it_is_read(tmp_path, monkeypatch):
     entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
     count = 300_000
     directory = (entry + b"x") * count
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
     path = tmp_path / "wide.zip"
     path.write_bytes(directory + end)
-    started = time.process_time()
+    monkeypatch.setattr(zipfile, "ZipInfo", lambda *_: pytest.fail("an entry was read"))
     with pytest.raises(DatasetError, match="holds far more files; at most 5,000"):
         read_zip(path)
-    assert time.process_time() - started < 0.5
 
 
 def test_a_bomb_is_refused_by_its_ratio_before_it_is_unpacked(tmp_path, monkeypatch):
@@ -196,7 +189,8 @@ def test_small_files_that_pack_well_are_no_bombs(tmp_path):
 def test_too_many_bytes_in_all_are_refused_by_the_headers(tmp_path, monkeypatch):
     bounds(monkeypatch, max_zip_bytes=2**20)
     path = make_zip(
-        tmp_path / "set.zip", {"oak/1.bmp": noise(700_000), "oak/2.bmp": noise(700_000)}
+        tmp_path / "set.zip",
+        {"oak/1.bmp": random_bytes(700_000), "oak/2.bmp": random_bytes(700_000)},
     )
     with pytest.raises(DatasetError, match="unpacks to more than 1 MB"):
         read_zip(path)
@@ -215,14 +209,14 @@ def lying_zip(path: Path, data: bytes, claimed: int) -> Path:
 def test_headers_that_lie_about_sizes_win_nothing(tmp_path, monkeypatch):
     bounds(monkeypatch, max_zip_bytes=2**20, max_file_bytes=2**19)
     # Claims 10 bytes, holds 3 MB: cut at the claim, and its check sum does not fit.
-    path = lying_zip(tmp_path / "set.zip", noise(3 * 2**20), 10)
+    path = lying_zip(tmp_path / "set.zip", random_bytes(3 * 2**20), 10)
     with pytest.raises(DatasetError, match="holds no pictures") as refused:
         read_zip(path)
     assert '"oak/1.bmp" is damaged inside "set.zip"' in str(refused.value)
 
 
 def test_bytes_are_counted_as_they_come_and_one_large_file_costs_itself(tmp_path, monkeypatch):
-    files = {**GOOD, "train/oak/big.bmp": noise(700_000)}
+    files = {**GOOD, "train/oak/big.bmp": random_bytes(700_000)}
     path = make_zip(tmp_path / "set.zip", files)
     bounds(monkeypatch, max_file_bytes=500_000)
     dataset = read_zip(path)
@@ -252,13 +246,9 @@ def test_packing_methods_that_unpack_without_bound_are_refused(tmp_path, method)
 
 def test_stored_entries_larger_than_the_longest_read_come_whole(tmp_path):
     # An uncompressed entry is read in pieces: the bound on one read must not refuse it.
-    side = 1500
-    stream = io.BytesIO()
-    Image.fromarray(
-        np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
-    ).save(stream, "BMP")
-    assert len(stream.getvalue()) > LIMITS.max_zip_files * 1024
-    files = {**GOOD, "train/oak/3.bmp": stream.getvalue()}
+    large = encoded(noise(size=(1500, 1500)), "BMP")
+    assert len(large) > LIMITS.max_zip_files * 1024
+    files = {**GOOD, "train/oak/3.bmp": large}
     dataset = read_zip(make_zip(tmp_path / "set.zip", files, zipfile.ZIP_STORED))
     assert dataset.train_counts == (2, 3)
 
@@ -392,14 +382,6 @@ def test_names_that_fit_no_code_page_are_said_to_be_guessed(tmp_path):
 # --- zips in a zip --------------------------------------------------------------------------------
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize("inner", ["{i}.png", "{name}/{i}.png"])
 @pytest.mark.parametrize("outer", ["{name}.zip", "train/{name}.zip"])
 def test_a_zip_for_each_class_counts_as_its_folder(tmp_path, inner, outer):
@@ -429,7 +411,9 @@ def test_zips_are_opened_one_level_deep_only(tmp_path):
 
 
 def test_the_bounds_hold_for_all_zips_together(tmp_path, monkeypatch):
-    files = {f"{i}.zip": zipped({f"{j}.bmp": noise(300_000) for j in range(2)}) for i in range(3)}
+    files = {
+        f"{i}.zip": zipped({f"{j}.bmp": random_bytes(300_000) for j in range(2)}) for i in range(3)
+    }
     path = make_zip(tmp_path / "set.zip", files)
     bounds(monkeypatch, max_zip_bytes=3_000_000)
     with pytest.raises(DatasetError, match='"set.zip" unpacks to more than'):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from images import numbered, write_image
 
 from coop_demo.data.coop_datasets import COOP_DATASETS, read_coop
 from coop_demo.data.dataset import LabelledPicture, check_pictures, few_shot
@@ -24,11 +24,6 @@ SPLIT_FILE_SETS = {
     "eurosat": ("eurosat", "2750", "split_zhou_EuroSAT.json"),
     "ucf101": ("ucf101", "UCF-101-midframes", "split_zhou_UCF101.json"),
 }
-
-
-def save(path: Path, number: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (4, 4), (number, 0, 0)).save(path)
 
 
 def write_split(root: Path, dataset: str, split: object) -> Path:
@@ -53,7 +48,7 @@ def test_sets_with_a_split_file_are_read_with_its_labels_and_names(tmp_path, dat
     }
     write_split(tmp_path, dataset, split)
     for number, name in enumerate(("b/1.jpg", "a/1.jpg", "a/2.jpg", "a/3.jpg", "b/2.jpg")):
-        save(tmp_path / folder / pictures / name, 40 * number)
+        write_image(numbered(40 * number), tmp_path / folder / pictures / name)
     read = read_coop(tmp_path, dataset)
     assert read.name == dataset
     assert read.class_names == ("forest", "sea lake")
@@ -69,7 +64,7 @@ def test_sets_with_a_split_file_are_read_with_its_labels_and_names(tmp_path, dat
 def test_a_picture_the_split_file_promises_but_is_missing_costs_itself_only(tmp_path):
     split = {"train": [["a.jpg", 0, "a"], ["gone.jpg", 0, "a"]], "val": [], "test": []}
     write_split(tmp_path, "dtd", split)
-    save(tmp_path / "dtd" / "images" / "a.jpg", 1)
+    write_image(numbered(1), tmp_path / "dtd" / "images" / "a.jpg")
     checked = check_pictures(read_coop(tmp_path, "dtd"))
     assert checked.train_counts == (1,)
     assert checked.problems[0].startswith('"gone.jpg" does not exist')
@@ -130,9 +125,7 @@ def make_imagenet(root: Path, folder: str, pictures: str, names: str) -> None:
     (root / folder).mkdir(parents=True, exist_ok=True)
     (root / folder / "classnames.txt").write_text(names)
     for number, name in enumerate(("n02/x.JPEG", "n01/y.JPEG")):
-        path = root / folder / pictures / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4), (number, 0, 0)).save(path, "JPEG")
+        write_image(numbered(number), root / folder / pictures / name)
 
 
 def test_imagenet_is_tested_on_its_validation_part_and_names_may_repeat(tmp_path):
@@ -172,7 +165,7 @@ def test_folders_of_imagenetv2_are_positions_in_classnames(tmp_path):
     root = tmp_path / "imagenetv2"
     pictures = root / "imagenetv2-matched-frequency-format-val"
     for folder in ("0", "2", "10"):
-        save(pictures / folder / "x.jpeg", int(folder))
+        write_image(numbered(int(folder)), pictures / folder / "x.jpeg")
     names = "".join(f"n{number:02d} class {number}\n" for number in range(11))
     (root / "classnames.txt").write_text(names)
     read = read_coop(tmp_path, "imagenetv2")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
+from images import saved_again, shapes
 from PIL import Image, ImageDraw, ImageFilter
 
 from coop_demo.data.dataset import Picture
@@ -16,24 +15,6 @@ from coop_demo.data.near_copies import (
     picture_hash,
 )
 from coop_demo.samples import find_sample
-
-
-def scene(seed: int) -> Image.Image:
-    """Soft blobs of a few colours: as different from each other as photographs of one class."""
-    rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (240, 180), tuple(rng.integers(60, 200, 3).tolist()))
-    draw = ImageDraw.Draw(image)
-    for _ in range(9):
-        x, y, r = rng.integers(0, 240), rng.integers(0, 180), rng.integers(15, 60)
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=tuple(rng.integers(0, 255, 3).tolist()))
-    return image.filter(ImageFilter.GaussianBlur(2))
-
-
-def saved_again(image: Image.Image, quality: int) -> Image.Image:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=quality)
-    return Image.open(io.BytesIO(stream.getvalue()))
-
 
 COPIES = {
     "re-encoded": lambda image: saved_again(image, 40),
@@ -49,14 +30,14 @@ COPIES = {
 @pytest.mark.parametrize("change", COPIES)
 def test_a_changed_copy_is_within_the_threshold(change):
     for seed in range(12):
-        one, other = picture_hash(scene(seed)), picture_hash(COPIES[change](scene(seed)))
+        one, other = picture_hash(shapes(seed)), picture_hash(COPIES[change](shapes(seed)))
         assert one is not None
         assert other is not None
         assert (one ^ other).bit_count() <= MAX_DISTANCE
 
 
 def test_different_pictures_are_far_apart():
-    hashes = [picture_hash(scene(seed)) or 0 for seed in range(60)]
+    hashes = [picture_hash(shapes(seed)) or 0 for seed in range(60)]
     distances = [(a ^ b).bit_count() for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(distances) > 2 * MAX_DISTANCE
 
@@ -64,11 +45,11 @@ def test_different_pictures_are_far_apart():
 def test_the_hash_is_what_its_definition_says():
     from scipy.fft import dct
 
-    grey = np.asarray(scene(3).convert("L").resize((32, 32), Image.Resampling.LANCZOS), float)
+    grey = np.asarray(shapes(3).convert("L").resize((32, 32), Image.Resampling.LANCZOS), float)
     low = dct(dct(grey, axis=0), axis=1)[:8, :8].ravel()
     bits = "".join(str(int(value > np.median(low[1:]))) for value in low)
     # scipy's first row counts double and so does the first column: signs are not touched
-    different = (picture_hash(scene(3)) or 0) ^ int(bits, 2)
+    different = (picture_hash(shapes(3)) or 0) ^ int(bits, 2)
     assert different.bit_count() <= 1
 
 
@@ -79,10 +60,10 @@ def test_a_picture_of_one_colour_looks_like_nothing():
 
 
 def test_suspected_pairs_are_named_across_two_lists():
-    train = [Picture(f"train/{i}.png", scene(i)) for i in range(8)]
-    test = [Picture(f"test/{i}.png", scene(100 + i)) for i in range(8)]
-    test[2] = Picture("test/again.jpg", saved_again(scene(5), 50))
-    test[4] = Picture("test/small.jpg", scene(1).resize((80, 60)))
+    train = [Picture(f"train/{i}.png", shapes(i)) for i in range(8)]
+    test = [Picture(f"test/{i}.png", shapes(100 + i)) for i in range(8)]
+    test[2] = Picture("test/again.jpg", saved_again(shapes(5), 50))
+    test[4] = Picture("test/small.jpg", shapes(1).resize((80, 60)))
     pairs = near_copies(train, test)
     assert {(pair.first.name, pair.second.name) for pair in pairs} == {
         ("train/5.png", "test/again.jpg"),
@@ -101,11 +82,11 @@ def test_suspected_pairs_are_named_across_two_lists():
 
 
 def test_exact_copies_and_unreadable_pictures_are_passed_over():
-    one = Picture("a.png", scene(1)).checked()
-    same = Picture("b.png", scene(1)).checked()
+    one = Picture("a.png", shapes(1)).checked()
+    same = Picture("b.png", shapes(1)).checked()
     broken = Picture("c.png", b"junk")
     assert near_copies([one, broken], [same, broken]) == []
-    assert len(near_copies([Picture("a.png", scene(1))], [Picture("b.png", scene(1))])) == 1
+    assert len(near_copies([Picture("a.png", shapes(1))], [Picture("b.png", shapes(1))])) == 1
 
 
 def test_the_same_shape_in_another_colour_is_another_picture():

@@ -249,10 +249,12 @@ def test_two_different_things_make_features_point_apart(directions, several):
         assert found < 0.02
 
 
-def test_a_plain_picture_holds_one_thing_and_unknown_towers_are_not_guessed():
+def test_a_plain_picture_holds_one_thing():
     plain = TokenBackbone(torch.ones(64, 24))
     assert faithfulness.scatter(plain, torch.zeros(3, SIDE, SIDE)) == 0.0
 
+
+def test_what_an_unknown_tower_sees_is_not_guessed():
     class Unknown(WindowBackbone):
         def image_tokens(self, pixels: Tensor) -> Tensor:
             raise BackboneError("no tokens")

@@ -5,12 +5,15 @@ import json
 import pytest
 import safetensors.torch
 import torch
+from images import write_folders
 from tiny import separable_features, tiny_backbone
 
+from coop_demo.__main__ import main
+from coop_demo.commands import evaluate
 from coop_demo.errors import PromptError
 from coop_demo.prompts.checkpoint import load_prompt, prompt_backbone, prompt_to_bytes, save_prompt
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.prompts.training import fast, train_prompt
+from coop_demo.prompts.training import TrainConfig, fast, train_prompt
 
 NAMES = ("red", "green", "blå_bär")
 
@@ -130,3 +133,102 @@ def test_a_context_with_nan_is_refused(prompt, backbone, tmp_path):
     path = rewritten(prompt, tmp_path / "p.safetensors", tensors={"ctx": broken})
     with pytest.raises(PromptError, match="finite"):
         load_prompt(path, backbone)
+
+
+# --- files of earlier versions
+
+FIRST = {
+    "format": "coop-studio-prompt",
+    "version": 1,
+    "class_names": list(NAMES),
+    "prompt_config": {"n_ctx": 4, "class_specific": False, "position": "end", "init": ""},
+    "train_config": {
+        "preset": "fast",
+        "optimizer": "adamw",
+        "learning_rate": 0.01,
+        "weight_decay": 0.01,
+        "steps": 5,
+        "batch_size": 0,
+        "n_views": 4,
+        "kgcoop_weight": 0.0,
+        "template": "a photo of a {}.",
+        "seed": 1,
+    },
+    "shots": 8,
+    "history": [{"step": 5, "loss": 0.5, "train_accuracy": 1.0, "held_out_accuracy": None}],
+}
+SOURCES = ["0123456789abcdef", "fedcba9876543210"]
+
+
+def earlier_file(path, backbone, **later):
+    """A prompt file as the first version wrote it, with the keys that later ones added."""
+    ctx = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
+    metadata = {**FIRST, "backbone": backbone.identity, **later}
+    path.write_bytes(safetensors.torch.save({"ctx": ctx}, {"prompt": json.dumps(metadata)}))
+    return path, ctx
+
+
+@pytest.mark.parametrize(
+    ("later", "learned_from"),
+    [
+        ({}, None),
+        ({"learned_from": None}, None),
+        ({"learned_from": SOURCES}, tuple(SOURCES)),
+        ({"learned_from": SOURCES, "looks": []}, tuple(SOURCES)),
+    ],
+    ids=["first", "not known", "learned_from", "looks"],
+)
+def test_a_file_of_an_earlier_version_still_loads(backbone, tmp_path, later, learned_from):
+    path, ctx = earlier_file(tmp_path / "old.safetensors", backbone, **later)
+    loaded = load_prompt(path, backbone)
+    assert torch.equal(loaded.ctx, ctx)
+    assert loaded.class_weights.shape == (3, 24)
+    assert loaded.class_names == NAMES
+    assert loaded.train_config == TrainConfig(steps=5)
+    assert loaded.prompt_config == PromptConfig(n_ctx=4)
+    assert (loaded.shots, loaded.history) == (8, tuple(FIRST["history"]))
+    assert (loaded.learned_from, loaded.looks) == (learned_from, ())
+
+
+def test_a_file_of_an_earlier_version_may_be_saved_again(backbone, tmp_path):
+    path, _ = earlier_file(tmp_path / "old.safetensors", backbone)
+    loaded = load_prompt(path, backbone)
+    again = load_prompt(save_prompt(loaded, tmp_path / "new.safetensors"), backbone)
+    assert torch.equal(again.ctx, loaded.ctx)
+    assert again.learned_from is None, "what is not known is not made up"
+
+
+def evaluated(monkeypatch, capsys, backbone, path, data):
+    monkeypatch.setattr(evaluate, "backbone_for", lambda name, device="": backbone)
+    given = ["evaluate", "--data", str(data), "--prompt", str(path), "--json", "-"]
+    assert main(given) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_folders(tmp_path / "set", {f"test/{name}": 2 for name in ("red", "green", "blue")})
+
+
+def test_evaluate_says_of_an_old_file_that_it_does_not_know_what_it_learned_from(
+    monkeypatch, capsys, backbone, tmp_path, data
+):
+    path, _ = earlier_file(
+        tmp_path / "old.safetensors", backbone, class_names=["red", "green", "blue"]
+    )
+    found = evaluated(monkeypatch, capsys, backbone, path, data)
+    assert found["n_test"] == 6, "nothing is left out on a suspicion"
+    (note,) = found["notes"]
+    assert note.startswith("This prompt file does not say which pictures it learned from")
+
+
+def test_evaluate_says_nothing_of_the_kind_of_a_file_that_knows(
+    monkeypatch, capsys, backbone, tmp_path, data
+):
+    path, _ = earlier_file(
+        tmp_path / "p.safetensors",
+        backbone,
+        class_names=["red", "green", "blue"],
+        learned_from=SOURCES,
+    )
+    assert evaluated(monkeypatch, capsys, backbone, path, data)["notes"] == []

@@ -141,7 +141,7 @@ def test_word_and_random_start_work_for_both_kinds(tower, class_specific, init):
     ],
 )
 @pytest.mark.parametrize("position", ["end", "middle", "front"])
-def test_names_as_people_write_them(tower, name, position):
+def test_names_work_as_people_write_them(tower, name, position):
     prompt = learner(tower, [name, "cat"], n_ctx=3, position=position)
     assert torch.isfinite(prompt()).all()
     if position == "end":

@@ -7,9 +7,12 @@ from types import SimpleNamespace
 import pytest
 import safetensors.torch
 import torch
+from images import grey, write_images
 from safetensors import safe_open
 from tiny import tiny_backbone
 
+from coop_demo.__main__ import main
+from coop_demo.commands import rank
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import (
@@ -184,6 +187,9 @@ def test_an_official_checkpoints_entries_become_a_ranker(shared_dir):
     loaded = ranker_from_reference(model, backbone)
     scores = loaded.adapter().scores(tensors["input.image_tokens"], tensors["input.text_tokens"])
     torch.testing.assert_close(scores[:, None], tensors["output.scores"], rtol=1e-4, atol=1e-5)
+
+
+def test_entries_without_an_adapter_become_no_ranker(backbone):
     with pytest.raises(RankingError, match="not a ranking-aware adapter"):
         ranker_from_reference({"visual.conv1.weight": torch.zeros(1)}, backbone)
 
@@ -205,3 +211,105 @@ def test_where_a_ranker_cannot_be_written_is_said_before_it_is_trained(tmp_path)
     assert list((tmp_path / "new").iterdir()) == []
     RANKER.check_writable(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+# --- files of earlier versions
+
+FIRST = {  # what the first files of format 2 said
+    "format": "coop-studio-ranker",
+    "version": 2,
+    "title": "An old one",
+    "adapter_config": {
+        "dim": 16,
+        "layers": 1,
+        "heads": 2,
+        "n_learnable_tokens": 2,
+        "n_relational_tokens": 4,
+        "mlp_ratio": 4.0,
+        "dropout": 0.1,
+        "prompt_width": 1,
+        "token_dim": 24,
+        "text_token_dim": None,
+    },
+    "instructions": [
+        {
+            "instruction": TEXT,
+            "offset": 5.0,
+            "scale": 2.0,
+            "lowest": 1.0,
+            "highest": 9.0,
+            "n_pictures": 30,
+        }
+    ],
+    "train_config": {
+        "steps": 7,
+        "batch_size": 32,
+        "learning_rate": 5e-4,
+        "weight_decay": 0.05,
+        "warmup": 0.05,
+        "gradient_clip": 1.0,
+        "negatives": 0.2,
+        "balance": 0.5,
+        "loss": {
+            "rank_weight": 1.0,
+            "regression_weight": 0.2,
+            "zero_weight": 0.0,
+            "count_ties": True,
+        },
+        "keep": "training",
+        "seed": 1,
+    },
+    "history": [{"step": 7, "loss": 0.5, "held_out_srcc": None}],
+}
+SOURCES = ["0123456789abcdef", "fedcba9876543210"]
+
+
+def earlier_file(path, backbone, **later):
+    """A ranker file as the first ones were written, with the keys that later ones added."""
+    metadata = {**FIRST, "backbone": backbone.identity, **later}
+    state = RankingAdapter.seeded(SHAPE, 0).state_dict()
+    safetensors.torch.save_file(state, path, {"ranker": json.dumps(metadata)})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("later", "learned_from"),
+    [
+        ({}, None),
+        ({"learned_from": None, "looks": []}, None),
+        ({"learned_from": SOURCES}, tuple(SOURCES)),
+        ({"learned_from": SOURCES, "looks": []}, tuple(SOURCES)),
+    ],
+    ids=["first", "not known", "learned_from", "looks"],
+)
+def test_a_file_of_an_earlier_version_still_loads(backbone, tmp_path, later, learned_from):
+    loaded = load_ranker(earlier_file(tmp_path / "old.safetensors", backbone, **later), backbone)
+    assert loaded.config == SHAPE
+    assert loaded.title == "An old one"
+    assert loaded.train_config == RankerTrainConfig(steps=7)
+    assert loaded.history == tuple(FIRST["history"])
+    assert loaded.learned(TEXT) == LearnedInstruction(TEXT, 5.0, 2.0, 1.0, 9.0, 30)
+    assert (loaded.learned_from, loaded.looks) == (learned_from, ())
+
+
+def test_a_ranker_of_an_earlier_version_orders_as_it_did(ranker, backbone, tmp_path):
+    loaded = load_ranker(earlier_file(tmp_path / "old.safetensors", backbone), backbone)
+    tokens = torch.randn(3, 5, 24, generator=torch.Generator().manual_seed(0))
+    text = backbone.text_tokens([TEXT])
+    assert torch.equal(loaded.adapter().scores(tokens, text), ranker.adapter().scores(tokens, text))
+
+
+def test_an_old_ranker_that_does_not_know_what_it_learned_from_is_measured_on_all(
+    monkeypatch, capsys, backbone, tmp_path
+):
+    monkeypatch.setattr(rank, "backbone_for", lambda name, device="": backbone)
+    path = earlier_file(tmp_path / "old.safetensors", backbone)
+    images = [grey(60 * i, i, grain=10) for i in range(5)]
+    names = [image.name for image in write_images(images, tmp_path / "set")]
+    rows = "\n".join(f"{name},{i},{TEXT}" for i, name in enumerate(names))
+    table = tmp_path / "set" / "labels.csv"
+    table.write_text(f"image,value,prompt\n{rows}\n")
+    given = ["rank", "--images", str(table), "--ranker", str(path), "--json", "-"]
+    assert main(given) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_labelled"] == 5, "nothing is left out on a suspicion"

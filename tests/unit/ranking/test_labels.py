@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from images import numbered, write_image
 
 from coop_demo.errors import RankingError
 from coop_demo.ranking.labels import RankingTable, check_rankable, read_labels_csv
@@ -16,7 +16,7 @@ from coop_demo.ranking.labels import RankingTable, check_rankable, read_labels_c
 def folder(tmp_path: Path) -> Path:
     """Return a folder with the pictures a.png to e.png, all different."""
     for number, name in enumerate("abcde"):
-        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / f"{name}.png")
+        write_image(numbered(number), tmp_path / f"{name}.png")
     return tmp_path
 
 

@@ -89,7 +89,7 @@ def test_lists_of_different_lengths_are_a_mistake_of_ours():
         srcc([1, 2], [1, 2, 3])
 
 
-def test_all_figures_at_once():
+def test_all_figures_of_one_order_come_together():
     result = ranking_metrics([1, 2, 3, 4], [1, 2, 4, 3])
     assert result.n == 4
     assert result.srcc == pytest.approx(0.8)
@@ -121,4 +121,7 @@ def test_interval_holds_the_figure_and_narrows_with_pictures():
         assert interval[0] <= found <= interval[1]
         widths.append(interval[1] - interval[0])
     assert widths[1] < widths[0] / 2
+
+
+def test_an_interval_of_what_is_not_defined_is_none():
     assert bootstrap_interval(srcc, [1, 1], [1, 2]) is None

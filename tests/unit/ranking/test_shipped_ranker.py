@@ -58,6 +58,7 @@ def test_the_shipped_ranker_orders_the_sample_sets(backbone, ranker, sample, ins
     assert found(backbone, ranker, sample, instruction) > least
 
 
+@pytest.mark.slow
 def test_brightness_and_darkness_are_opposite_orders(backbone, ranker):
     bright = found(backbone, ranker, "conditions", "Rank the brightness.")
     table = read_labels_csv(ASSETS_DIR / "samples/conditions/labels.csv")
@@ -77,6 +78,7 @@ def test_its_card_lists_what_it_learned_from():
     assert re.search(r"python -m coop_demo\.recipes\.ranker", card)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_its_card_says_what_the_file_gives_on_labelled_photographs(shared_dir, backbone, ranker):
     judged = [

@@ -56,6 +56,7 @@ def run(backbone, tokens, tasks, config=QUICK, **options):
     return list(train_ranker(backbone, tokens, tasks, config=config, **options))
 
 
+@pytest.mark.slow
 def test_two_instructions_are_learned_at_once_and_order_unseen_pictures_differently(backbone):
     tokens, amounts = make_pictures(64, seed=0)
     unseen, unseen_amounts = make_pictures(40, seed=1)

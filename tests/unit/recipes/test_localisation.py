@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from images import disc
 from tiny import tiny_backbone
 
 from coop_demo.errors import HeatmapError
@@ -22,14 +22,10 @@ COLOURS = {
 
 def discs() -> list[Cutout]:
     """Round cut-outs of one colour each."""
-    y, x = np.mgrid[:40, :40]
-    inside = (y - 19.5) ** 2 + (x - 19.5) ** 2 < 19**2
-    found = []
-    for name, colour in COLOURS.items():
-        rgba = np.zeros((40, 40, 4), np.uint8)
-        rgba[inside] = (*colour, 255)
-        found.append(Cutout(name, "disc", "photograph", "made", name, Image.fromarray(rgba)))
-    return found
+    return [
+        Cutout(name, "disc", "photograph", "made", name, disc(colour, 40))
+        for name, colour in COLOURS.items()
+    ]
 
 
 def test_events_count_up_and_the_last_holds_a_row_for_each_method_and_target():

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from images import coloured, grey
 from PIL import Image
+from tiny import tiny_backbone
 
 from coop_demo.ranking.adapter import AdapterConfig
 from coop_demo.recipes.cutouts import Cutout
@@ -30,7 +32,6 @@ from coop_demo.recipes.ranker.pictures import (
     plural,
     shape_cutouts,
 )
-from tests.tiny import tiny_backbone
 
 
 def drawn_library() -> dict[str, list[Cutout]]:
@@ -94,8 +95,7 @@ def test_plurals_and_paraphrases_are_english():
 
 
 def test_measured_attributes_follow_the_picture():
-    rng = np.random.default_rng(0)
-    base = Image.fromarray(rng.integers(60, 180, (40, 40, 3)).astype(np.uint8))
+    base = coloured((120, 120, 120), size=(40, 40), grain=60)
     plain = attribute_values(base)
     dark = attribute_values(base.point([level // 3 for level in range(256)] * 3))
     assert dark["brightness"] < plain["brightness"]
@@ -107,7 +107,7 @@ def test_measured_attributes_follow_the_picture():
 
 
 def test_changed_photographs_stay_in_their_part():
-    base = Image.fromarray(np.full((30, 30, 3), 120, np.uint8))
+    base = grey(120, size=(30, 30))
     bases = [("one", "train", lambda: base), ("two", "test", lambda: base)]
     made = [*attribute_samples(bases, number=6), *graded_samples(bases, number=6)]
     assert {one.part for one in made} == {"train", "test"}
@@ -120,7 +120,7 @@ def test_changed_photographs_stay_in_their_part():
 
 def test_mosaics_add_up_what_is_in_their_two_pictures():
     def plain(colour):
-        return lambda: Image.new("RGB", (30, 40), colour)
+        return lambda: coloured(colour, size=(30, 40), grain=0)
 
     samples = [
         Sample("aquarium", "train", plain((200, 0, 0)), {"fish": 2.0}),

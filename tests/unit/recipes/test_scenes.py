@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from images import disc
+from PIL import Image
 
 from coop_demo.errors import DatasetError
 from coop_demo.recipes.cutouts import (
@@ -29,12 +30,6 @@ from coop_demo.recipes.scenes import (
 )
 
 RED, BLUE = (230, 20, 20), (20, 40, 230)
-
-
-def disc(colour: tuple[int, int, int], side: int = 60) -> Image.Image:
-    image = Image.new("RGBA", (side, side))
-    ImageDraw.Draw(image).ellipse((0, 0, side - 1, side - 1), fill=(*colour, 255))
-    return image
 
 
 def cutout(name: str, colour: tuple[int, int, int]) -> Cutout:
