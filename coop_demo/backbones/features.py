@@ -19,7 +19,7 @@ from torch import Tensor
 from coop_demo.backbones.backbone import Backbone, mixed_precision
 from coop_demo.backbones.disk_cache import DiskCache, user_cache
 from coop_demo.backbones.preparing import ahead, decoding_workers
-from coop_demo.data.dataset import LabelledPicture
+from coop_demo.data.dataset import LabelledPicture, Picture
 from coop_demo.data.images import content_hash
 from coop_demo.data.near_copies import Look
 from coop_demo.errors import PictureError
@@ -139,6 +139,7 @@ class EncodedPictures:
     n_encoded: int  # views that were not in the cache
     contents: tuple[str, ...] = ()  # content hash of each of the K images
     looks: tuple[Look | None, ...] = ()  # of each, to suspect near copies; None: not known
+    notes: tuple[str, ...] = ()  # what decoding guessed or mended, where it had to decode
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ class _Prepared:
     # pixels (H, W, 3) of each pass through the tower, and the places of the views it gives
     passes: tuple[tuple[Tensor, tuple[int, ...]], ...] = ()
     problem: str = ""
+    notes: tuple[str, ...] = ()  # what decoding guessed or mended
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ def encode_pictures(
     looks: dict[int, Look | None] = {}
     seen: set[str] = set()
     problems: list[str] = []
+    notes: list[str] = []
     waiting: list[_Pass] = []
     total, done, n_encoded = len(pictures) * len(views), 0, 0
 
@@ -258,6 +261,7 @@ def encode_pictures(
                     problems.append(one.problem)
                     total -= len(views)
                     continue
+                notes += one.notes
                 found = list(one.found)
                 if one.content in seen:  # perhaps encoded while this one was being prepared
                     found = [
@@ -302,6 +306,7 @@ def encode_pictures(
         n_encoded,
         tuple(contents[i] for i in kept),
         tuple(looks[i] for i in kept),
+        tuple(notes),
     )
 
 
@@ -315,28 +320,34 @@ def _prepare(
     views: tuple[int, ...],
 ) -> _Prepared:
     """Everything about a picture that comes before the tower; runs in a thread of its own."""
+    notes: list[str] = []
+
+    def load() -> Image.Image:
+        notes.clear()
+        return picture.load(notes) if isinstance(picture, Picture) else picture.load()
+
     try:
         image, content = None, picture.content
         file = None if content or cache.disk is None else _file_key(picture)
         if file is not None and cache.disk is not None:
             content = cache.disk.content_of(file)
         if not content:
-            image = picture.load()
+            image = load()
             content = content_hash(image)
-            if file is not None and cache.disk is not None:
+            if file is not None and cache.disk is not None and not notes:  # else told each time
                 cache.disk.put_content(file, content)
         keys = tuple((content, identity, kind, view) for view in views)
         found = tuple(cache.get(key) for key in keys)
         missing = tuple(slot for slot, feature in enumerate(found) if feature is None)
         if missing and image is None:
-            image = picture.load()
+            image = load()
         if file is not None and image is None and cache.get((content, "look")) is None:
-            image = picture.load()  # whoever gives a file is told of near copies
+            image = load()  # whoever gives a file is told of near copies
         look = _look(cache, content, image)
     except PictureError as error:
         return _Prepared(problem=str(error))
     if not missing or image is None:
-        return _Prepared(content, keys, found, look)
+        return _Prepared(content, keys, found, look, notes=tuple(notes))
     if backbone.mean_pooled and kind != _kind(backbone, tokens=True):
         view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
         passes = ((_view_of(backbone, image, content, view), missing),)
@@ -344,7 +355,7 @@ def _prepare(
         passes = tuple(
             (_view_of(backbone, image, content, views[slot]), (slot,)) for slot in missing
         )
-    return _Prepared(content, keys, found, look, passes)
+    return _Prepared(content, keys, found, look, passes, notes=tuple(notes))
 
 
 def _kind(backbone: Backbone, *, tokens: bool) -> str:

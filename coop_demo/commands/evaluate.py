@@ -105,7 +105,11 @@ def run(args: argparse.Namespace) -> None:
         # rows: true class, columns: the learned prompt's answer
         "confusion": confusion_matrix(answers["learned"], labels, len(names)).tolist(),
         "problems": [*dataset.problems, *encoded.problems],
-        "notes": [*dataset.notes, *left_out, *([note] if note else [])],
+        "notes": [
+            *dict.fromkeys((*dataset.notes, *encoded.notes)),
+            *left_out,
+            *([note] if note else []),
+        ],
     }
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)

@@ -79,7 +79,10 @@ def run(args: argparse.Namespace) -> None:
     if args.instruction:
         explain_order.run(args)
         return
-    image = load_picture(args.image)
+    notes: list[str] = []
+    image = load_picture(args.image, notes=notes)
+    for sentence in notes:
+        say(sentence)
     if args.prompt:
         backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
         prompt = load_prompt(args.prompt, backbone)

@@ -30,7 +30,10 @@ def run(args: argparse.Namespace) -> None:
         show = WORD
     _check(args, show)
     paths = [args.image, *([args.versus] if args.versus else [])]
-    images = [load_picture(path) for path in paths]
+    notes: list[str] = []
+    images = [load_picture(path, notes=notes) for path in paths]
+    for sentence in notes:
+        say(sentence)
     instruction = check_instruction(args.instruction)
     ranker, backbone, ranker_file = ranker_for(args.ranker, args.backbone, args.device)
     instruction = check_instruction(instruction, backbone)

@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
 
     results, lines = [], []
     encoded = with_progress(encode_pictures(backbone, [Picture(str(path), path) for path in paths]))
+    for sentence in encoded.notes:
+        say(sentence)
     problems = iter(encoded.problems)
     rows = {index: row for row, index in enumerate(encoded.kept)}
     for index, path in enumerate(paths):
@@ -84,7 +86,12 @@ def run(args: argparse.Namespace) -> None:
     if not rows:
         raise PictureError(encoded.problems[0])
     give(
-        {"backbone": backbone.name, "template": template, "pictures": results},
+        {
+            "backbone": backbone.name,
+            "template": template,
+            "pictures": results,
+            "notes": list(encoded.notes),
+        },
         args.json,
         "\n".join(lines),
     )

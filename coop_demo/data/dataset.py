@@ -43,9 +43,13 @@ class Picture:
     content: str | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)  # what decoding guessed or mended
 
-    def load(self) -> Image.Image:
-        """Decode to a safe RGB image; raises PictureError. Nothing is kept."""
-        return load_picture(self.source, name=self.name)
+    def load(self, notes: list[str] | None = None) -> Image.Image:
+        """Decode to a safe RGB image; raises PictureError. Nothing is kept.
+
+        Args:
+            notes: takes a sentence for each thing that was guessed or mended.
+        """
+        return load_picture(self.source, name=self.name, notes=notes)
 
     def checked(self) -> Picture:
         """Return this picture with its content hash and notes, decoding it once.

@@ -59,7 +59,7 @@ class ScoredImages:
     found: tuple[Scored, ...]
     contents: tuple[str, ...] = ()  # content hash of each kept image
     looks: tuple[Look | None, ...] = field(default=(), repr=False)
-    notes: tuple[str, ...] = ()  # of the instructions
+    notes: tuple[str, ...] = ()  # of decoding and of the instructions
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def score_images(
         tuple(found),
         first.contents,
         first.looks,
-        (unread_words(unread),) if unread else (),
+        (*first.notes, *((unread_words(unread),) if unread else ())),
     )
 
 

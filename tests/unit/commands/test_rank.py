@@ -288,3 +288,11 @@ def test_a_name_that_two_images_have_is_not_guessed(capsys, tmp_path, ranker):
     found = ranked(capsys, "--images", tmp_path / "set", "--labels", table, "--ranker", ranker)
     assert any("could be any of 2" in problem for problem in found["problems"])
     assert found["n_labelled"] == 3
+
+
+def test_what_decoding_mended_is_said(capsys, pictures, ranker):
+    whole = (pictures / "a.png").read_bytes()
+    (pictures / "a.png").write_bytes(b"\n\n" + whole)  # stray bytes before it
+    ask = ("--images", pictures, "--instruction", BRIGHTNESS, "--ranker", ranker)
+    for _ in range(2):
+        assert any("a.png" in note for note in ranked(capsys, *ask)["notes"])
