@@ -3,7 +3,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -166,9 +166,9 @@ class _Pass:
     wanted: list[tuple[int, tuple]]  # view slots and cache keys; a key ends with the view's number
 
 
-# Pictures that go through the tower at once. On a CPU a larger batch is no faster and keeps the
+# Pictures that go through the tower at once. On a CPU a larger batch is no faster, and keeps the
 # person waiting for its progress and its stop; a GPU is not busy with 16.
-_BATCH_SIZE = {"cpu": 16, "mps": 32, "cuda": 64}
+_BATCH_SIZE, _CUDA_BATCH_SIZE = 16, 64
 
 
 def encode_pictures(
@@ -205,7 +205,7 @@ def encode_pictures(
     if WHOLE_VIEW in views and len(views) > 1:
         raise ValueError("the whole picture is asked for alone: it has a pass of its own")
     device = backbone.device.type
-    batch_size = batch_size or _BATCH_SIZE.get(device, 16)
+    batch_size = batch_size or (_CUDA_BATCH_SIZE if device == "cuda" else _BATCH_SIZE)
     workers = decoding_workers(device) if workers is None else workers
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     began = time.perf_counter()
@@ -229,7 +229,7 @@ def encode_pictures(
             encode = backbone.ranking_tokens
         else:
             encode = backbone.image_tokens if from_map else backbone.image_features
-        for entry, encoded in zip(waiting, encode(pixels).cpu(), strict=True):
+        for entry, encoded in zip(waiting, _in_memory(encode, pixels).cpu(), strict=True):
             for slot, key in entry.wanted:
                 feature = window_feature(encoded, entry.content, key[-1]) if from_map else encoded
                 # a copy, not a view that keeps the whole batch alive
@@ -381,6 +381,16 @@ def _file_key(picture: PictureSource) -> str | None:
         return None
     digest = hashlib.blake2b(source, digest_size=16).hexdigest()
     return f"{digest}|{suffix.lower()}|{LIMITS.working_side}|{PIL.__version__}|{PREPROCESSING}"
+
+
+def _in_memory(encode: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+    """`encode` of a batch, in halves where a small GPU has no room for the whole."""
+    try:
+        return encode(pixels)
+    except torch.OutOfMemoryError:
+        if len(pixels) == 1:
+            raise
+    return torch.cat([_in_memory(encode, half) for half in pixels.tensor_split(2)])
 
 
 def _batch(pixels: list[Tensor], device: str) -> Tensor:

@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from coop_demo.settings import LIMITS
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -26,10 +28,19 @@ def decoding_workers(device: str) -> int:
         # One for each core: whichever waits, decoders or tower, the other has all cores. Mini with
         # JPEGs of a megapixel on two cores: 1.43 times as fast as in one thread with two workers,
         # 1.18 with one, 1.40 with three. Decoding is a third of the work, so 8 feed any tower.
-        return max(1, min(cores, 8))
+        return max(1, min(cores, 8, _decoders_in_memory()))
     # A GPU takes thousands of pictures a second and a core decodes fifty to a hundred: all cores
     # but one, which feeds the GPU. More than 16 wait for Python's lock and hold memory.
-    return max(1, min(cores - 1, 16))
+    return max(1, min(cores - 1, 16, _decoders_in_memory()))
+
+
+def _decoders_in_memory() -> int:
+    """How many of the largest pictures may be decoded at once in a quarter of the memory."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows, and systems that do not say
+        memory = 8 * 2**30
+    return memory // 4 // LIMITS.max_decode_bytes
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from tiny import MadePicture, tiny_backbone
 
+from coop_demo.backbones import preparing
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import (
     TEST_VIEW,
@@ -173,10 +174,38 @@ def test_work_ahead_comes_back_in_order_whichever_is_done_first():
         assert list(results) == [n * n for n in range(9)]
 
 
+def test_what_does_not_fit_on_the_gpu_is_encoded_in_halves(backbone, monkeypatch):
+    pictures = made(7)
+    whole = encode_all(backbone, pictures, cache=FeatureCache()).features
+    image_features = backbone.image_features
+
+    def small_gpu(pixels):
+        if len(pixels) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return image_features(pixels)
+
+    monkeypatch.setattr(backbone, "image_features", small_gpu)
+    halved = encode_all(backbone, pictures, cache=FeatureCache()).features
+    assert torch.allclose(halved, whole, atol=1e-6)
+
+
+def test_a_set_that_is_all_known_can_be_stopped_too(backbone):
+    cache = FeatureCache()
+    pictures = made(9)
+    encode_all(backbone, pictures, cache=cache)
+    *events, result = encode_pictures(backbone, pictures, cache=cache, batch_size=4)
+    assert [event.done for event in events if isinstance(event, EncodeEvent)] == [4, 8]
+    assert isinstance(result, EncodedPictures)
+    assert result.n_encoded == 0
+
+
 def test_there_is_a_worker_on_every_computer(monkeypatch):
+    monkeypatch.setattr(preparing, "_decoders_in_memory", lambda: 99)
     for cores, device, workers in (
         (1, "cpu", 1), (2, "cpu", 2), (4, "cpu", 4), (64, "cpu", 8), (None, "cpu", 1),
         (1, "cuda", 1), (2, "cuda", 1), (8, "cuda", 7), (96, "cuda", 16),
     ):  # fmt: skip
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
         assert decoding_workers(device) == workers
+    monkeypatch.setattr(preparing, "_decoders_in_memory", lambda: 0)
+    assert decoding_workers("cuda") == 1
