@@ -73,7 +73,8 @@ FOOTER = (
     "Code: Apache-2.0. Built-in model: Apache-2.0. Sample pictures: GPL-2.0 (Tux Paint stamps) and "
     "CC0-1.0 (rendered here), as each says. Methods: CoOp, Zhou et al., IJCV 2022; ranking-aware "
     "adapter, Yu et al., ICLR 2025. "
-    "Pictures you add stay on the computer that runs this page and are forgotten after half a day."
+    "Pictures you add stay on the computer that runs this page and are forgotten after half a day; "
+    "numbers that the model computed from them are kept there longer, to save time."
 )
 
 
