@@ -118,8 +118,8 @@ def write_image(image: Image.Image, path: Path, **options) -> Path:
 
 
 def write_images(images: Iterable[Image.Image], folder: Path, prefix: str = "") -> list[Path]:
-    """One folder without classes: 00.png, 01.png, ..., each after the prefix."""
-    return [write_image(image, folder / f"{prefix}{i:02}.png") for i, image in enumerate(images)]
+    """One folder without classes: 0.png, 1.png, ..., each after the prefix."""
+    return [write_image(image, folder / f"{prefix}{i}.png") for i, image in enumerate(images)]
 
 
 def write_folders(
