@@ -19,7 +19,7 @@ def untrained(backbone: Backbone, seed: int = 3) -> Ranker:
     """A ranker that learned nothing."""
     config = AdapterConfig(dim=backbone.embed_dim, layers=1, heads=4, n_learnable_tokens=2)
     state = RankingAdapter.seeded(config, seed).state_dict()
-    return Ranker(config, state, backbone.identity)
+    return Ranker(config, state, backbone.identity, learned_from=())
 
 
 def write_greys(folder: Path) -> Path:

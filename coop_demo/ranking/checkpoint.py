@@ -56,6 +56,7 @@ def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:
         "history": list(ranker.history),
         "learned_from": None if ranker.learned_from is None else list(ranker.learned_from),
         "looks": list(ranker.looks),
+        "sources_complete": ranker.sources_complete,
     }
     dtype = torch.float16 if half else torch.float32
     state = {name: tensor.to(dtype) for name, tensor in ranker.state.items()}
@@ -153,6 +154,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
     if not all(_instruction_is_sound(one) for one in instructions):
         raise RANKER.damaged(path, "the scale of one of its instructions is not a usable number")
     sources = metadata.get("learned_from")
+    if sources is None and path.parent == CHECKPOINT_DIR:
+        sources = []  # its card says what it learned from: nothing that a person brings
     ranker = Ranker(
         config=config,
         state={name: tensor.float() for name, tensor in state.items()},
@@ -163,6 +166,7 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         title=metadata["title"],
         learned_from=None if sources is None else tuple(sources),
         looks=tuple(metadata.get("looks", ())),
+        sources_complete=metadata.get("sources_complete", True) is True,
     )
     if backbone is not None:
         ranker.check_backbone(backbone)

@@ -184,9 +184,15 @@ def not_learned_from(
 ) -> tuple[Floats, list[str]]:
     """Values (N,) of the scored images without those the ranker learned from, which become NaN,
     and sentences on them and on images that look like one."""
-    if ranker is None or not ranker.learned_from:
+    if ranker is None or not np.isfinite(values).any():
         return values, []
-    seen = set(ranker.learned_from)
+    unknown = []
+    if ranker.learned_from is None or not ranker.sources_complete:
+        unknown = [
+            "The ranker's file does not say everything it learned from: some of these pictures "
+            "may be among it."
+        ]
+    seen = set(ranker.learned_from or ())
     learned = np.array([short_content(content) in seen for content in scored.contents], dtype=bool)
     measured = np.isfinite(values) & ~learned
     n_left_out = int((np.isfinite(values) & learned).sum())
@@ -197,7 +203,7 @@ def not_learned_from(
             "left out of what is measured."
         )
     looks = [look if on else None for look, on in zip(scored.looks, measured, strict=True)]
-    notes += near_shots(looks, ranker.looks, names)
+    notes += [*near_shots(looks, ranker.looks, names), *unknown]
     return np.where(learned, np.nan, values), notes
 
 

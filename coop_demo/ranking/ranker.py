@@ -134,6 +134,7 @@ class Ranker:
     # `short_content` and `Look.text` of the images learned from; None: an older file
     learned_from: tuple[str, ...] | None = None
     looks: tuple[str, ...] = field(default=(), repr=False)
+    sources_complete: bool = True  # False: it went on from a ranker that does not say
 
     def adapter(self, device: str | torch.device = "cpu") -> RankingAdapter:
         """The adapter, ready to rank: weights of its own, in eval mode, without gradients."""
@@ -158,6 +159,8 @@ class Ranker:
             self,
             learned_from=tuple(sorted({*before, *map(short_content, contents)})),
             looks=tuple(sorted({*(start.looks if start else ()), *shown})),
+            sources_complete=start is None
+            or (start.learned_from is not None and start.sources_complete),
         )
 
     def learned(self, instruction: str) -> LearnedInstruction | None:

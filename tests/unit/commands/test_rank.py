@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -296,3 +297,19 @@ def test_what_decoding_mended_is_said(capsys, pictures, ranker):
     ask = ("--images", pictures, "--instruction", BRIGHTNESS, "--ranker", ranker)
     for _ in range(2):
         assert any("a.png" in note for note in ranked(capsys, *ask)["notes"])
+
+
+def test_a_ranker_file_that_does_not_say_what_it_learned_from_is_told(
+    capsys, pictures, ranker, backbone, tmp_path
+):
+    ask = ("--images", brightness_labels(pictures), "--ranker")
+    assert ranked(capsys, *ask, ranker)["notes"] == []
+    known = untrained(backbone)
+    old = replace(known, learned_from=None)
+    path = save_ranker(old, tmp_path / "old.safetensors")
+    assert any("does not say everything" in note for note in ranked(capsys, *ask, path)["notes"])
+    for start, said in ((old, True), (known, False)):
+        went_on = known.having_learned_from(["0" * 32], (), start=start)
+        path = save_ranker(went_on, tmp_path / f"{said}.safetensors")
+        notes = ranked(capsys, *ask, path)["notes"]
+        assert any("does not say everything" in note for note in notes) == said
