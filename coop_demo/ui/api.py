@@ -24,6 +24,7 @@ from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import actions as rank_actions
+from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn, load, try_pictures
@@ -227,9 +228,9 @@ class Endpoints:
                 if bool(sample) == bool(archive):
                     raise DatasetError(strings.SAMPLE_OR_ZIP)
                 if sample:
-                    rank_actions.show_sample(session, samples.find_sample(str(sample)))
+                    rank_files.show_sample(session, samples.find_sample(str(sample)))
                 else:
-                    rank_actions.add_files(session, [str(archive)])
+                    rank_files.add_files(session, [str(archive)])
                 if ranker:
                     rank_actions.load(session, ranker)
                 wanted = str(instruction or session.pile.instruction or "")

@@ -22,6 +22,7 @@ from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import order_actions, state
 from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.rank import actions as rank_actions
+from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank.state import UsedRanker
 from coop_demo.ui.session import Session, SessionStore
 
@@ -49,7 +50,7 @@ def order(session, backbone, tmp_path) -> Order:
     state = RankingAdapter.seeded(config, 0).state_dict()
     session.pile.rankers["tiny"] = UsedRanker(Ranker(config, state, backbone.identity), "blank")
     greys = [grey(30 + 40 * i, i, size=(60, 40), grain=10) for i in range(5)]
-    rank_actions.add_files(session, write_images(greys, tmp_path))
+    rank_files.add_files(session, write_images(greys, tmp_path))
     *_, orders = rank_actions.rank(session, BRIGHT, "", "", "")
     return orders[0]
 

@@ -20,6 +20,8 @@ from coop_demo.ranking.checkpoint import offered_rankers, save_ranker
 from coop_demo.ranking.order import ANTONYMS, COSINE, RANKER, Order, hold_out, order_csv
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.ui.rank import actions as rank_actions
+from coop_demo.ui.rank import files as rank_files
+from coop_demo.ui.rank import lesson as rank_lesson
 from coop_demo.ui.rank import state
 from coop_demo.ui.rank.state import TaughtOrder
 from coop_demo.ui.session import Session, SessionStore
@@ -35,7 +37,8 @@ def backbone():
 
 @pytest.fixture
 def session(monkeypatch, backbone) -> Iterator[Session]:
-    monkeypatch.setattr(rank_actions, "shared_backbone", lambda name: backbone)
+    for module in (rank_actions, rank_lesson):
+        monkeypatch.setattr(module, "shared_backbone", lambda name: backbone)
     store = SessionStore("tiny")  # its folder goes with it
     yield store.open(None)
     assert len(store) == 1
@@ -84,7 +87,7 @@ def ranked(session: Session, first: str = BRIGHT, second: str = "") -> tuple[Ord
 
 
 def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
-    rank_actions.add_files(session, grey(4))
+    rank_files.add_files(session, grey(4))
     (order,) = ranked(session)
     assert set(order.scores) == {ANTONYMS, COSINE}
     assert order.leading == ANTONYMS
@@ -97,7 +100,7 @@ def test_without_a_ranker_the_simpler_ways_still_order(session, grey) -> None:
 def test_what_lies_at_the_edge_counts_in_every_order(session, tmp_path, ranker_file) -> None:
     for number in range(5):  # alike but for the left sixth, which a square from the middle cuts off
         write_image(edged((50 * number,) * 3), tmp_path / f"{number}.png")
-    rank_actions.add_files(session, sorted(tmp_path.glob("*.png")))
+    rank_files.add_files(session, sorted(tmp_path.glob("*.png")))
     rank_actions.load(session, ranker_file)
     (order,) = ranked(session)
     assert set(order.scores) == {RANKER, ANTONYMS, COSINE}
@@ -109,7 +112,7 @@ def test_what_lies_at_the_edge_counts_in_every_order(session, tmp_path, ranker_f
 
 
 def test_two_instructions_give_two_orders_of_the_same_pictures(session, grey, ranker_file) -> None:
-    rank_actions.add_files(session, grey(5))
+    rank_files.add_files(session, grey(5))
     rank_actions.load(session, ranker_file)
     first, second = ranked(session, BRIGHT, "Rank the sharpness.")
     assert first.pictures == second.pictures
@@ -124,7 +127,7 @@ def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file
     files = grey(4)
     rank_actions.load(session, ranker_file)
     labels = table(tmp_path, [f"{file.name},{i},{BRIGHT}" for i, file in enumerate(files)])
-    rank_actions.add_files(session, [*files, labels])
+    rank_files.add_files(session, [*files, labels])
     orders = ranked(session)
     rows = list(csv.DictReader(io.StringIO(order_csv(orders))))
     assert [int(row[f"place: {BRIGHT}"]) for row in rows] == [1, 2, 3, 4]
@@ -136,12 +139,12 @@ def test_the_csv_has_every_picture_in_order(session, grey, tmp_path, ranker_file
 
 def test_a_formula_in_a_name_is_quoted_in_the_csv(session, grey, tmp_path) -> None:
     evil = grey(1)[0].rename(tmp_path / "=HYPERLINK.png")
-    rank_actions.add_files(session, [evil, *grey(2, start=1)])
+    rank_files.add_files(session, [evil, *grey(2, start=1)])
     assert "'=HYPERLINK.png" in order_csv(ranked(session))
 
 
 def test_an_edited_antonym_pair_changes_its_order_alone(session, grey) -> None:
-    rank_actions.add_files(session, grey(4))
+    rank_files.add_files(session, grey(4))
     (before,) = ranked(session)
     (after,) = rank_actions.compare_again(session, before.pair.low, before.pair.high)
     np.testing.assert_allclose(after.scores[ANTONYMS], 1 - before.scores[ANTONYMS], atol=1e-9)
@@ -196,7 +199,7 @@ def test_equal_labels_are_said_not_measured() -> None:
 def test_one_picture_is_no_order(session, grey) -> None:
     with pytest.raises(RankingError, match="no pictures"):
         ranked(session)
-    rank_actions.add_files(session, grey(1))
+    rank_files.add_files(session, grey(1))
     with pytest.raises(RankingError, match="one picture here; an order needs two"):
         ranked(session)
 
@@ -205,7 +208,7 @@ def test_identical_pictures_count_once(session, grey, tmp_path) -> None:
     (file,) = grey(1)
     copy = tmp_path / "copy.png"
     copy.write_bytes(file.read_bytes())
-    rank_actions.add_files(session, [file, copy])
+    rank_files.add_files(session, [file, copy])
     assert len(session.pile.pictures) == 1
     assert "“copy.png” is the same picture as “00.png”" in session.pile.notes[0]
 
@@ -217,7 +220,7 @@ def test_identical_pictures_count_once(session, grey, tmp_path) -> None:
 def test_an_unusable_instruction_keeps_the_order_there_was(
     session, grey, instruction: str, message: str
 ) -> None:
-    rank_actions.add_files(session, grey(3))
+    rank_files.add_files(session, grey(3))
     before = ranked(session)
     with pytest.raises(UserError, match=message):
         ranked(session, instruction)
@@ -225,7 +228,7 @@ def test_an_unusable_instruction_keeps_the_order_there_was(
 
 
 def test_the_same_instruction_twice_is_refused(session, grey) -> None:
-    rank_actions.add_files(session, grey(3))
+    rank_files.add_files(session, grey(3))
     with pytest.raises(RankingError, match="the same"):
         ranked(session, BRIGHT, BRIGHT.lower())
 
@@ -279,8 +282,8 @@ def test_a_ranker_for_another_model_leaves_the_one_in_use(
     ],
 )
 def test_unusable_labels_cost_themselves_only(session, grey, tmp_path, rows, message) -> None:
-    rank_actions.add_files(session, grey(2))
-    rank_actions.add_files(session, [table(tmp_path, rows)])
+    rank_files.add_files(session, grey(2))
+    rank_files.add_files(session, [table(tmp_path, rows)])
     (problem,) = session.pile.problems
     assert re.search(message, problem)
     assert session.pile.labels == {}
@@ -289,7 +292,7 @@ def test_unusable_labels_cost_themselves_only(session, grey, tmp_path, rows, mes
 
 def test_labels_of_pictures_that_are_not_here_are_passed_over(session, grey, tmp_path) -> None:
     rows = ["00.png,1,", "01.png,2,", "gone.png,3,"]
-    rank_actions.add_files(session, [*grey(2), table(tmp_path, rows)])
+    rank_files.add_files(session, [*grey(2), table(tmp_path, rows)])
     assert sorted(session.pile.labels_for("anything at all").values()) == [1, 2]
     assert "“gone.png”" in session.pile.problems[0]
 
@@ -299,8 +302,8 @@ def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None
     outside.mkdir()
     secret = outside / "secret.png"
     write_image(grey_image(0, size=(9, 9)), secret)
-    rank_actions.add_files(session, grey(2))
-    rank_actions.add_files(
+    rank_files.add_files(session, grey(2))
+    rank_files.add_files(
         session, [table(tmp_path, [f"{secret},3,Rank it.", "../x.png,2,Rank it."])]
     )
     assert "None of the pictures" in session.pile.problems[0]
@@ -310,18 +313,18 @@ def test_a_table_never_opens_a_file_by_its_path(session, grey, tmp_path) -> None
 def test_a_table_without_instructions_counts_for_the_one_that_is_asked_for(
     session, grey, tmp_path
 ) -> None:
-    rank_actions.add_files(session, grey(3))
+    rank_files.add_files(session, grey(3))
     names = [picture.name for picture in session.pile.pictures]
     rows = [f"{name},{i},{BRIGHT}" for i, name in enumerate(names)]
-    rank_actions.add_labels(session.pile, table(tmp_path, rows))
+    rank_files.add_labels(session.pile, table(tmp_path, rows))
     own = table(tmp_path, [f"{name},{9 - i}" for i, name in enumerate(names)], "image,value")
-    rank_actions.add_labels(session.pile, own, instruction=BRIGHT)
+    rank_files.add_labels(session.pile, own, instruction=BRIGHT)
     values = session.pile.values(session.pile.pictures, BRIGHT)
     assert values.tolist() == [9, 8, 7]
 
 
 def test_an_order_of_a_pile_that_changed_meanwhile_is_not_kept(monkeypatch, session, grey) -> None:
-    rank_actions.add_files(session, grey(4))
+    rank_files.add_files(session, grey(4))
     score = rank_actions._score_events
 
     def interrupted(*given):
@@ -337,7 +340,7 @@ def test_an_order_of_a_pile_that_changed_meanwhile_is_not_kept(monkeypatch, sess
 def test_the_rival_of_what_is_taught_is_its_own_instructions(
     monkeypatch, session, grey, ranker_file
 ) -> None:
-    rank_actions.add_files(session, grey(9))
+    rank_files.add_files(session, grey(9))
     rank_actions.load(session, ranker_file)
     list(rank_actions.rank(session, BRIGHT, "", "a sunny picture", "a gloomy picture"))
     session.pile.numbers = {p.content: float(i) for i, p in enumerate(session.pile.pictures)}
@@ -348,11 +351,11 @@ def test_the_rival_of_what_is_taught_is_its_own_instructions(
         asked.append(given[1].pair)
         raise RankingError("enough")
 
-    monkeypatch.setattr(rank_actions, "_teach_events", teach)
+    monkeypatch.setattr(rank_lesson, "_teach_events", teach)
     for instruction in ("Rank the noise.", BRIGHT):
         with pytest.raises(RankingError, match="enough"):
             list(
-                rank_actions.teach_order(
+                rank_lesson.teach_order(
                     session, instruction, state.OrderSettings(None, None, 1, False)
                 )
             )
@@ -366,7 +369,7 @@ def test_a_zip_brings_pictures_and_labels(session, grey, tmp_path) -> None:
     rows = "\n".join(f"pictures/{file.name},{i},{BRIGHT}" for i, file in enumerate(files))
     brought = {f"set/pictures/{file.name}": file.read_bytes() for file in files}
     path.write_bytes(zipped({**brought, "set/labels.csv": f"image,value,prompt\n{rows}\n"}))
-    rank_actions.add_files(session, [path])
+    rank_files.add_files(session, [path])
     assert session.pile.problems == ()
     assert sorted(session.pile.labels_for("rank the BRIGHTNESS").values()) == [0, 1, 2]
 
@@ -375,7 +378,7 @@ def test_a_file_of_another_kind_is_refused_by_name(session, tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
     with pytest.raises(RankingError, match=r"notes\.txt"):
-        rank_actions.add_files(session, [path])
+        rank_files.add_files(session, [path])
 
 
 # --- teaching
@@ -388,10 +391,10 @@ def number(session: Session, values: list[float], meaning: str = "amount") -> No
 
 
 def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) -> None:
-    rank_actions.add_files(session, grey(12))
+    rank_files.add_files(session, grey(12))
     rank_actions.load(session, ranker_file)
     number(session, list(range(12)))
-    *_, taught = rank_actions.teach_order(session, BRIGHT, QUICK)
+    *_, taught = rank_lesson.teach_order(session, BRIGHT, QUICK)
     assert isinstance(taught, TaughtOrder)
     assert (taught.n_learned, taught.n_held_out, taught.n_pairs) == (8, 4, 6)
     assert taught.started
@@ -411,13 +414,13 @@ def test_an_order_is_taught_judged_saved_and_used(session, grey, ranker_file) ->
 
 @pytest.mark.slow
 def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
-    rank_actions.add_files(session, grey(9))
+    rank_files.add_files(session, grey(9))
     rank_actions.load(session, ranker_file)
     number(session, list(range(9)))
     settings = state.OrderSettings(steps=2000, learning_rate=None, seed=1, from_nothing=False)
     session.stop.clear()
     taught = None
-    for event in rank_actions.teach_order(session, BRIGHT, settings):
+    for event in rank_lesson.teach_order(session, BRIGHT, settings):
         if isinstance(event, TaughtOrder):
             taught = event
         elif event.points and event.points[-1].step >= 70:
@@ -434,21 +437,21 @@ def test_stop_keeps_the_last_measured_state(session, grey, ranker_file) -> None:
 def test_too_little_to_learn_from_is_refused_with_the_reason(
     session, grey, values, message
 ) -> None:
-    rank_actions.add_files(session, grey(len(values)))
+    rank_files.add_files(session, grey(len(values)))
     number(session, values)
     with pytest.raises(RankingError, match=message):
-        list(rank_actions.teach_order(session, BRIGHT, QUICK))
+        list(rank_lesson.teach_order(session, BRIGHT, QUICK))
     assert session.pile.rankers == {}
 
 
 def test_places_and_amounts_are_opposite(session, grey, ranker_file) -> None:
-    rank_actions.add_files(session, grey(9))
+    rank_files.add_files(session, grey(9))
     rank_actions.load(session, ranker_file)
     number(session, list(range(9)), "amount")
-    *_, amounts = rank_actions.teach_order(session, BRIGHT, QUICK)
+    *_, amounts = rank_lesson.teach_order(session, BRIGHT, QUICK)
     rank_actions.load(session, ranker_file)
     number(session, [9 - i for i in range(9)], "place")
-    *_, places = rank_actions.teach_order(session, BRIGHT, QUICK)
+    *_, places = rank_lesson.teach_order(session, BRIGHT, QUICK)
     assert (amounts.before, amounts.after) == (places.before, places.after)
 
 
@@ -461,14 +464,14 @@ def test_the_held_out_third_spans_the_order() -> None:
 
 
 def test_a_cell_that_is_no_number_names_its_picture(session, grey) -> None:
-    rank_actions.add_files(session, grey(3))
+    rank_files.add_files(session, grey(3))
     rows = [["", "00.png", "1"], ["", "01.png", "3,5"], ["", "02.png", ""]]
-    assert sorted(rank_actions.read_numbers(session.pile, rows).values()) == [1.0, 3.5]
+    assert sorted(rank_lesson.read_numbers(session.pile, rows).values()) == [1.0, 3.5]
     for bad in ("many", "nan", "inf"):
         with pytest.raises(RankingError, match=r"“01\.png”.*is not a number"):
-            rank_actions.read_numbers(session.pile, [["", "01.png", bad]])
+            rank_lesson.read_numbers(session.pile, [["", "01.png", bad]])
     with pytest.raises(RankingError, match="Reload the page"):
-        rank_actions.read_numbers(session.pile, [["", "nowhere.png", "2"]])
+        rank_lesson.read_numbers(session.pile, [["", "nowhere.png", "2"]])
 
 
 @pytest.mark.parametrize("steps", [-1, 2001, 1.5, "many"])

@@ -15,13 +15,8 @@ from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.events import sentence_for, warn
 from coop_demo.ui.rank import html as rank_html
 from coop_demo.ui.rank import strings as say
-from coop_demo.ui.rank.actions import (
-    add_files,
-    load,
-    ranker_in_use,
-    show_sample,
-    use_offered,
-)
+from coop_demo.ui.rank.actions import load, ranker_in_use, use_offered
+from coop_demo.ui.rank.files import add_files, show_sample
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates

@@ -12,9 +12,10 @@ from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.rank import html as rank_html
 from coop_demo.ui.rank import strings as say
-from coop_demo.ui.rank.actions import (
+from coop_demo.ui.rank.choose import ChooseColumn, summary
+from coop_demo.ui.rank.files import add_labels
+from coop_demo.ui.rank.lesson import (
     MOST_IN_TABLE,
-    add_labels,
     check_meaning,
     number_by_click,
     number_by_order,
@@ -22,7 +23,6 @@ from coop_demo.ui.rank.actions import (
     read_numbers,
     take_labels,
 )
-from coop_demo.ui.rank.choose import ChooseColumn, summary
 from coop_demo.ui.rank.state import PLACE, Pile
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates

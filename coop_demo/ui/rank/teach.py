@@ -14,8 +14,8 @@ from coop_demo.ui.job import LongJob
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import html as rank_html
 from coop_demo.ui.rank import strings as say
-from coop_demo.ui.rank.actions import best_rival, teach_order
 from coop_demo.ui.rank.choose import ChooseColumn
+from coop_demo.ui.rank.lesson import best_rival, teach_order
 from coop_demo.ui.rank.numbers import Numbers, read_table
 from coop_demo.ui.rank.state import OrderSettings
 from coop_demo.ui.session import Session
