@@ -26,8 +26,9 @@ def decoding_workers(device: str) -> int:
     cores = os.cpu_count() or 1
     if device == "cpu":
         # One for each core: whichever waits, decoders or tower, the other has all cores. Mini with
-        # JPEGs of a megapixel on two cores: 1.43 times as fast as in one thread with two workers,
-        # 1.18 with one, 1.40 with three. Decoding is a third of the work, so 8 feed any tower.
+        # JPEGs of a megapixel on two idle cores: 1.35 times as fast as in one thread with two
+        # workers, 1.22 with one, 1.37 with three, and less where others use the cores. Decoding is
+        # a third of the work, so 8 are enough.
         return max(1, min(cores, 8, _decoders_in_memory()))
     # A GPU takes thousands of pictures a second and a core decodes fifty to a hundred: all cores
     # but one, which feeds the GPU. More than 16 wait for Python's lock and hold memory.
