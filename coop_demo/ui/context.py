@@ -4,7 +4,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -23,6 +23,15 @@ LOOKING_LIMIT = 4  # trying pictures, at once
 # asks the model.
 QUIET: dict[str, Any] = {"show_progress": "hidden"}
 LOOKS: dict[str, Any] = {"concurrency_id": LOOKING, "concurrency_limit": LOOKING_LIMIT}
+
+
+class Part(Protocol):
+    """A column or panel, as its neighbours know it: what it shows of a session, and where."""
+
+    @property
+    def outputs(self) -> list[Any]: ...
+
+    def view(self, session: Session) -> Updates: ...
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,9 @@ from coop_demo.ui.compare.actions import (
     run_shift,
 )
 from coop_demo.ui.compare.html import cards, method_rows, scoreboard, table
+from coop_demo.ui.compare.kept import compared_of, need_compared
 from coop_demo.ui.compare.panels import PANELS
-from coop_demo.ui.compare.state import (
-    Compared,
-    CompareSettings,
-    compared_of,
-    need_compared,
-)
+from coop_demo.ui.compare.state import Compared, CompareSettings
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.job import working
 from coop_demo.ui.progress import Progress

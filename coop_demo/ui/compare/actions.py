@@ -29,15 +29,8 @@ from coop_demo.prompts.training import LearnedPrompt, TrainEvent
 from coop_demo.prompts.words import nearest_words, words_accuracy
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.compare import strings as say
-from coop_demo.ui.compare.state import (
-    TAUGHT,
-    Compared,
-    CompareSettings,
-    Words,
-    amend,
-    keep,
-    need_compared,
-)
+from coop_demo.ui.compare.kept import amend, keep, need_compared
+from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings, Words
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import state
 from coop_demo.ui.forms import whole

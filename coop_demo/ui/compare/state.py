@@ -1,8 +1,8 @@
 """What the Compare tab keeps in a session: settings and results."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from coop_demo import samples
 from coop_demo.charts.report import Report
@@ -21,9 +21,6 @@ from coop_demo.ui.compare import strings as say
 from coop_demo.ui.forms import whole
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
-
-if TYPE_CHECKING:  # a session holds what is defined here
-    from coop_demo.ui.session import Session
 
 TAUGHT = ""  # the source that is the Teach tab's own set; others are names of sample sets
 
@@ -158,31 +155,3 @@ class CompareState:
 
     compared: dict[str, Compared] = field(default_factory=dict)  # by backbone
     words: str = ""  # the template the box of templates was given last, following Teach
-
-
-def compared_of(session: "Session") -> Compared | None:
-    """The comparison made with the model in use, if there is one."""
-    return session.compare.compared.get(session.backbone)
-
-
-def need_compared(session: "Session") -> Compared:
-    """Raises UserError when nothing was compared with the model in use."""
-    found = compared_of(session)
-    if found is None:
-        raise UserError(say.COMPARE_FIRST)
-    return found
-
-
-def keep(session: "Session", backbone: str, compared: Compared) -> Compared:
-    with session.lock:
-        session.compare.compared[backbone] = compared
-    return compared
-
-
-def amend(session: "Session", backbone: str, base: Compared, **changes: Any) -> Compared:
-    """Add to a comparison what looking closer found, unless another one took its place."""
-    with session.lock:
-        now = session.compare.compared.get(backbone)
-        if now is None or now.comparison is not base.comparison:
-            return base
-        return keep(session, backbone, replace(now, **changes))

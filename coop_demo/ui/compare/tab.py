@@ -18,8 +18,9 @@ from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import run_comparison
+from coop_demo.ui.compare.kept import compared_of
 from coop_demo.ui.compare.panels import PANELS, Panel
-from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings, compared_of
+from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.events import sentence_for, warn
 from coop_demo.ui.job import LongJob

@@ -1,6 +1,6 @@
 """Part "Choose" of the tab Rank: pictures, labels, instructions and the ranker in use."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -11,7 +11,7 @@ from coop_demo.errors import UserError
 from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS
 from coop_demo.ui import html as page_html
-from coop_demo.ui.context import QUIET, Shell
+from coop_demo.ui.context import QUIET, Part, Shell
 from coop_demo.ui.events import sentence_for, warn
 from coop_demo.ui.rank import html as rank_html
 from coop_demo.ui.rank import strings as say
@@ -20,10 +20,6 @@ from coop_demo.ui.rank.files import add_files, show_sample
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
-
-if TYPE_CHECKING:  # a new pile is shown by the other parts too
-    from coop_demo.ui.rank.numbers import Numbers
-    from coop_demo.ui.rank.order import OrderColumn
 
 
 class ChooseColumn:
@@ -127,7 +123,7 @@ class ChooseColumn:
             self.shipped: gr.update(visible=own),
         }
 
-    def wire(self, shell: Shell, order: "OrderColumn", numbers: "Numbers") -> None:
+    def wire(self, shell: Shell, order: Part, numbers: Part) -> None:
         everything = [*self.outputs, *order.outputs, *numbers.outputs]
 
         def all_views(session: Session) -> Updates:

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -10,7 +10,7 @@ from coop_demo.data.dataset import Picture
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
-from coop_demo.ui.context import LOOKS, Shell
+from coop_demo.ui.context import LOOKS, Part, Shell
 from coop_demo.ui.events import sentence_for, warn
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import html as teach_html
@@ -19,8 +19,12 @@ from coop_demo.ui.teach.actions import as_csv, gather, load, table_rows, try_pic
 from coop_demo.ui.teach.state import Tried
 from coop_demo.ui.windows import Updates
 
-if TYPE_CHECKING:  # the two columns know each other
-    from coop_demo.ui.teach.train import TrainColumn
+
+class Training(Part, Protocol):
+    """The column beside this one, which shows what was learned and holds the words to beat."""
+
+    template: gr.Textbox
+
 
 TABLE_HEADERS = ["Picture", say.LEARNED, "%", say.WORDS, "% "]
 
@@ -87,7 +91,7 @@ class TryColumn:
             self.bars: _no_bars(),
         }
 
-    def wire(self, shell: Shell, train: "TrainColumn") -> None:
+    def wire(self, shell: Shell, train: Training) -> None:
         """Wire the column; a loaded prompt shows in the column `train`, whose words it is
         compared with."""
         self._wire_trying(shell, train.template)
@@ -135,7 +139,7 @@ class TryColumn:
             **LOOKS,
         )
 
-    def _wire_file(self, shell: Shell, train: "TrainColumn") -> None:
+    def _wire_file(self, shell: Shell, train: Training) -> None:
         def load_file(session: Session, path: str | None) -> Updates:
             try:
                 if path:

@@ -8,6 +8,7 @@ from coop_demo.comparison.confusion import disagreements
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
+from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
     COMPARE_FIRST,
     LOOK,
@@ -16,7 +17,7 @@ from coop_demo.ui.compare.panels.parts import (
     method_box,
     opens_look,
 )
-from coop_demo.ui.compare.state import Compared, need_compared
+from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.forms import whole
 from coop_demo.ui.plot_clicks import picture_cards

@@ -10,6 +10,7 @@ from coop_demo.errors import UserError
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
+from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
     COMPARE_FIRST,
     HIDDEN,
@@ -20,7 +21,7 @@ from coop_demo.ui.compare.panels.parts import (
     opens_look,
     plot,
 )
-from coop_demo.ui.compare.state import Compared, need_compared
+from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.forms import whole
 from coop_demo.ui.plot_clicks import clicked, picture_cards, plot_clicks

@@ -8,6 +8,7 @@ from coop_demo.charts import comparison as comparison_charts
 from coop_demo.comparison.confusion import cell_pictures, confusion_matrix
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
+from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
     COMPARE_FIRST,
     HIDDEN,
@@ -19,7 +20,7 @@ from coop_demo.ui.compare.panels.parts import (
     opens_look,
     plot,
 )
-from coop_demo.ui.compare.state import Compared, need_compared
+from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.forms import whole
 from coop_demo.ui.plot_clicks import clicked, picture_cards, plot_clicks

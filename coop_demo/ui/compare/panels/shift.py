@@ -15,8 +15,9 @@ from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import read_second, run_shift, second_sets
+from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import COMPARE_FIRST, HIDDEN, PanelJob, drawn, lead, plot
-from coop_demo.ui.compare.state import Compared, need_compared
+from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session

@@ -9,8 +9,9 @@ from coop_demo.charts.report import csv_files, html_report
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import report_folder
+from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import COMPARE_FIRST, HIDDEN, lead
-from coop_demo.ui.compare.state import Compared, need_compared
+from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import LOOKS, Shell
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates

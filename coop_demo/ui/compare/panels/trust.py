@@ -11,6 +11,7 @@ from coop_demo.comparison.strings import at_bound_sentences
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
+from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
     COMPARE_FIRST,
     HIDDEN,
@@ -21,7 +22,7 @@ from coop_demo.ui.compare.panels.parts import (
     method_box,
     plot,
 )
-from coop_demo.ui.compare.state import Compared, need_compared
+from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
