@@ -6,6 +6,7 @@ all, and never unpickled.
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -46,6 +47,8 @@ class CheckpointKind:
     def write(self, contents: bytes, path: str | Path) -> Path:
         """Write a file in one move; the folder is made if it is not there.
 
+        Where nothing can be put beside it (a single mounted file), it is written in place.
+
         Raises:
             UserError: the kind's own, when it cannot be written.
         """
@@ -58,21 +61,28 @@ class CheckpointKind:
         except OSError as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink()
-            raise self._unwritable(path, error) from error
+            try:
+                path.write_bytes(contents)
+            except OSError:
+                raise self._unwritable(path, error) from error
         return path
 
     def check_writable(self, path: str | Path) -> None:
         """Raise where `write` could not write; for before a long training."""
         path = Path(path)
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = not path.exists()
-            with open(path, "ab"):
-                pass
-            if made:
-                path.unlink()
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            beside.write_bytes(b"")
+            beside.unlink()
         except OSError as error:
-            raise self._unwritable(path, error) from error
+            try:  # in place, then
+                with open(path, "ab"):
+                    pass
+            except OSError:
+                raise self._unwritable(path, error) from error
 
     def read(self, path: Path) -> tuple[dict[str, Any], list[str]]:
         """The description and the names of the tensors; no tensor is read.
@@ -100,7 +110,7 @@ class CheckpointKind:
         try:
             description = json.loads(header)
             is_ours = description["format"] == self.format
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             is_ours = False
         if not is_ours:
             raise self.error(
@@ -138,9 +148,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def is_history(entries: Any) -> bool:
     """Whether this is a list of measurements: objects of finite numbers, None where unknown."""
     return isinstance(entries, list) and all(
-        isinstance(entry, dict)
-        and all(
-            v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in entry.values()
-        )
+        isinstance(entry, dict) and all(v is None or _is_finite(v) for v in entry.values())
         for entry in entries
     )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

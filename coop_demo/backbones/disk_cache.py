@@ -288,7 +288,7 @@ def _bytes_used(database: sqlite3.Connection) -> int:
 
 
 def _hash(key: str) -> bytes:
-    return hashlib.blake2b(key.encode(), digest_size=16).digest()
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _packed(name: bytes, value: Tensor) -> bytes | None:

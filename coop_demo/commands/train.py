@@ -13,7 +13,7 @@ from coop_demo.commands.common import (
     seed_number,
     with_progress,
 )
-from coop_demo.prompts.checkpoint import save_prompt
+from coop_demo.prompts.checkpoint import PROMPT, save_prompt
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import TeachResult, teach
 
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> None:
         position=args.position,
         init=args.init,
     )
+    if args.out:
+        PROMPT.check_writable(args.out)
     dataset = data_of(args)
     backbone = backbone_for(args.backbone, args.device)
     result: TeachResult = with_progress(

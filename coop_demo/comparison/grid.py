@@ -473,7 +473,7 @@ class _EncodedSet:
         dataset = self._of_seed(seed, draws=shots > 0)
         drawn = dataset if shots == 0 else few_shot(dataset, shots=shots, seed=seed)
         if shots:
-            check_trainable(drawn)
+            check_trainable(drawn, drawn=True)
             train, train_labels, seconds = yield from self._encode(drawn.train, self._views)
         else:  # methods that see no picture
             train = torch.empty(len(self._views), 0, self._backbone.embed_dim)

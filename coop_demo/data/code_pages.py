@@ -22,6 +22,9 @@ def guessed_code_page(names: Sequence[bytes]) -> tuple[str, str] | None:
     Args:
         names: each with a byte above 127 in it.
     """
+    # a folder's name stands in every path below it, and counts once
+    parts = dict.fromkeys(part for name in names for part in name.split(b"/"))
+    names = [part for part in parts if not part.isascii()]
     best: tuple[float, float] = (_PLAUSIBLE, -1.0)
     guess = None
     for codec, title, judge in _PAGES:
@@ -37,9 +40,9 @@ def guessed_code_page(names: Sequence[bytes]) -> tuple[str, str] | None:
     return guess
 
 
-def _double_bytes(data: bytes, is_ordinary: Callable[[int, int], bool]) -> float:
+def _double_bytes(data: bytes, is_ordinary: Callable[[int, int], float]) -> float:
     """The share of two-byte characters that are ordinary; 0 if single high bytes are left over."""
-    at, good, total = 0, 0, 0
+    at, good, total = 0, 0.0, 0
     while at < len(data):
         if data[at] < 0x80:
             at += 1
@@ -53,16 +56,19 @@ def _double_bytes(data: bytes, is_ordinary: Callable[[int, int], bool]) -> float
 
 
 def _chinese(data: bytes, text: str) -> tuple[float, float]:
-    # GB 2312 level 1: the 3755 usual characters
-    return _double_bytes(data, lambda a, b: 0xB0 <= a <= 0xD7 and b >= 0xA1), 0.0
+    # GB 2312: the 3755 usual characters of level 1, and half as usual those of level 2
+    def is_ordinary(a: int, b: int) -> float:
+        return 0.0 if b < 0xA1 else 1.0 if 0xB0 <= a <= 0xD7 else 0.5 if 0xD8 <= a <= 0xF7 else 0.0
+
+    return _double_bytes(data, is_ordinary), 0.0
 
 
 def _korean(data: bytes, text: str) -> tuple[float, float]:
     # Hangul of KS X 1001. They are also usual Chinese characters, but only of the first half of
-    # that list: six in a row from there are hardly chance.
+    # that list: five different ones and no other are seldom chance.
     score = _double_bytes(data, lambda a, b: 0xB0 <= a <= 0xC8 and b >= 0xA1)
-    n_hangul = sum("가" <= char <= "힣" for char in text)
-    return score, 1.0 if score == 1.0 and n_hangul >= 6 else -0.5
+    n_hangul = len({char for char in text if "가" <= char <= "힣"})
+    return score, 1.0 if score == 1.0 and n_hangul >= 5 else -0.5
 
 
 def _japanese(data: bytes, text: str) -> tuple[float, float]:

@@ -62,13 +62,26 @@ def eight_bit(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def brightened(high: Image.Image, low: Image.Image, notes: list[str]) -> Image.Image:
-    """Colours of at most 12 bits out of the upper and lower bytes of a 16-bit picture."""
-    levels = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)  # (H, W, 3 or 4)
-    colours = levels[..., :3]
-    top = _top_of(int(colours.max()), notes)
-    pixels = np.asarray(high).copy()
-    pixels[..., :3] = (colours / max(top, 1) * 255.0 + 0.5).astype(np.uint8)
-    return Image.fromarray(pixels)
+    """Colours of at most 12 bits out of the upper and lower bytes of a 16-bit picture.
+
+    In strips of rows, so that it takes hardly more memory than the picture itself.
+    """
+    upper, lower = np.array(high), np.asarray(low)  # (H, W, 3 or 4) uint8
+    rows = max(1, _STRIP_PIXELS // upper.shape[1])
+    strips = [slice(top, top + rows) for top in range(0, len(upper), rows)]
+
+    def levels(strip: slice) -> np.ndarray:
+        return upper[strip, :, :3].astype(np.uint16) << 8 | lower[strip, :, :3]
+
+    top = _top_of(max(int(levels(strip).max()) for strip in strips), notes)
+    table = np.arange(65536, dtype=np.float32) / np.float32(max(top, 1)) * 255.0 + 0.5
+    shown = np.clip(table, 0, 255).astype(np.uint8)
+    for strip in strips:
+        upper[strip, :, :3] = shown[levels(strip)]
+    return Image.fromarray(upper)
+
+
+_STRIP_PIXELS = 1_000_000
 
 
 def in_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:

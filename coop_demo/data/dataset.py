@@ -132,11 +132,11 @@ def check_class_names(names: Sequence[str]) -> None:
             )
 
 
-def check_trainable(dataset: Dataset) -> None:
+def check_trainable(dataset: Dataset, *, drawn: bool = False) -> None:
     """Raise DatasetError unless a prompt can be trained: two classes, each with enough pictures.
 
     A class needs two pictures, one to learn from and one to be measured on, and at least one of
-    them in the training part.
+    them in the training part. Once the shots are `drawn`, one to learn from is enough.
     """
     n_classes = len(dataset.class_names)
     if n_classes == 0:
@@ -150,7 +150,7 @@ def check_trainable(dataset: Dataset) -> None:
     for name, n_train, n_held in zip(
         dataset.class_names, dataset.train_counts, held_out, strict=True
     ):
-        if n_train + n_held < 2:
+        if n_train + n_held < 2 and not (drawn and n_train):
             raise DatasetError(
                 f'Class "{name}" has {counted(n_train + n_held, "picture")}; 2 or more are needed '
                 f"to train. Add pictures or remove the class."

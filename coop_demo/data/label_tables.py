@@ -177,9 +177,9 @@ def _read_json_lines(
     """One JSON object a line; what is neither text nor a number is left empty."""
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
-        lines = data[: LIMITS.max_table_bytes].decode("utf-8-sig").splitlines()
+        lines = data[: LIMITS.max_table_bytes].decode("utf-8-sig").split("\n")
         found = [(n, json.loads(line)) for n, line in enumerate(lines, start=1) if line.strip()]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{label} is not JSON Lines ({error}). Correct it.") from error
     objects = [(n, item) for n, item in found if isinstance(item, dict)]
     header = tuple(dict.fromkeys(str(key).lower() for _, item in objects for key in item))

@@ -143,7 +143,7 @@ def prepare(
         dataset, n_held_out = split_held_out(dataset, seed=seed)
     check_trainable(dataset)
     dataset = few_shot(dataset, shots=shots, seed=seed)
-    check_trainable(dataset)  # unreadable pictures may have left
+    check_trainable(dataset, drawn=True)  # unreadable pictures may have left
     train = yield from _encode(backbone, dataset.train, views)
     test = yield from _encode(backbone, dataset.test, (0,))
     # a set that was not checked when it was read may hold pictures that cannot be used
@@ -164,7 +164,7 @@ def prepare(
         problems=(*dataset.problems, *train.problems, *test.problems),
         notes=(*dataset.notes, *notes, *near_copy_notes(suspected, "training", "test")),
     )
-    check_trainable(dataset)
+    check_trainable(dataset, drawn=True)
     yield Prepared(
         dataset=dataset,
         n_held_out=n_held_out,

@@ -29,6 +29,7 @@ from coop_demo.wording import counted, unread_words
 RANKER, ANTONYMS, COSINE = "ranker", "antonyms", "cosine"
 RANKING_METHODS = (RANKER, ANTONYMS, COSINE)
 MAX_COMPARED = 60  # images of the pair matrix: more would make cells too small to click
+LEAST_TO_JUDGE = 5  # labels; with random scores fewer call a winner in up to half of all cases
 LEAST_TO_TEACH = 6  # two of them are held out, so that there is a pair to judge with
 
 Floats = NDArray[np.float64]
@@ -138,6 +139,8 @@ def score_images(
         pooled = yield from encode_part(
             backbone, pictures, tokens=False, part=parts - 1, parts=parts
         )
+        if tokens is not None and len(pooled.kept) != len(tokens.kept):
+            raise RankingError(f"A picture changed while it was read. {pooled.problems[0]}")
     first = tokens or pooled
     if first is None:
         raise ValueError("no method is left to score with")
@@ -253,8 +256,14 @@ class Judgement:
 
 
 def judge(order: Order) -> Judgement | None:
-    """Whether the ranker beats its rivals; None where the labels cannot tell."""
+    """Whether the ranker beats its rivals; None where the labels cannot tell.
+
+    Fewer than LEAST_TO_JUDGE labels cannot: resampling two or three images gives nearly the same
+    order each time, and an interval without width.
+    """
     at = order.labelled
+    if len(at) < LEAST_TO_JUDGE:
+        return None
     known = {name: one.srcc for name, one in order.metrics().items() if one.srcc is not None}
     rivals = [name for name in known if name != RANKER]
     if RANKER not in known or not rivals:

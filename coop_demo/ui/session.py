@@ -158,6 +158,7 @@ class Session:
         Raises:
             UserError: there is no such row.
         """
+        row = self.row(index)  # now: while pictures are decoded, rows may come and go
         problems: list[str] = []
         taken: list[Picture] = []
         for path in paths:
@@ -174,7 +175,8 @@ class Session:
                 continue
             taken.append(picture)
         with self.lock:
-            self.row(index).pictures = taken
+            if any(one is row for one in self.rows):  # not when it was removed meanwhile
+                row.pictures = taken
         return tuple(problems)
 
     # --- classes -------------------------------------------------------------------------------

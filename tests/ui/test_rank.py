@@ -189,8 +189,17 @@ def test_the_verdict_says_who_wins_whoever_it_is(own: int, kind: str, words: str
 
 
 def test_equal_labels_are_said_not_measured() -> None:
-    same = order_with({RANKER: [1, 2, 3], ANTONYMS: [3, 2, 1]}, [5, 5, 5])
+    up, down = [1.0, 2, 3, 4, 5], [5.0, 4, 3, 2, 1]
+    same = order_with({RANKER: up, ANTONYMS: down}, [5] * 5)
     assert "not defined" in rank_actions.judge(same).sentence
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_few_labels_call_no_winner(n: int) -> None:
+    up = [float(i) for i in range(n)]
+    verdict = rank_actions.judge(order_with({RANKER: up, ANTONYMS: up[::-1]}, up))
+    assert verdict.kind == ""
+    assert f"{n} labels are too few" in verdict.sentence
 
 
 # --- bad input: one sentence each, and everything else stays

@@ -21,6 +21,7 @@ from coop_demo.ranking.checkpoint import (
 from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
 from coop_demo.ranking.order import (
     ANTONYMS,
+    LEAST_TO_JUDGE,
     RANKER,
     Floats,
     Order,
@@ -242,6 +243,8 @@ def judge(order: Order) -> RankVerdict:
     if RANKER not in figures:
         return RankVerdict("", "")
     found = order_judgement(order)
+    if found is None and len(order.labelled) < LEAST_TO_JUDGE:
+        return RankVerdict("", say.too_few_to_judge(len(order.labelled), LEAST_TO_JUDGE))
     if found is None:
         return RankVerdict("", say.VERDICT_UNDEFINED)
     return RankVerdict(found.kind, say.verdict(found))

@@ -167,6 +167,10 @@ def slope_summary(n: int, agreement: float | None) -> str:
     return f"The two are {how}: rank correlation {agreement:.2f} over {counted(n, 'picture')}."
 
 
+def too_few_to_judge(n: int, least: int) -> str:
+    return f"{n} labels are too few to tell which way is better; {least} or more can."
+
+
 def verdict(found: Judgement) -> str:
     figures = (
         f"SRCC {found.ranker_srcc:.2f} against {found.rival_srcc:.2f} on {found.n:,} labelled "

@@ -213,8 +213,10 @@ class ShowColumn:
                 session: Session, given: list[tuple[str, str | None]] | None, *names: str
             ) -> Updates:
                 session.name_rows(names)  # typed a moment ago, maybe without leaving the field
-                problems = session.set_pictures(index, [path for path, _ in given or []])
                 row = session.row(index)
+                problems = session.set_pictures(index, [path for path, _ in given or []])
+                if index >= len(session.rows) or session.rows[index] is not row:
+                    return self.view(session)  # rows moved while the pictures were decoded
                 updates: Updates = {
                     self.counts[index]: _row_note(len(row.pictures), len(row.test), problems),
                     self.summary: summary(session),
@@ -233,7 +235,7 @@ class ShowColumn:
                 [gallery.upload, gallery.delete],
                 pictures(index),
                 [gallery, *self.names],
-                [gallery, self.counts[index], self.summary],
+                self.outputs,
                 trigger_mode="always_last",
                 **QUIET,
             )

@@ -46,7 +46,12 @@ def loads(monkeypatch) -> list[str]:
     """Names of pictures that are decoded."""
     names: list[str] = []
     load = Picture.load
-    monkeypatch.setattr(Picture, "load", lambda self: names.append(self.name) or load(self))
+
+    def noted(self, notes=None):
+        names.append(self.name)
+        return load(self, notes)
+
+    monkeypatch.setattr(Picture, "load", noted)
     return names
 
 

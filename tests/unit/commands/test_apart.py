@@ -145,3 +145,17 @@ def test_the_protocol_measures_on_no_image_that_the_draw_learned_from(tmp_path):
     assert main(arguments) == 0
     (row,) = list(csv.DictReader(out.open()))
     assert int(row["n_test"]) == 12, "13 test images, one of which all four shots hold"
+
+
+def test_one_shot_of_a_class_without_test_images_is_trained_on(tmp_path):
+    data = write_set(tmp_path / "set", train=5, test=3)
+    shutil.rmtree(data / "test" / "yellow")
+    _, found = trained_with(tmp_path, data, shots=1)
+    assert found["n_train"] == 4
+    assert found["n_test"] == 9
+
+
+def trained_with(tmp_path: Path, data: Path, *, shots: int) -> tuple[Path, dict]:
+    prompt = tmp_path / "prompt.safetensors"
+    options = ["--data", str(data), "--shots", str(shots), "--out", str(prompt)]
+    return prompt, run(tmp_path, "train", *options, *QUICK)

@@ -16,6 +16,7 @@ import pytest
 from images import encoded, noise, numbered, zipped
 
 from coop_demo.data import archives
+from coop_demo.data.code_pages import guessed_code_page
 from coop_demo.data.folders import read_folder, read_zip
 from coop_demo.errors import DatasetError
 from coop_demo.settings import LIMITS
@@ -352,6 +353,15 @@ def test_class_names_in_a_legacy_code_page_are_words_and_the_guess_is_said(
         f'"{classes[1]}". If they are wrong, zip the folder again with a program that writes '
         "Unicode names.",
     )
+
+
+@pytest.mark.parametrize(
+    "classes", [("猫", "狗"), ("苹果", "芒果"), ("飞机", "火车"), ("苹果", "橘子")]
+)
+@pytest.mark.parametrize("n", [1, 4, 40])
+def test_a_guessed_code_page_does_not_depend_on_the_number_of_pictures(classes, n):
+    names = [f"{name}/{i}.jpg".encode("gbk") for name in classes for i in range(n)]
+    assert guessed_code_page(names) == ("gbk", "Chinese, GBK")
 
 
 def test_the_unicode_path_field_names_the_file_if_it_belongs_to_it(tmp_path):

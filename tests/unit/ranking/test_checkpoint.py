@@ -12,12 +12,14 @@ from safetensors import safe_open
 from tiny import tiny_backbone
 
 from coop_demo.__main__ import main
+from coop_demo.checkpoints import is_history
 from coop_demo.commands import rank
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import (
     RANKER,
     load_ranker,
+    offered_rankers,
     ranker_backbone,
     ranker_from_reference,
     ranker_to_bytes,
@@ -313,3 +315,27 @@ def test_an_old_ranker_that_does_not_know_what_it_learned_from_is_measured_on_al
     assert main(given) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["n_labelled"] == 5, "nothing is left out on a suspicion"
+
+
+def test_what_cannot_be_put_beside_a_file_is_written_in_place(tmp_path, backbone, monkeypatch):
+    path = tmp_path / "ranker.safetensors"
+
+    def refused(*_):
+        raise OSError(16, "Device or resource busy")  # a single mounted file
+
+    path.write_bytes(b"old")
+    monkeypatch.setattr("coop_demo.checkpoints.os.replace", refused)
+    RANKER.check_writable(path)
+    RANKER.write(b"new", path)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("header", ["[" * 100_000, "9" * 5_000, '{"format": '])
+def test_a_description_that_json_chokes_on_is_refused_in_a_sentence(tmp_path, header):
+    path = tmp_path / "crafted.safetensors"
+    path.write_bytes(safetensors.torch.save({"a": torch.zeros(1)}, {"ranker": header}))
+    with pytest.raises(RankingError, match="not a ranker saved by this app"):
+        ranker_backbone(path)
+    assert offered_rankers(tmp_path) == ()
+    assert not is_history([{"step": 10**400}])
