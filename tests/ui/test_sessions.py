@@ -127,3 +127,21 @@ def test_double_and_missing_names_are_said(store, tmp_path) -> None:
     session.name_rows(["oak", "elm"])
     dataset, n_held_out = session.split(1)
     assert n_held_out == len(dataset.test) == 2
+
+
+def test_pictures_that_were_being_decoded_go_to_their_row_wherever_it_moved(
+    store, tmp_path, monkeypatch
+) -> None:
+    session = store.open(None)
+    session.add_row()
+    session.name_rows(["oak", "elm", "ash"])
+    file = picture_file(tmp_path, "elm.png", (9, 8, 7))
+    take = session.take
+
+    def slow(picture):
+        session.remove_row(0)  # a click meanwhile
+        return take(picture)
+
+    monkeypatch.setattr(session, "take", slow)
+    session.set_pictures(1, [file])
+    assert [(row.name, len(row.pictures)) for row in session.rows] == [("elm", 1), ("ash", 0)]
