@@ -19,10 +19,10 @@ from coop_demo.charts.style import (
     percent,
     short_label,
 )
+from coop_demo.comparison.base_to_new import BaseToNew
 from coop_demo.comparison.calibration import Calibration, Reliability
 from coop_demo.comparison.compare import Comparison
 from coop_demo.comparison.confusion import confusion_matrix, disagreements, per_class
-from coop_demo.comparison.forgetting import Forgetting
 from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.comparison.projection import Projection
 from coop_demo.comparison.results_csv import Cell
@@ -368,7 +368,7 @@ def projection_figure(
     return figure
 
 
-def forgetting_table(found: Forgetting) -> pd.DataFrame:
+def base_to_new_table(found: BaseToNew) -> pd.DataFrame:
     """One row a method, in %: learned and new classes each among their own names, the harmonic
     mean of both, and the pictures of both among all names."""
     return pd.DataFrame(
@@ -387,7 +387,7 @@ def forgetting_table(found: Forgetting) -> pd.DataFrame:
     )
 
 
-def forgetting_figure(found: Forgetting) -> go.Figure:
+def base_to_new_figure(found: BaseToNew) -> go.Figure:
     """Accuracy on learned and on new classes, with 95 % intervals.
 
     Without pictures of new classes, the learned ones among their own names and among all.

@@ -23,10 +23,10 @@ from PIL import Image
 from coop_demo import __version__
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.charts import style
+from coop_demo.comparison.base_to_new import BaseToNew
 from coop_demo.comparison.calibration import Calibration, calibrate
 from coop_demo.comparison.compare import Comparison
 from coop_demo.comparison.confusion import confusion_matrix, disagreements
-from coop_demo.comparison.forgetting import Forgetting
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
@@ -48,7 +48,7 @@ class Report:
 
     comparison: Comparison
     cells: Sequence[Cell] = ()  # of the shots curve
-    forgetting: Forgetting | None = None
+    base_to_new: BaseToNew | None = None
     shift: Shift | None = None
     words: Sequence[VectorWords] = ()
     words_accuracy: WordsAccuracy | None = None
@@ -90,8 +90,8 @@ def tables(report: Report) -> dict[str, pd.DataFrame]:
         found["disagreements"] = comparison_charts.disagreement_table(comparison, learned)
     if report.cells:
         found["shots"] = comparison_charts.shots_frame(report.cells)
-    if report.forgetting:
-        found["forgetting"] = comparison_charts.forgetting_table(report.forgetting)
+    if report.base_to_new:
+        found["forgetting"] = comparison_charts.base_to_new_table(report.base_to_new)
     if report.shift:
         found["shift"] = comparison_charts.shift_table(report.shift)
     if report.words:
@@ -147,12 +147,12 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
         page.table(comparison_charts.words_table(report.words))
     if report.words_accuracy:
         page.table(comparison_charts.words_accuracy_table(report.words_accuracy))
-    if report.forgetting:
-        page.section("Does it forget?", comparison_charts.forgetting_figure(report.forgetting))
-        learned, new = report.forgetting.base_names, report.forgetting.new_names
+    if report.base_to_new:
+        page.section("Does it forget?", comparison_charts.base_to_new_figure(report.base_to_new))
+        learned, new = report.base_to_new.base_names, report.base_to_new.new_names
         names = f"Learned: {', '.join(learned)}. New: {', '.join(new)}."
-        page.sentences([names, *filter(None, [report.forgetting.remark])])
-        page.table(comparison_charts.forgetting_table(report.forgetting))
+        page.sentences([names, *filter(None, [report.base_to_new.remark])])
+        page.table(comparison_charts.base_to_new_table(report.base_to_new))
     if report.shift:
         page.section("Train here, test there", comparison_charts.shift_figure(report.shift))
         page.sentences(report.shift.notes)
@@ -277,8 +277,8 @@ def _settings(report: Report) -> Mapping[str, str]:
             found[f"settings of {result.method}"] = json.dumps(dict(result.classifier.settings))
     if report.cells:
         found["seeds of the shots curve"] = json.dumps(sorted({c.seed for c in report.cells}))
-    if report.forgetting:
-        found["KgCoOp weight"] = f"{report.forgetting.kgcoop_weight:g}"
+    if report.base_to_new:
+        found["KgCoOp weight"] = f"{report.base_to_new.kgcoop_weight:g}"
     found.update({f"version of {name}": value for name, value in versions().items()})
     found["written"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return found

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from coop_demo.comparison.methods import LEARNED_METHODS
 
 #: readable on light and dark pages; the style sheet of the page has its own shades for text
-LEARNED_COLOUR, HAND_COLOUR, OTHER_COLOUR = "#138a7e", "#c8741a", "#8C8C8C"
+LEARNED_COLOUR, HAND_CRAFTED_COLOUR, OTHER_COLOUR = "#138a7e", "#c8741a", "#8C8C8C"
 LEARNED_LIGHT_COLOUR = "#86c9c0"  # the learned prompt on its training images
 #: for everything else (Okabe & Ito 2008)
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
@@ -66,7 +66,7 @@ def short_label(text: str, limit: int = 40) -> str:
 
 def method_colour(method: str, at: int = 0) -> str:
     if method == "hand-crafted":
-        return HAND_COLOUR
+        return HAND_CRAFTED_COLOUR
     if method == "learned":
         return LEARNED_COLOUR
     return PALETTE[2 + at % (len(PALETTE) - 2)]
@@ -76,7 +76,7 @@ def kind_colour(method: str) -> str:
     """Teal for what was learned, ochre for what a person wrote, grey for the rest."""
     if method in LEARNED_METHODS:
         return LEARNED_COLOUR
-    return HAND_COLOUR if method.startswith("hand-crafted") else OTHER_COLOUR
+    return HAND_CRAFTED_COLOUR if method.startswith("hand-crafted") else OTHER_COLOUR
 
 
 def percent(value: float | None) -> float | None:

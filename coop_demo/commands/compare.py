@@ -22,10 +22,10 @@ from coop_demo.commands.common import (
     seed_number,
     with_progress,
 )
+from coop_demo.comparison.base_to_new import BaseToNew, base_to_new
 from coop_demo.comparison.calibration import Calibration, calibrate, reliability
 from coop_demo.comparison.compare import DEFAULT_METHODS, Comparison, compare
 from coop_demo.comparison.confusion import confusion_matrix, disagreements
-from coop_demo.comparison.forgetting import Forgetting, forgetting
 from coop_demo.comparison.grid import PAPER_SHOTS, GridResult, shots_curve
 from coop_demo.comparison.methods import COMPARISON_METHODS, KGCOOP_WEIGHT
 from coop_demo.comparison.shift import Shift, shift
@@ -213,10 +213,10 @@ def run(args: argparse.Namespace) -> None:
             spread = "" if row["sd"] != row["sd"] or row["sd"] is None else f" ± {row['sd']:.1f}"
             lines.append(f"  {row['method']}, {row['shots']} shots: {row['mean']:.1f} %{spread}")
 
-    forgotten: Forgetting | None = None
+    forgotten: BaseToNew | None = None
     if args.forget is not None:
         forgotten = with_progress(
-            forgetting(
+            base_to_new(
                 backbone,
                 dataset,
                 new_classes=args.forget or None,
@@ -234,7 +234,7 @@ def run(args: argparse.Namespace) -> None:
             "learned_classes": list(forgotten.base_names),
             "new_classes": list(forgotten.new_names),
             "names_without_pictures": list(forgotten.without_pictures),
-            "rows": comparison_charts.forgetting_table(forgotten).to_dict("records"),
+            "rows": comparison_charts.base_to_new_table(forgotten).to_dict("records"),
         }
         lines += [
             f"  {row.title}: learned classes {row.base}, new classes {row.new}, "

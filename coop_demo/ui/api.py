@@ -311,8 +311,8 @@ def _figures(taught: Taught, n_held_out: int) -> dict[str, Any]:
         "class_names": list(taught.prompt.class_names),
         "n_test": verdict.n_test if verdict else 0,
         "n_held_out": n_held_out,
-        "hand_crafted_accuracy": taught.hand_accuracy,
-        "zero_shot_accuracy": taught.hand_accuracy,  # its older name
+        "hand_crafted_accuracy": taught.hand_crafted_accuracy,
+        "zero_shot_accuracy": taught.hand_crafted_accuracy,  # its older name
         "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
         "train_accuracy": last["train_accuracy"],
         "steps": last["step"],

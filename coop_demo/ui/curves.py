@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from coop_demo.charts.style import HAND_COLOUR, LEARNED_COLOUR, LEARNED_LIGHT_COLOUR
+from coop_demo.charts.style import HAND_CRAFTED_COLOUR, LEARNED_COLOUR, LEARNED_LIGHT_COLOUR
 from coop_demo.charts.training import CurvePoint, accuracy_curves, loss_curve
 from coop_demo.ui import strings
 from coop_demo.ui.windows import Updates
@@ -41,7 +41,7 @@ class Curves:
                 for name, colour in (
                     (series.learned, LEARNED_COLOUR),
                     (series.training, LEARNED_LIGHT_COLOUR),
-                    (series.flat_line, HAND_COLOUR),
+                    (series.flat_line, HAND_CRAFTED_COLOUR),
                 )
                 if name
             },

@@ -64,13 +64,13 @@ class ClassRow:
 class Taught:
     """A learned prompt with what the page needs to show it again.
 
-    `hand_weights` (C, d) are the hand-crafted prompt's class weights for the same classes.
+    `hand_crafted_weights` (C, d) are the hand-crafted prompt's class weights for the same classes.
     """
 
     prompt: LearnedPrompt
     template: str
-    hand_weights: Tensor = field(repr=False)
-    hand_accuracy: float | None  # of the held-out pictures: the flat line of the curves
+    hand_crafted_weights: Tensor = field(repr=False)
+    hand_crafted_accuracy: float | None  # of the held-out pictures: the flat line of the curves
     verdict: Verdict | None  # None for a prompt that was loaded from a file
     ending: str  # one sentence: finished, stopped at a step, ran away, loaded
     notes: tuple[str, ...] = ()  # of what it learned from and was measured on

@@ -13,9 +13,9 @@ from coop_demo.errors import UserError
 from coop_demo.ui.compare import actions as compare_actions
 from coop_demo.ui.compare.actions import (
     look_at,
+    run_base_to_new,
     run_comparison,
     run_curve,
-    run_forgetting,
     run_shift,
 )
 from coop_demo.ui.compare.html import cards, method_rows, scoreboard, table
@@ -115,17 +115,17 @@ def test_the_curve_goes_on_where_it_was_stopped(session: Session) -> None:
 
 def test_forgetting_and_second_set_join_the_comparison(session: Session, tmp_path: Path) -> None:
     run(run_comparison(session, settings()))
-    run(run_forgetting(session, ["red", "blue"], 8.0))
+    run(run_base_to_new(session, ["red", "blue"], 8.0))
     second = made_set(tmp_path / "second", names=("red", "blue"), train=2, test=0, seed=5)
     run(run_shift(session, second))
     kept = need_compared(session)
-    assert kept.forgetting is not None
-    assert set(kept.forgetting.new_names) == {"red", "blue"}
-    assert [row.method for row in kept.forgetting.rows] == ["hand-crafted", "learned", "kgcoop"]
+    assert kept.base_to_new is not None
+    assert set(kept.base_to_new.new_names) == {"red", "blue"}
+    assert [row.method for row in kept.base_to_new.rows] == ["hand-crafted", "learned", "kgcoop"]
     assert kept.shift is not None
     assert kept.shift.class_names == ("blue", "red")
     report = kept.report()
-    assert report.forgetting is kept.forgetting
+    assert report.base_to_new is kept.base_to_new
     assert report.words
 
 
@@ -136,7 +136,7 @@ def test_forgetting_and_second_set_join_the_comparison(session: Session, tmp_pat
 def test_classes_that_cannot_be_held_out_are_named(session: Session, held, message) -> None:
     run(run_comparison(session, settings(methods=())))
     with pytest.raises(UserError, match=message):
-        run(run_forgetting(session, held, 8.0))
+        run(run_base_to_new(session, held, 8.0))
 
 
 def test_a_second_set_of_other_classes_is_refused(session: Session, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_every_panel_shows_a_comparison_and_its_absence(session: Session) -> Non
     for panel in panels:
         assert len(panel.view(session, None)) == len(panel.outputs)
     run(run_comparison(session, settings()))
-    run(run_forgetting(session, [], 8.0))
+    run(run_base_to_new(session, [], 8.0))
     kept = need_compared(session)
     for panel in panels:
         assert len(panel.view(session, kept)) == len(panel.outputs)

@@ -9,8 +9,8 @@ from typing import Any
 
 from coop_demo import samples
 from coop_demo.backbones.features import EncodeEvent
+from coop_demo.comparison.base_to_new import BaseToNew, base_to_new
 from coop_demo.comparison.compare import Comparison, MethodResult, MethodStarted, compare
-from coop_demo.comparison.forgetting import Forgetting, forgetting
 from coop_demo.comparison.grid import (
     PAPER_SHOTS,
     GridProblem,
@@ -340,29 +340,31 @@ def _curve_events(
     )
 
 
-def run_forgetting(session: Session, new_classes: Sequence[str], pull: float) -> Iterator[Progress]:
+def run_base_to_new(
+    session: Session, new_classes: Sequence[str], pull: float
+) -> Iterator[Progress]:
     """Learn without some classes and apply the prompt to their names.
 
     Raises:
         UserError: too few classes on a side, or stopped before the end.
     """
     backbone, base = session.backbone, need_compared(session)
-    events = _forgetting_events(
+    events = _base_to_new_events(
         backbone, base.dataset, base.settings, tuple(new_classes) or None, pull
     )
-    found = yield from _watch(session, events, Forgetting)
-    yield Progress("", None, amend(session, backbone, base, forgetting=found))
+    found = yield from _watch(session, events, BaseToNew)
+    yield Progress("", None, amend(session, backbone, base, base_to_new=found))
 
 
 @gpu_job(duration=_seconds)
-def _forgetting_events(
+def _base_to_new_events(
     backbone: str,
     dataset: Dataset,
     settings: CompareSettings,
     new_classes: tuple[str, ...] | None,
     pull: float,
 ) -> Iterator[Any]:
-    yield from forgetting(
+    yield from base_to_new(
         shared_backbone(backbone),
         dataset,
         new_classes=new_classes,

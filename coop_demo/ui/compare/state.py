@@ -6,8 +6,8 @@ from typing import Any
 
 from coop_demo import samples
 from coop_demo.charts.report import Report
+from coop_demo.comparison.base_to_new import BaseToNew
 from coop_demo.comparison.compare import Comparison
-from coop_demo.comparison.forgetting import Forgetting
 from coop_demo.comparison.methods import LEARNED_METHODS, find_methods
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
@@ -125,7 +125,7 @@ class Compared:
     cells: tuple[Cell, ...] = field(default=(), repr=False)  # of the shots curve
     curve_problems: tuple[str, ...] = ()
     curve_ending: str = ""
-    forgetting: Forgetting | None = field(default=None, repr=False)
+    base_to_new: BaseToNew | None = field(default=None, repr=False)
     shift: Shift | None = field(default=None, repr=False)
 
     def methods(self) -> list[tuple[str, str]]:
@@ -142,7 +142,7 @@ class Compared:
         return Report(
             comparison=self.comparison,
             cells=self.cells,
-            forgetting=self.forgetting,
+            base_to_new=self.base_to_new,
             shift=self.shift,
             words=words.vectors if words else (),
             words_accuracy=words.accuracy if words else None,

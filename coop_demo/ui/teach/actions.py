@@ -272,21 +272,21 @@ def keep(
         measured_on: the features it was trained and is judged on; None for a loaded prompt, of
             which nothing is claimed.
     """
-    hand_weights = measured_on.hand_crafted if measured_on else None
-    if hand_weights is None:
-        hand_weights = _words(backbone, prompt.class_names, template)
+    hand_crafted_weights = measured_on.hand_crafted if measured_on else None
+    if hand_crafted_weights is None:
+        hand_crafted_weights = _words(backbone, prompt.class_names, template)
     verdict = None
     if measured_on is not None and len(measured_on.test_labels):
         learned, words = (
             (measured_on.test_features @ weights.T).argmax(-1)
-            for weights in (prompt.class_weights, hand_weights)
+            for weights in (prompt.class_weights, hand_crafted_weights)
         )
         verdict = compare(learned, words, measured_on.test_labels, template)
     taught = Taught(
         prompt=prompt,
         template=template,
-        hand_weights=hand_weights,
-        hand_accuracy=verdict.words_right / verdict.n_test if verdict else None,
+        hand_crafted_weights=hand_crafted_weights,
+        hand_crafted_accuracy=verdict.words_right / verdict.n_test if verdict else None,
         verdict=verdict,
         ending=ending,
         notes=tuple(notes),
@@ -343,7 +343,7 @@ def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -
     if taught is not None:
         names, hand, learned = (
             taught.prompt.class_names,
-            taught.hand_weights,
+            taught.hand_crafted_weights,
             taught.prompt.class_weights,
         )
     else:

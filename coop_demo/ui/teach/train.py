@@ -104,7 +104,7 @@ class TrainColumn:
                 self.job.status: "",
                 self.result: teach_html.scoreboard(taught.verdict, taught.ending, taught.notes),
             }
-            | self.curves.view(points, taught.hand_accuracy, last)
+            | self.curves.view(points, taught.hand_crafted_accuracy, last)
         )
 
     def wire(self, shell: Shell, show: ShowColumn, attempt: TryColumn) -> None:

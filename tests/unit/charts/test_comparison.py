@@ -12,10 +12,10 @@ from tiny import tiny_backbone
 
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.charts.report import Report, csv_files, html_report, tables, versions, write_report
+from coop_demo.comparison.base_to_new import base_to_new
 from coop_demo.comparison.calibration import calibrate, reliability
 from coop_demo.comparison.compare import compare
 from coop_demo.comparison.confusion import confusion_matrix
-from coop_demo.comparison.forgetting import forgetting
 from coop_demo.comparison.grid import shots_curve
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.shift import shift
@@ -57,7 +57,7 @@ def report(backbone, dataset, comparison):
         cells=last(
             shots_curve(backbone, dataset, **{**FAST, "shots": (1, 2), "seeds": (1, 2)})
         ).cells,
-        forgetting=last(forgetting(backbone, dataset, **FAST)),
+        base_to_new=last(base_to_new(backbone, dataset, **FAST)),
         shift=last(shift(backbone, comparison, dataset)),
         words=nearest_words(backbone, prompt, k=2),
         words_accuracy=words_accuracy(
@@ -146,13 +146,13 @@ def test_the_shots_figure_draws_what_is_there(report):
 
 
 def test_tables_of_forgetting_shift_and_words_hold_what_was_measured(report):
-    table = comparison_charts.forgetting_table(report.forgetting)
-    new = report.forgetting.rows[0].new
+    table = comparison_charts.base_to_new_table(report.base_to_new)
+    new = report.base_to_new.rows[0].new
     assert table["new classes %"].tolist()[0] == pytest.approx(100 * new.correct / new.n, abs=0.01)
     assert set(comparison_charts.shift_table(report.shift)["fall, points"].tolist()) == {0}
     assert len(comparison_charts.words_table(report.words)) == 4
     assert len(comparison_charts.words_accuracy_table(report.words_accuracy)) == 4
-    assert len(comparison_charts.forgetting_figure(report.forgetting).data) == 2
+    assert len(comparison_charts.base_to_new_figure(report.base_to_new).data) == 2
     assert len(comparison_charts.shift_figure(report.shift).data) == 2
 
 

@@ -7,8 +7,8 @@ import torch
 from comparing import FAST, last, made_set, write_set
 from tiny import tiny_backbone
 
+from coop_demo.comparison.base_to_new import base_to_new
 from coop_demo.comparison.compare import Comparison, MethodResult, compare
-from coop_demo.comparison.forgetting import forgetting
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.statistics import score
 from coop_demo.data.dataset import Dataset
@@ -130,8 +130,8 @@ def test_a_damaged_test_picture_costs_itself_and_is_named(backbone, tmp_path):
 
 def test_names_too_long_for_the_context_are_refused_before_anything_is_learned(backbone, dataset):
     long = " ".join(str(n) for n in range(60))
-    events = forgetting(backbone, dataset, new_classes=["purple", long], **FAST)
+    events = base_to_new(backbone, dataset, new_classes=["purple", long], **FAST)
     with pytest.raises(PromptError):
         next(events)
     with pytest.raises(PromptError, match="above 0"):
-        next(forgetting(backbone, dataset, kgcoop_weight=0.0, **FAST))
+        next(base_to_new(backbone, dataset, kgcoop_weight=0.0, **FAST))

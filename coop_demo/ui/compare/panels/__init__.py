@@ -2,14 +2,14 @@
 
 from typing import Any, Protocol
 
+from coop_demo.ui.compare.panels.base_to_new import BaseToNewPanel
+from coop_demo.ui.compare.panels.calibration import CalibrationPanel
 from coop_demo.ui.compare.panels.differ import DifferPanel
-from coop_demo.ui.compare.panels.forget import ForgetPanel
+from coop_demo.ui.compare.panels.export import ExportPanel
 from coop_demo.ui.compare.panels.learned import LearnedPanel
 from coop_demo.ui.compare.panels.mistakes import MistakesPanel
 from coop_demo.ui.compare.panels.shift import ShiftPanel
 from coop_demo.ui.compare.panels.shots import ShotsPanel
-from coop_demo.ui.compare.panels.take import TakePanel
-from coop_demo.ui.compare.panels.trust import TrustPanel
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.session import Session
@@ -31,8 +31,8 @@ PANELS: tuple[type, ...] = (
     MistakesPanel,
     DifferPanel,
     LearnedPanel,
-    ForgetPanel,
+    BaseToNewPanel,
     ShiftPanel,
-    TrustPanel,
-    TakePanel,
+    CalibrationPanel,
+    ExportPanel,
 )

@@ -11,7 +11,7 @@ from coop_demo.comparison.methods import KGCOOP_WEIGHT
 from coop_demo.errors import UserError
 from coop_demo.ui.compare import html as compare_html
 from coop_demo.ui.compare import strings as say
-from coop_demo.ui.compare.actions import run_forgetting
+from coop_demo.ui.compare.actions import run_base_to_new
 from coop_demo.ui.compare.panels.parts import COMPARE_FIRST, HIDDEN, PanelJob, drawn, lead, plot
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
@@ -20,7 +20,7 @@ from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
 
-class ForgetPanel:
+class BaseToNewPanel:
     """Base-to-new: the classes that were held out, before and after learning the others."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class ForgetPanel:
         return {self.held: choices, **self._found(compared)}
 
     def _found(self, compared: Compared) -> Updates:
-        found = compared.forgetting
+        found = compared.base_to_new
         if found is None:
             return {self.result: "", self.plot: HIDDEN}
         rows = {row.method: row for row in found.rows}
@@ -75,8 +75,8 @@ class ForgetPanel:
             lines.append(say.pull_verdict(learned.new.accuracy, pulled.new.accuracy))
         return {
             self.result: compare_html.sentences(lines)
-            + compare_html.table(comparison_charts.forgetting_table(found), say.FORGET_TAB),
-            self.plot: drawn(comparison_charts.forgetting_figure(found)),
+            + compare_html.table(comparison_charts.base_to_new_table(found), say.FORGET_TAB),
+            self.plot: drawn(comparison_charts.base_to_new_figure(found)),
         }
 
     def wire(self, shell: Shell) -> None:
@@ -85,7 +85,7 @@ class ForgetPanel:
             weight = float(pull) if isinstance(pull, int | float) else math.nan
             if not 0 < weight <= 100:
                 raise UserError(f"{say.PULL_LABEL}: choose a number above 0, up to 100.")
-            yield from run_forgetting(session, names, weight)
+            yield from run_base_to_new(session, names, weight)
 
         def view(session: Session, compared: Compared | None) -> Updates:
             return self._found(compared) if compared else {}

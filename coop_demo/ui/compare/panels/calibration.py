@@ -28,7 +28,7 @@ from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
 
-class TrustPanel:
+class CalibrationPanel:
     """Calibration: accuracy over confidence, at a temperature to choose."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ MAX_TYPED_NAMES = 100
 
 
 @dataclass(frozen=True)
-class ForgettingRow:
+class BaseToNewRow:
     """One method on the classes it learned from and on classes it never saw.
 
     `base` and `new` judge each group among its own names, `together` the pictures of both among
@@ -61,10 +61,10 @@ class ForgettingRow:
 
 
 @dataclass(frozen=True)
-class Forgetting:
+class BaseToNew:
     """What learning some classes does to others (CoCoOp's base-to-new, arXiv 2203.05557)."""
 
-    rows: tuple[ForgettingRow, ...]
+    rows: tuple[BaseToNewRow, ...]
     base_names: tuple[str, ...]
     new_names: tuple[str, ...]  # held-out classes first, then names without pictures
     kgcoop_weight: float
@@ -84,7 +84,7 @@ class Forgetting:
         return f"There are no pictures of {names}: only more names to choose from."
 
 
-def forgetting(
+def base_to_new(
     backbone: Backbone,
     dataset: Dataset,
     *,
@@ -96,7 +96,7 @@ def forgetting(
     preset: Preset = "fast",
     prompt_config: PromptConfig | None = None,
     **overrides,
-) -> Iterator[EncodeEvent | MethodStarted | TrainEvent | ForgettingRow | Forgetting]:
+) -> Iterator[EncodeEvent | MethodStarted | TrainEvent | BaseToNewRow | BaseToNew]:
     """Learn a unified prompt on some classes and apply it to the names of the others.
 
     Each group of classes is judged among itself, as in CoCoOp, and all pictures among all names.
@@ -150,12 +150,12 @@ def forgetting(
             )
     n_base = len(base)
 
-    def row(key: str, on_base: Classifier, on_new: Classifier) -> ForgettingRow:
+    def row(key: str, on_base: Classifier, on_new: Classifier) -> BaseToNewRow:
         among_all = replace(on_base, weights=torch.cat([on_base.weights, on_new.weights]))
         of_base, of_new = prepared.test_features, new_features
         both = torch.cat([of_base, of_new.to(of_base)])
         labels = torch.cat([prepared.test_labels, new_labels + n_base])
-        return ForgettingRow(
+        return BaseToNewRow(
             method=key,
             title=COMPARISON_METHODS[key].title,
             base=score(on_base.logits(of_base).argmax(-1), prepared.test_labels),
@@ -188,7 +188,7 @@ def forgetting(
                 yield rows[-1]
             else:
                 yield event
-    yield Forgetting(
+    yield BaseToNew(
         tuple(rows), base_set.class_names, new_names, kgcoop_weight, len(without_pictures)
     )
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from comparing import FAST, last, made_set
 
 from coop_demo.backbones.features import encode_all
-from coop_demo.comparison.forgetting import Forgetting, apply_to_names, forgetting
+from coop_demo.comparison.base_to_new import BaseToNew, apply_to_names, base_to_new
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
@@ -15,8 +15,8 @@ from coop_demo.prompts.training import TrainEvent
 
 
 def test_forgetting_judges_learned_and_new_classes_apart(backbone, dataset):
-    found = last(forgetting(backbone, dataset, **FAST))
-    assert isinstance(found, Forgetting)
+    found = last(base_to_new(backbone, dataset, **FAST))
+    assert isinstance(found, BaseToNew)
     assert found.base_names == dataset.class_names[:2]
     assert found.new_names == dataset.class_names[2:]
     assert [row.method for row in found.rows] == ["hand-crafted", "learned", "kgcoop"]
@@ -28,7 +28,7 @@ def test_forgetting_judges_learned_and_new_classes_apart(backbone, dataset):
 
 def test_a_strong_pull_keeps_new_classes_where_the_words_have_them(backbone, dataset):
     prompt_config = PromptConfig(n_ctx=4)
-    events = list(forgetting(backbone, dataset, shots=3, steps=30, prompt_config=prompt_config))
+    events = list(base_to_new(backbone, dataset, shots=3, steps=30, prompt_config=prompt_config))
     trained = [e.prompt for e in events if isinstance(e, TrainEvent) and e.status == "finished"]
     anchor = class_weights(backbone, dataset.class_names[:2], [DEFAULT_TEMPLATE])
     free, pulled = ((p.class_weights - anchor).square().sum() for p in trained)
@@ -38,12 +38,12 @@ def test_a_strong_pull_keeps_new_classes_where_the_words_have_them(backbone, dat
 
 def test_chosen_classes_can_be_the_new_ones(backbone, dataset):
     names = dataset.class_names
-    found = last(forgetting(backbone, dataset, new_classes=[names[0].upper(), names[2]], **FAST))
+    found = last(base_to_new(backbone, dataset, new_classes=[names[0].upper(), names[2]], **FAST))
     assert found.new_names == (names[0], names[2])
 
 
 def test_names_without_pictures_are_more_wrong_answers(backbone, dataset):
-    found = last(forgetting(backbone, dataset, new_classes=["purple", "sky_blue"], **FAST))
+    found = last(base_to_new(backbone, dataset, new_classes=["purple", "sky_blue"], **FAST))
     assert found.base_names == dataset.class_names
     assert found.new_names == ("purple", "sky blue")
     assert found.n_without_pictures == 2
@@ -56,7 +56,7 @@ def test_names_without_pictures_are_more_wrong_answers(backbone, dataset):
 
 def test_all_names_together_judge_the_pictures_of_both_sides(backbone, dataset):
     names = dataset.class_names
-    found = last(forgetting(backbone, dataset, new_classes=[names[0], "purple"], **FAST))
+    found = last(base_to_new(backbone, dataset, new_classes=[names[0], "purple"], **FAST))
     assert found.new_names == (names[0], "purple")
     row = found.rows[0]
     assert row.together.n == row.base.n + row.new.n
@@ -73,20 +73,20 @@ def test_all_names_together_judge_the_pictures_of_both_sides(backbone, dataset):
 def test_classes_that_cannot_be_judged_apart_are_refused(backbone, tmp_path, dataset):
     three = made_set(tmp_path, names=("red", "green", "blue"))
     with pytest.raises(UserError, match="2 or more are needed on either side"):
-        last(forgetting(backbone, three, **FAST))
+        last(base_to_new(backbone, three, **FAST))
     with pytest.raises(UserError, match="Hold out one more class"):
-        last(forgetting(backbone, dataset, new_classes=dataset.class_names[:1], **FAST))
+        last(base_to_new(backbone, dataset, new_classes=dataset.class_names[:1], **FAST))
     with pytest.raises(UserError, match="101 typed names are too many"):
-        last(forgetting(backbone, dataset, new_classes=[f"n{i}" for i in range(101)], **FAST))
+        last(base_to_new(backbone, dataset, new_classes=[f"n{i}" for i in range(101)], **FAST))
     with pytest.raises(UserError, match="Shorten it"):
-        last(forgetting(backbone, dataset, new_classes=["a" * 1000], **FAST))
+        last(base_to_new(backbone, dataset, new_classes=["a" * 1000], **FAST))
     with pytest.raises(UserError, match="empty"):
-        last(forgetting(backbone, dataset, new_classes=["red", " "], **FAST))
+        last(base_to_new(backbone, dataset, new_classes=["red", " "], **FAST))
 
 
 def test_a_class_specific_context_is_refused(backbone, dataset):
     with pytest.raises(PromptError, match="unified"):
-        last(forgetting(backbone, dataset, prompt_config=PromptConfig(class_specific=True)))
+        last(base_to_new(backbone, dataset, prompt_config=PromptConfig(class_specific=True)))
 
 
 def test_a_prompt_on_its_own_names_is_itself(backbone, comparison):

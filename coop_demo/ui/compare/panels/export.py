@@ -17,7 +17,7 @@ from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
 
-class TakePanel:
+class ExportPanel:
     """One self-contained report and all tables."""
 
     def __init__(self) -> None:
