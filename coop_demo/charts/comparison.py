@@ -31,9 +31,6 @@ from coop_demo.comparison.statistics import Score
 from coop_demo.comparison.summary import summary
 from coop_demo.prompts.words import NearWord, VectorWords, WordsAccuracy
 
-#: teal is what was learned, ochre what a person wrote, as everywhere on the page; both are readable
-#: on a light and a dark one, and stay apart for colour-blind readers
-
 
 def methods_table(comparison: Comparison) -> pd.DataFrame:
     """One row a method, best first: accuracy and its 95 % interval in %, the paired test against

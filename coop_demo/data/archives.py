@@ -135,6 +135,8 @@ class _Unpacker:
             if self._n_bytes + sum(info.file_size for info in infos) > LIMITS.max_zip_bytes:
                 raise _too_large(self.label)
             names, note = _names(infos, label)
+            for name in names:  # another name may have been read than the header's
+                _refuse_path_outside(name, label)
             self.notes += [note] if note else []
             for info, name in zip(infos, names, strict=True):
                 parts = _parts(name)
@@ -198,16 +200,20 @@ def _no_zip(raw: BinaryIO, label: str) -> str:
     return f"{label} is {kind}. {advice}"
 
 
+def _refuse_path_outside(name: str, label: str) -> None:
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or re.match("[A-Za-z]:/", plain) or ".." in plain.split("/"):
+        raise DatasetError(
+            f'{label} holds the path "{name[:200]}", which points outside the archive. Remove that '
+            f"file, zip the folder again and add that."
+        )
+
+
 def _refuse_unsafe(infos: list[zipfile.ZipInfo], label: str) -> None:
     """Refuse the whole archive by its headers, before a byte is unpacked."""
     for info in infos:
         shown = f'"{info.filename[:200]}"'
-        name = info.filename.replace("\\", "/")
-        if name.startswith("/") or re.match("[A-Za-z]:/", name) or ".." in name.split("/"):
-            raise DatasetError(
-                f"{label} holds the path {shown}, which points outside the archive. Remove that "
-                f"file, zip the folder again and add that."
-            )
+        _refuse_path_outside(info.filename, label)
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DatasetError(
                 f"{label} holds the symbolic link {shown}. Replace it by the file itself, zip the "

@@ -376,6 +376,9 @@ def test_the_unicode_path_field_names_the_file_if_it_belongs_to_it(tmp_path):
     dataset = read_zip(zip_with_raw_names(tmp_path / "set.zip", files, own))
     assert dataset.class_names == ("apple", "banana")
     assert dataset.notes == ()
+    outside = {raw[0]: field(raw[0], "../apple/1.png"), raw[1]: field(raw[1], "banana/1.png")}
+    with pytest.raises(DatasetError, match="points outside the archive"):
+        read_zip(zip_with_raw_names(tmp_path / "outside.zip", files, outside))
     stale = {raw[0]: field(b"renamed", "apple/1.png"), raw[1]: field(b"too", "banana/1.png")}
     dataset = read_zip(zip_with_raw_names(tmp_path / "old.zip", files, stale))
     assert dataset.class_names == ("苹果", "香蕉")
