@@ -216,9 +216,8 @@ def test_a_zip_is_ordered_by_an_instruction_and_measured_by_its_labels(
     app_address, tmp_path
 ) -> None:
     archive = tmp_path / "greys.zip"
-    levels = {"dim.png": 60, "dark.png": 10, "light.png": 240, "mid.png": 130}
-    rows = [f"{name},{level},Rank the brightness." for name, level in levels.items()]
-    images = {name: grey(level, size=(80, 80)) for name, level in levels.items()}
+    rows = [f"{name},{level},Rank the brightness." for name, level in LEVELS.items()]
+    images = {name: grey(level, size=(80, 80)) for name, level in LEVELS.items()}
     table = "\n".join(["image,value,prompt", *rows])
     archive.write_bytes(zipped({**images, "labels.csv": table}))
     answer, table = client_for(app_address, tmp_path).predict(
