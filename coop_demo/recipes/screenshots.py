@@ -95,8 +95,9 @@ def rank(page: Any) -> None:
 def look(page: Any) -> None:
     page.get_by_role("tab", name="Look").click()
     page.wait_for_timeout(1500)
-    page.locator("#look-go").click()
-    page.wait_for_timeout(6000)
+    page.locator("#look-gallery img").first.click()
+    page.locator("#look-check").wait_for()  # the maps, then their check
+    page.wait_for_timeout(1500)
 
 
 _DO = {"teach": teach, "compare": compare, "rank": rank, "look": look}
