@@ -3,7 +3,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -407,13 +407,12 @@ def _look(cache: FeatureCache, content: str, image: Image.Image | None) -> Look 
     kept = cache.get(key)
     if kept is None and image is not None:
         look = Look.of(image)
-        text = "" if look is None else look.text()
-        kept = torch.tensor(list(bytes.fromhex(text)), dtype=torch.float32)
-        cache.put(key, kept)
+        raw = b"" if look is None else look.to_bytes()
+        cache.put(key, torch.tensor(list(raw), dtype=torch.float32))
         return look
     if kept is None or not len(kept):
         return None
-    return Look.from_text(bytes(int(one) for one in kept).hex())
+    return Look.from_bytes(bytes(kept.to(torch.uint8).tolist()))
 
 
 def encode_all(backbone: Backbone, pictures: Sequence[PictureSource], **options) -> EncodedPictures:
@@ -457,12 +456,21 @@ def _view_seed(content: str, view: int) -> int:
     return int.from_bytes(digest, "big")
 
 
-def encode_labelled(
-    backbone: Backbone, pictures: Sequence[LabelledPicture]
-) -> Iterator[EncodeEvent]:  # returns (features, labels) through `yield from`
-    for event in encode_pictures(backbone, [item.picture for item in pictures]):
+def encode_and_return(
+    backbone: Backbone, pictures: Sequence[PictureSource], **options
+) -> Generator[EncodeEvent, None, EncodedPictures]:
+    """`encode_pictures` for `yield from`: passes the progress on and returns the result."""
+    for event in encode_pictures(backbone, pictures, **options):
         if isinstance(event, EncodedPictures):
-            labels = torch.tensor([pictures[i].label for i in event.kept], dtype=torch.long)
-            return event.features[0], labels
+            return event
         yield event
     raise AssertionError("encode_pictures ends with its result")
+
+
+def encode_labelled(
+    backbone: Backbone, pictures: Sequence[LabelledPicture]
+) -> Generator[EncodeEvent, None, tuple[Tensor, Tensor]]:
+    """For `yield from`: features (K, d) and labels (K,) of the pictures that can be read."""
+    encoded = yield from encode_and_return(backbone, [item.picture for item in pictures])
+    labels = torch.tensor([pictures[i].label for i in encoded.kept], dtype=torch.long)
+    return encoded.features[0], labels

@@ -28,7 +28,7 @@ from coop_demo.data.dataset import (
 )
 from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
-from coop_demo.prompts.teach import Prepared, prepare, train_config_for
+from coop_demo.prompts.teach import prepare, train_config_for
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt, Preset, TrainEvent
 from coop_demo.wording import counted, listed
@@ -128,13 +128,7 @@ def base_to_new(
     # refuses a name that is too long for the context, before anything is learned
     every_name = [*(clean_class_name(name) for name in base_set.class_names), *new_names]
     PromptLearner(backbone.text_tower, backbone.tokenizer, every_name, prompt_config)
-    prepared = None
-    for event in prepare(backbone, base_set, shots=shots, seed=seed, views=views):
-        if isinstance(event, Prepared):
-            prepared = event
-        else:
-            yield event
-    assert prepared is not None
+    prepared = yield from prepare(backbone, base_set, shots=shots, seed=seed, views=views)
     new_features = prepared.test_features[:0]
     new_labels = prepared.test_labels[:0]
     if new:

@@ -193,16 +193,10 @@ def compare(
     templates = tuple(templates) or (DEFAULT_TEMPLATE,)
     overrides["template"] = templates[0]
     views = train_config_for(preset, shots, 1, seed=seed, **overrides).view_numbers
-    prepared = None
     if isinstance(dataset, Prepared):
         prepared = dataset
     else:
-        for event in prepare(backbone, dataset, shots=shots, seed=seed, views=views):
-            if isinstance(event, Prepared):
-                prepared = event
-            else:
-                yield event
-    assert prepared is not None
+        prepared = yield from prepare(backbone, dataset, shots=shots, seed=seed, views=views)
     prepared, left_out = prepared.without([p.learned_from or () for p in prompts])
     left_out += prepared.suspected([look for p in prompts for look in p.looks])
     names = prepared.dataset.class_names

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import EncodedPictures, EncodeEvent, FeatureCache, encode_pictures
+from coop_demo.backbones.features import EncodeEvent, FeatureCache, encode_and_return
 from coop_demo.comparison.feature_store import StoredFeatures
 from coop_demo.comparison.methods import (
     COMPARISON_METHODS,
@@ -527,15 +527,11 @@ class _EncodedSet:
     def _encode(
         self, pictures: Sequence[LabelledPicture], views: tuple[int, ...]
     ) -> Iterator[EncodeEvent]:
-        events = encode_pictures(
+        encoded = yield from encode_and_return(
             self._backbone, [item.picture for item in pictures], views=views, cache=self._store
         )
-        for event in events:
-            if isinstance(event, EncodedPictures):
-                labels = torch.tensor([pictures[i].label for i in event.kept], dtype=torch.long)
-                return event.features, labels, event.seconds
-            yield event
-        raise AssertionError("encode_pictures ends with its result")
+        labels = torch.tensor([pictures[i].label for i in encoded.kept], dtype=torch.long)
+        return encoded.features, labels, encoded.seconds
 
 
 def _usable_shots(dataset: Dataset, shots: Sequence[int]) -> tuple[tuple[int, ...], str]:

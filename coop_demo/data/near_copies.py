@@ -59,22 +59,28 @@ def picture_hash(image: Image.Image) -> int | None:
 
 
 def near_copies(
-    one: Sequence[Picture], other: Sequence[Picture], *, max_distance: int = MAX_DISTANCE
+    one: Sequence[Picture],
+    other: Sequence[Picture],
+    *,
+    looks: tuple[Sequence[Look | None], Sequence[Look | None]] | None = None,
+    max_distance: int = MAX_DISTANCE,
 ) -> list[NearPair]:
     """Pairs of a picture of `one` and a picture of `other` that are suspected to be copies.
 
     For whoever trains or measures: give the pictures that are learned from and those that are
     measured on, and leave out or name what comes back. Exact copies (one `content`) are not
-    listed; other checks know them. Every picture is decoded once (about 100 a second), pictures
-    that cannot be read are passed over. A suspicion only: show both pictures to the person.
+    listed; other checks know them. A suspicion only: show both pictures to the person.
 
     Args:
+        looks: of both lists where they are known, as after encoding. Otherwise every picture is
+            decoded once (about 100 a second), and those that cannot be read are passed over.
         max_distance: bits of `picture_hash` that may differ.
 
     Returns:
         The pairs, nearest first, then in the order of the lists.
     """
-    found = near_looks(_looks(one), _looks(other), max_distance=max_distance)
+    looks = looks or (_looks(one), _looks(other))
+    found = near_looks(*looks, max_distance=max_distance)
     return [
         NearPair(one[first], other[second], distance)
         for first, second, distance in found
@@ -116,16 +122,23 @@ class Look:
         return cls(bits, image.convert("RGB").resize((4, 4), Image.Resampling.BOX).tobytes())
 
     @classmethod
-    def from_text(cls, text: str) -> Look:
-        """Of `text()`. Raises ValueError when it is no such text."""
-        raw = bytes.fromhex(text)
+    def from_bytes(cls, raw: bytes) -> Look:
+        """Of `to_bytes()`. Raises ValueError when it is something else."""
         if len(raw) != 56:
             raise ValueError(f"a look has 56 bytes, not {len(raw)}")
         return cls(int.from_bytes(raw[:8], "big"), raw[8:])
 
+    def to_bytes(self) -> bytes:
+        return self.bits.to_bytes(8, "big") + self.colours
+
+    @classmethod
+    def from_text(cls, text: str) -> Look:
+        """Of `text()`. Raises ValueError when it is no such text."""
+        return cls.from_bytes(bytes.fromhex(text))
+
     def text(self) -> str:
         """112 hexadecimal digits, for files."""
-        return (self.bits.to_bytes(8, "big") + self.colours).hex()
+        return self.to_bytes().hex()
 
     def near(self, other: Look, max_distance: int = MAX_DISTANCE) -> int | None:
         """Bits by which two looks differ; None where they are not suspected to be copies."""

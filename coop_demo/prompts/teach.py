@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_pictures
+from coop_demo.backbones.features import EncodedPictures, EncodeEvent, encode_and_return
 from coop_demo.data.dataset import (
     Dataset,
     LabelledPicture,
@@ -21,7 +21,7 @@ from coop_demo.data.dataset import (
     short_content,
     split_held_out,
 )
-from coop_demo.data.near_copies import Look, NearPair, near_copy_notes, near_looks, near_shots
+from coop_demo.data.near_copies import Look, near_copies, near_copy_notes, near_shots
 from coop_demo.errors import DatasetError, PromptError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import class_weights
@@ -132,8 +132,8 @@ def prepare(
     shots: int,
     seed: int = 1,
     views: tuple[int, ...] = (0,),
-) -> Generator[EncodeEvent | Prepared, None, None]:
-    """Draw the shots, hold pictures out where none are given, and encode; last comes the result.
+) -> Generator[EncodeEvent, None, Prepared]:
+    """Draw the shots, hold pictures out where none are given, and encode; for `yield from`.
 
     Raises:
         DatasetError: the set cannot be trained on; the message names the class.
@@ -144,8 +144,9 @@ def prepare(
     check_trainable(dataset)
     dataset = few_shot(dataset, shots=shots, seed=seed)
     check_trainable(dataset, drawn=True)  # unreadable pictures may have left
-    train = yield from _encode(backbone, dataset.train, views)
-    test = yield from _encode(backbone, dataset.test, (0,))
+    learned, measured = ([item.picture for item in part] for part in (dataset.train, dataset.test))
+    train = yield from encode_and_return(backbone, learned, views=views)
+    test = yield from encode_and_return(backbone, measured)
     # a set that was not checked when it was read may hold pictures that cannot be used
     rows, notes = unseen(test.contents, [short_content(one) for one in train.contents])
     if test.kept and not rows:
@@ -153,10 +154,12 @@ def prepare(
             "Every test picture is also a picture to learn from, so nothing is left to measure "
             "on. Add other test pictures, or remove the test part: then some are held out."
         )
-    suspected = [
-        NearPair(dataset.train[train.kept[a]].picture, dataset.test[test.kept[rows[b]]].picture, n)
-        for a, b, n in near_looks(train.looks, [test.looks[row] for row in rows])
-    ]
+    test_looks = tuple(test.looks[row] for row in rows)
+    suspected = near_copies(
+        [learned[at] for at in train.kept],
+        [measured[test.kept[row]] for row in rows],
+        looks=(train.looks, test_looks),
+    )
     dataset = replace(
         dataset,
         train=_with_contents(dataset.train, train, range(len(train.kept))),
@@ -165,7 +168,7 @@ def prepare(
         notes=(*dataset.notes, *notes, *near_copy_notes(suspected, "training", "test")),
     )
     check_trainable(dataset, drawn=True)
-    yield Prepared(
+    return Prepared(
         dataset=dataset,
         n_held_out=n_held_out,
         train_features=train.features,
@@ -174,7 +177,7 @@ def prepare(
         test_labels=_labels(dataset.test),
         seconds_encoding=train.seconds + test.seconds,
         looks=tuple(sorted({look.text() for look in train.looks if look is not None})),
-        test_looks=tuple(test.looks[row] for row in rows),
+        test_looks=test_looks,
     )
 
 
@@ -231,13 +234,7 @@ def teach(
         DatasetError, PromptError: the set or a setting cannot be used; the message says why.
     """
     views = train_config_for(preset, shots, 1, seed=seed, **overrides).view_numbers
-    prepared = None
-    for event in prepare(backbone, dataset, shots=shots, seed=seed, views=views):
-        if isinstance(event, Prepared):
-            prepared = event
-        else:
-            yield event
-    assert prepared is not None
+    prepared = yield from prepare(backbone, dataset, shots=shots, seed=seed, views=views)
     names = prepared.dataset.class_names
     template = train_config_for(preset, shots, 1, seed=seed, **overrides).template
     dataset = replace(
@@ -310,17 +307,6 @@ def _words_that_count(asked: PromptConfig | None, prompt: LearnedPrompt) -> list
         f"The initial words “{asked.init}” are {counted(n_ctx, 'token')}, so the context has "
         f"{counted(n_ctx, 'vector')}; the context length {asked.n_ctx} was not used."
     ]
-
-
-def _encode(
-    backbone: Backbone, pictures: tuple[LabelledPicture, ...], views: tuple[int, ...]
-) -> Generator[EncodeEvent, None, EncodedPictures]:
-    """Encode, passing progress on; the result comes back through `yield from`."""
-    for event in encode_pictures(backbone, [item.picture for item in pictures], views=views):
-        if isinstance(event, EncodedPictures):
-            return event
-        yield event
-    raise AssertionError("encode_pictures ends with its result")
 
 
 def _labels(pictures: tuple[LabelledPicture, ...]) -> Tensor:

@@ -194,19 +194,10 @@ def _comparison_events(
 ) -> Iterator[Any]:
     model = shared_backbone(backbone)
     config = train_config_for(settings.preset, settings.shots, 1, steps=settings.steps)  # type: ignore[arg-type]
-    prepared = None
-    events = prepare(
-        model,
-        dataset,
-        shots=settings.shots,
-        seed=settings.seed,
-        views=config.view_numbers,
+    prepared = yield from prepare(
+        model, dataset, shots=settings.shots, seed=settings.seed, views=config.view_numbers
     )
-    for event in events:
-        if isinstance(event, Prepared):
-            prepared = event
-        yield event
-    assert prepared is not None
+    yield prepared
     comparison = None
     for event in compare(
         model,
