@@ -38,10 +38,10 @@ from coop_demo.ranking.order import (
     COSINE,
     RANKER,
     RANKING_METHODS,
-    Order,
+    Floats,
     ScoredImages,
     judge,
-    not_learned_from,
+    orders_of,
     score_images,
 )
 from coop_demo.ranking.ranker import Ranker
@@ -116,27 +116,24 @@ def run(args: argparse.Namespace) -> None:
         )
     )
     seconds = time.perf_counter() - began
-    found = scored.found[0]
-    values = [chosen.values[i] for i in scored.kept] if chosen.values is not None else []
-    shown = tuple(chosen.pictures[i] for i in scored.kept)
-    known = np.array([np.nan if value is None else value for value in values], dtype=float)
-    unseen: list[str] = []
-    if chosen.values is not None:
-        names = [picture.name for picture in shown]
-        known, unseen = not_learned_from(known, scored, ranker, names)
-    order = Order(
+
+    def values(pictures: Sequence[Picture], _: str) -> Floats:
+        if chosen.values is None:
+            return np.full(len(pictures), np.nan)
+        given = (chosen.values[at] for at in scored.kept)
+        return np.array([np.nan if value is None else value for value in given], dtype=float)
+
+    (order,), said = orders_of(
+        scored,
+        chosen.pictures,
+        values,
         backbone=backbone.name,
-        instruction=instruction,
-        pictures=shown,
-        scores={method: found.scores[method], **found.scores},  # the one asked for leads
-        pair=pair,
-        values=known,
         ranker=ranker,
         seconds=seconds,
     )
     scores = order.scores[method]
     ranked = [(order.pictures[i].name, float(scores[i])) for i in order.ranking(method)]
-    notes = [*chosen.notes, *scored.notes, *unseen]
+    notes = [*chosen.notes, *said]
     if (scores == scores[0]).all():
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {
@@ -171,7 +168,7 @@ def run(args: argparse.Namespace) -> None:
             judgement = judge(order)
             result["rivals"] = {name: one.to_mapping() for name, one in order.metrics().items()}
             result["judgement"] = None if judgement is None else asdict(judgement)
-        if unseen and len(known) < 2:
+        if len(known) < 2 <= np.isfinite(values(order.pictures, instruction)).sum():
             notes.append("So nothing is left to measure the order on. Give other pictures.")
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)

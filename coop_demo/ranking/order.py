@@ -6,7 +6,7 @@ Page, command line and endpoint all order images here. N images, M of them compa
 import csv
 import io
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -180,6 +180,46 @@ def score_images(
         first.looks,
         (*first.notes, *((unread_words(unread),) if unread else ())),
     )
+
+
+def orders_of(
+    scored: ScoredImages,
+    pictures: Sequence[Picture],
+    values: Callable[[Sequence[Picture], str], Floats],
+    *,
+    backbone: str,
+    ranker: Ranker | None,
+    seconds: float = 0.0,
+) -> tuple[tuple[Order, ...], list[str]]:
+    """An order for each instruction that was scored, and what is to be said of its values.
+
+    Args:
+        pictures: those that were to be scored.
+        values: `values(pictures, instruction)`, (N,) with NaN where none is known.
+        backbone: its name.
+    """
+    kept = tuple(pictures[at] for at in scored.kept)
+    names = [picture.name for picture in kept]
+    orders, notes = [], dict.fromkeys(scored.notes)
+    for one in scored.found:
+        known = values(kept, one.instruction)
+        known, said = not_learned_from(known, scored, ranker, names)
+        notes.update(dict.fromkeys(said))
+        orders.append(
+            Order(
+                backbone=backbone,
+                instruction=one.instruction,
+                pictures=kept,
+                scores=one.scores,
+                pair=one.pair,
+                values=known,
+                ranker=ranker,
+                compared=one.compared,
+                pair_logits=one.pair_logits,
+                seconds=seconds,
+            )
+        )
+    return tuple(orders), list(notes)
 
 
 def not_learned_from(

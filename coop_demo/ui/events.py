@@ -31,7 +31,7 @@ def forgiving(handler: Callable) -> Callable:
             try:
                 yield from handler(*args, **kwargs)
             except Exception as error:
-                _say(error)
+                warned(error)
                 yield gr.skip()
 
         return stream
@@ -41,7 +41,7 @@ def forgiving(handler: Callable) -> Callable:
         try:
             return handler(*args, **kwargs)
         except Exception as error:
-            _say(error)
+            warned(error)
             return gr.skip()
 
     return call
@@ -55,5 +55,8 @@ def sentence_for(error: Exception) -> str:
     return strings.UNEXPECTED
 
 
-def _say(error: Exception) -> None:
-    warn(sentence_for(error))
+def warned(error: Exception) -> str:
+    """Tell the person at the edge of the page, and give the sentence to be left beside it."""
+    sentence = sentence_for(error)
+    warn(sentence)
+    return sentence

@@ -13,7 +13,7 @@ from coop_demo.runtime import shared_backbone
 from coop_demo.ui import html as page_html
 from coop_demo.ui import strings
 from coop_demo.ui.context import Refresh, Shell
-from coop_demo.ui.events import sentence_for, warn
+from coop_demo.ui.events import warned
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
@@ -85,9 +85,7 @@ class Header:
                 progress(0.0, desc=strings.fetching(entry.title))
                 fetch(entry.name, tqdm_class=_bar_class(progress))
             except Exception as error:
-                sentence = sentence_for(error)
-                warn(sentence)
-                return self.view(session, sentence, offered=entry.name)
+                return self.view(session, warned(error), offered=entry.name)
             return self._switch(session, entry.name)
 
         fetched = shell.on(
@@ -106,8 +104,7 @@ class Header:
         try:
             shared_backbone(name)
         except UserError as error:
-            warn(str(error))
-            return self.view(session, str(error))
+            return self.view(session, warned(error))
         session.backbone = name
         return self.view(session)
 

@@ -14,7 +14,7 @@ from coop_demo.ui import api, header, strings
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import tab as compare_tab
 from coop_demo.ui.context import QUIET, Refresh, Shell
-from coop_demo.ui.events import forgiving, sentence_for, warn
+from coop_demo.ui.events import forgiving, warned
 from coop_demo.ui.explain import tab as explain_tab
 from coop_demo.ui.rank import tab as rank_tab
 from coop_demo.ui.session import Session, SessionStore
@@ -77,7 +77,7 @@ class Opening:
             try:
                 found.append((at, refresh.view(session)))
             except Exception as error:
-                warn(sentence_for(error))
+                warned(error)
         return found
 
     def open(self, request: gr.Request, key: str | None) -> Updates:

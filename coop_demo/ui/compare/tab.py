@@ -22,7 +22,7 @@ from coop_demo.ui.compare.kept import compared_of
 from coop_demo.ui.compare.panels import PANELS, Panel
 from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
 from coop_demo.ui.context import QUIET, Shell
-from coop_demo.ui.events import sentence_for, warn
+from coop_demo.ui.events import warned
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session
@@ -200,7 +200,7 @@ class Results:
             try:
                 updates |= panel.view(session, compared)
             except Exception as error:  # one panel that fails leaves the others theirs
-                warn(sentence_for(error))
+                warned(error)
         return updates
 
     def wire(self, shell: Shell) -> None:

@@ -26,7 +26,7 @@ from coop_demo.ranking.order import (
     Floats,
     Order,
     ScoredImages,
-    not_learned_from,
+    orders_of,
     score_images,
 )
 from coop_demo.ranking.order import judge as order_judgement
@@ -157,32 +157,13 @@ def rank(
             elif pace.is_due():
                 yield encoding(event, unit="")
     assert scored is not None
-    kept = tuple(pictures[i] for i in scored.kept)
-    seconds = time.perf_counter() - began
-    names = [picture.name for picture in kept]
-    notes: dict[str, None] = {}
-
-    def known(wording: str) -> Floats:
-        values, said = not_learned_from(
-            pile.values(kept, wording), scored, used.ranker if used else None, names
-        )
-        notes.update(dict.fromkeys(said))
-        return values
-
-    orders = tuple(
-        Order(
-            backbone=backbone,
-            instruction=one.instruction,
-            pictures=kept,
-            scores=one.scores,
-            pair=one.pair,
-            values=known(one.instruction),
-            ranker=used.ranker if used else None,
-            compared=one.compared,
-            pair_logits=one.pair_logits,
-            seconds=seconds,
-        )
-        for one in scored.found
+    orders, notes = orders_of(
+        scored,
+        pictures,
+        pile.values,
+        backbone=backbone,
+        ranker=used.ranker if used else None,
+        seconds=time.perf_counter() - began,
     )
     with session.lock:
         if tuple(pile.pictures) != pictures:
@@ -191,7 +172,7 @@ def rank(
         pile.second = instructions[1] if len(instructions) > 1 else ""
         pile.pair = (pairs[0].high, pairs[0].low)
         pile.orders = orders
-        pile.problems = (*scored.problems, *scored.notes, *notes)
+        pile.problems = (*scored.problems, *notes)
     yield orders
 
 

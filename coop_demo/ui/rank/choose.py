@@ -12,7 +12,7 @@ from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS
 from coop_demo.ui import html as page_html
 from coop_demo.ui.context import QUIET, Part, Shell
-from coop_demo.ui.events import sentence_for, warn
+from coop_demo.ui.events import warned
 from coop_demo.ui.rank import html as rank_html
 from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import load, ranker_in_use, use_offered
@@ -70,12 +70,15 @@ class ChooseColumn:
             self.load = gr.UploadButton(
                 say.LOAD_RANKER, file_types=[".safetensors"], size="sm", elem_id="ranker-load"
             )
+        offers = [
+            (say.offered(one.title, one.path.name), one.path.name) for one in offered_rankers()
+        ]
         self.offered = gr.Dropdown(
-            _offers(),
+            offers,
             value=None,
             label=say.OFFERED_LABEL,
             info=say.OFFERED_INFO,
-            visible=bool(_offers()),
+            visible=bool(offers),
             interactive=True,
             elem_id="ranker-offered",
         )
@@ -179,9 +182,7 @@ class ChooseColumn:
                 if path:
                     load(session, path)
             except Exception as error:
-                sentence = sentence_for(error)
-                warn(sentence)
-                return {self.ranker_note: page_html.notes([sentence])}
+                return {self.ranker_note: page_html.notes([warned(error)])}
             return self.ranker_view(session)
 
         def take(session: Session, name: str | None) -> Updates:
@@ -209,10 +210,6 @@ class ChooseColumn:
             show_progress_on=[self.ranker_note],
         )
         shell.on(self.shipped.click, back, [], self.ranker_outputs, **QUIET)
-
-
-def _offers() -> list[tuple[str, str]]:
-    return [(say.offered(one.title, one.path.name), one.path.name) for one in offered_rankers()]
 
 
 def summary(pile: Pile) -> str:

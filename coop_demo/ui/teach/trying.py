@@ -11,7 +11,7 @@ from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import LOOKS, Part, Shell
-from coop_demo.ui.events import sentence_for, warn
+from coop_demo.ui.events import sentence_for, warned
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as say
@@ -145,9 +145,7 @@ class TryColumn:
                 if path:
                     load(session, path)
             except Exception as error:
-                sentence = sentence_for(error)
-                warn(sentence)
-                return {self.note: page_html.notes([sentence])}
+                return {self.note: page_html.notes([warned(error)])}
             return train.view(session) | self.prompt_view(session)
 
         shell.on(
