@@ -11,20 +11,14 @@ import argparse
 import io
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from coop_demo.settings import ASSETS_DIR, PROJECT_DIR
+from coop_demo.recipes.serving import running_app
+from coop_demo.settings import ASSETS_DIR
 
 TABS = ("teach", "compare", "rank", "look")
 _OPTIONS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -44,7 +38,11 @@ def main() -> None:
 
     chromium = os.environ.get("COOP_DEMO_CHROMIUM") or shutil.which("chromium")
     args.out.mkdir(parents=True, exist_ok=True)
-    with running_app() as address, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_app(Path(folder)) as address,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_OPTIONS))
         page = browser.new_page(
             viewport={"width": args.width, "height": args.height},
@@ -108,33 +106,6 @@ def save(png: bytes, path: Path) -> None:
     Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
         path, optimize=True
     )
-
-
-@contextmanager
-def running_app() -> Iterator[str]:
-    """The app in a process of its own; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)],
-            cwd=PROJECT_DIR,
-            env=os.environ | {"GRADIO_TEMP_DIR": folder, "HF_HOME": f"{folder}/none"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-        )
-        address = f"http://127.0.0.1:{port}/"
-        try:
-            until = time.monotonic() + _PATIENCE / 1000
-            while time.monotonic() < until and process.poll() is None:
-                with suppress(OSError), urllib.request.urlopen(address, timeout=5):
-                    break
-                time.sleep(0.3)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import pytest
 from images import coloured, write_images
 from opening import open_page
 from playwright.sync_api import expect
-from server import running_app
+
+from coop_demo.recipes.serving import running_app
 
 CHROMIUM = os.environ.get("COOP_DEMO_CHROMIUM") or shutil.which("chromium") or ""
 OPTIONS = (

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from images import coloured, zipped
-from server import running_app
+
+from coop_demo.recipes.serving import running_app
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The real app in a process of its own, for tests of the page."""
+"""The real app in a process of its own, for tests of the page and pictures of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from coop_demo.settings import PROJECT_DIR
+
 START_SECONDS = 240  # generous: a busy computer imports torch slowly
 
 
@@ -33,7 +34,7 @@ def running_app(folder: Path, *options: str) -> Iterator[str]:
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), *options],
-            cwd=PROJECT,
+            cwd=PROJECT_DIR,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
