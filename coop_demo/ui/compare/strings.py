@@ -94,7 +94,7 @@ THE_LINE = "the one to beat"
 def paired(better: int, worse: int, p_value: float) -> str:
     if better == worse:
         return f"+{better} −{worse}: a draw"
-    said = "a real difference" if p_value < SIGNIFICANT else "could be chance"
+    said = "not chance" if p_value < SIGNIFICANT else "may be chance"
     return f"+{better} −{worse}: {said} ({p_value_text(p_value)})"
 
 
