@@ -7,6 +7,7 @@ fonts of the computer are used, so the page asks nothing of another host.
 from gradio import themes
 
 from coop_demo.settings import ASSETS_DIR, LIMITS
+from coop_demo.ui import event_stream
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
 
@@ -114,7 +115,7 @@ def launch_options() -> dict:
     return {
         "theme": theme(),
         "css_paths": [STYLE_SHEET],
-        "head": _HEAD,
+        "head": event_stream.SCRIPT + _HEAD,
         "footer_links": ["api", "settings"],
         "max_file_size": LIMITS.max_upload,
         "allowed_paths": [],

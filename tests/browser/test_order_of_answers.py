@@ -112,7 +112,6 @@ def test_what_to_look_for_stays_when_it_was_typed_before_the_picture_had_arrived
     page.get_by_text("is in use").first.wait_for()
     page.get_by_role("tab", name="Look", exact=True).click()
     expect(page.locator("#look-gallery button img")).to_have_count(12)
-    page.wait_for_timeout(1500)  # the gallery is drawn again when the tab comes into view
     page.locator("#look-gallery button.thumbnail-item").nth(0).click()
     field = page.locator("#look-wanted input")
     expect(field).to_have_value("zebra")

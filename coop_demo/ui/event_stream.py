@@ -1,0 +1,94 @@
+"""Keeps gradio's stream of answers open while a click is on its way.
+
+The page hears of all its events through one stream. When none is left the server ends it, and
+gradio's script opens the next one with the next event. Between the two a click is lost: the server
+took it just after deciding to end the stream, and the page heard of that first and then of the end,
+after which it listens to nothing. `SCRIPT` goes between the page and the network: while an event
+that was sent has not been heard of, the end of a stream is not passed on, and listening goes on
+with a new one. Seen with gradio 6.31; without that fault the script changes nothing.
+"""
+
+SCRIPT = """
+<script>
+(() => {
+  const plainFetch = window.fetch;
+  const joining = new Set();  // requests on their way, each of which sends one event
+  const unheard = new Set();  // ids of events that were taken and not heard of yet
+  const early = new Set();  // ids heard of before the request that sent them was answered
+
+  window.fetch = (what, options) => {
+    const path = String(what.url || what).split('?')[0];
+    if (path.endsWith('/queue/join')) return joined(what, options);
+    if (path.endsWith('/queue/data')) return listening(what, options);
+    return plainFetch(what, options);
+  };
+
+  function joined(what, options) {
+    const request = plainFetch(what, options);
+    const known = request.then(async (answer) => {
+      const taken = answer.ok ? await answer.clone().json() : {};
+      if (taken.event_id && !early.delete(taken.event_id)) unheard.add(taken.event_id);
+    }).catch(() => {});
+    joining.add(known);
+    return known.then(() => {
+      joining.delete(known);
+      if (joining.size === 0) early.clear();
+      return request;
+    });
+  }
+
+  // Whether the stream ends: nothing that was sent is unheard of.
+  async function ends() {
+    await Promise.all(joining);
+    const none = unheard.size === 0;
+    unheard.clear();  // the next stream brings them, or nothing does
+    return none;
+  }
+
+  async function listening(what, options) {
+    const first = await plainFetch(what, options);
+    if (!first.ok || !first.body) return first;
+    const encoder = new TextEncoder();
+    const reading = (answer) => answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let reader = reading(first);
+    let rest = '';
+    const body = new ReadableStream({
+      async pull(out) {
+        for (;;) {
+          const {done, value} = await reader.read();
+          if (done) return out.close();
+          const messages = (rest + value).split('\\n\\n');
+          rest = messages.pop();
+          let passed = 0;
+          for (const message of messages) {
+            const said = parsed(message);
+            if (!unheard.delete(said.event_id) && joining.size) early.add(said.event_id);
+            if (said.msg === 'close_stream' && !(await ends())) {
+              reader.cancel().catch(() => {});
+              const next = await plainFetch(what, options);
+              if (!next.ok || !next.body) throw new Error('The stream of answers ended.');
+              reader = reading(next);
+              rest = '';
+              break;
+            }
+            out.enqueue(encoder.encode(message + '\\n\\n'));
+            passed += 1;
+          }
+          if (passed) return;
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    });
+    return new Response(body, {status: first.status, headers: first.headers});
+  }
+
+  function parsed(message) {
+    try {
+      return JSON.parse(message.slice(message.indexOf(':') + 1)) || {};
+    } catch {
+      return {};
+    }
+  }
+})();
+</script>
+"""
