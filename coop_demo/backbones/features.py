@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone, mixed_precision
+from coop_demo.backbones.batches import SHARED_BATCHES, SHORT_PASSES, encode_in_turns
 from coop_demo.backbones.disk_cache import DiskCache, user_cache
 from coop_demo.backbones.preparing import ahead, decoding_workers
 from coop_demo.data.dataset import LabelledPicture, Picture
@@ -208,6 +209,7 @@ def encode_pictures(
     batch_size = batch_size or (_CUDA_BATCH_SIZE if device == "cuda" else _BATCH_SIZE)
     workers = decoding_workers(device) if workers is None else workers
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
+    passes_each = 1 if from_map else max(1, len(views))
     began = time.perf_counter()
     rows: dict[int, list[Tensor | None]] = {}  # picture -> one feature a view
     contents: dict[int, str] = {}
@@ -223,13 +225,23 @@ def encode_pictures(
         left = seconds / done * (total - done) if done else 0.0
         return EncodeEvent(done, total, seconds, left)
 
+    if tokens:
+        tower = backbone.ranking_tokens
+    else:
+        tower = backbone.image_tokens if from_map else backbone.image_features
+
+    def encode(pixels: list[Tensor]) -> list[Tensor]:
+        given = backbone.to_pixels(_batch(pixels, device))
+        return list(_in_memory(tower, given).cpu())
+
     def encode_waiting() -> None:
-        pixels = backbone.to_pixels(_batch([entry.pixels for entry in waiting], device))
-        if tokens:
-            encode = backbone.ranking_tokens
+        pixels = [entry.pixels for entry in waiting]
+        if len(pictures) * passes_each <= SHORT_PASSES:
+            group = (id(backbone), tower.__name__, pixels[0].shape)
+            results = SHARED_BATCHES.encode(group, pixels, encode)
         else:
-            encode = backbone.image_tokens if from_map else backbone.image_features
-        for entry, encoded in zip(waiting, _in_memory(encode, pixels).cpu(), strict=True):
+            results = encode_in_turns(pixels, encode, on_gpu=device != "cpu")
+        for entry, encoded in zip(waiting, results, strict=True):
             for slot, key in entry.wanted:
                 feature = window_feature(encoded, entry.content, key[-1]) if from_map else encoded
                 # a copy, not a view that keeps the whole batch alive
@@ -250,7 +262,6 @@ def encode_pictures(
         kind=_kind(backbone, tokens=tokens),
         views=views,
     )
-    passes_each = 1 if from_map else max(1, len(views))
     # with the batch that is being gathered: the workers and two batches
     window = workers + max(1, batch_size // passes_each)
     quiet = 0  # pictures since the last event

@@ -33,6 +33,7 @@ Letters in shapes: T texts, d joint width, h Ã— w the map's true resolution, H Ã
 picture as the model sees it, L tokens of a ViT (class token first), W width, A heads, C = W / A.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from coop_demo.backbones.backbone import Backbone, pooled, timm_feature_map, timm_head
+from coop_demo.backbones.batches import PASSES_A_TURN
 from coop_demo.errors import HeatmapError
+from coop_demo.turns import TURNS
 
 Method = Literal["legrad", "rollout", "gradcam", "occlusion"]
 Target = Literal["cosine", "contrast"]
@@ -175,8 +178,9 @@ def explain(
     chosen = _choose_method(backbone, method)
     texts = unit_texts(backbone, text_vectors, "text")
     score = score_for(backbone, texts, target, against)
-    activations = _activations(backbone, model_pixels(backbone, image), chosen, layers)
-    return _explanation(backbone, activations, score, chosen, started)
+    with _turn(chosen):
+        activations = _activations(backbone, model_pixels(backbone, image), chosen, layers)
+        return _explanation(backbone, activations, score, chosen, started)
 
 
 def compare(
@@ -209,13 +213,19 @@ def compare(
             f"{len(weights[1])}. Compare prompts for the same classes."
         )
     picks = list(range(len(weights[0]))) if classes is None else list(classes)
-    activations = _activations(backbone, model_pixels(backbone, image), chosen, layers)
     pair = []
-    for w in weights:
-        rivals = w if len(w) > 1 else None
-        score = score_for(backbone, w[picks], target, rivals)
-        pair.append(_explanation(backbone, activations, score, chosen, started))
+    with _turn(chosen):
+        activations = _activations(backbone, model_pixels(backbone, image), chosen, layers)
+        for w in weights:
+            rivals = w if len(w) > 1 else None
+            score = score_for(backbone, w[picks], target, rivals)
+            pair.append(_explanation(backbone, activations, score, chosen, started))
     return Comparison(pair[0], pair[1], difference(*pair))
+
+
+def _turn(method: Method) -> contextlib.AbstractContextManager:
+    """One turn for a map; occlusion, which is hundreds of passes, takes its own turns."""
+    return contextlib.nullcontext() if method == "occlusion" else TURNS.short()
 
 
 def difference(learned: Explanation, hand_crafted: Explanation) -> Tensor:
@@ -494,7 +504,11 @@ def blurred(pixels: Tensor, *, share: float = 0.08) -> Tensor:
 
 def encode_in_batches(backbone: Backbone, pictures: Tensor) -> Tensor:
     """Unit features of many pictures: (M, 3, H, W) -> (M, d)."""
-    return torch.cat([backbone.image_features(part) for part in pictures.split(BATCH)])
+    features = []
+    for part in pictures.split(PASSES_A_TURN if pictures.device.type == "cpu" else BATCH):
+        with TURNS.long():
+            features.append(backbone.image_features(part))
+    return torch.cat(features)
 
 
 def _occlude(backbone: Backbone, pixels: Tensor, view: tuple[int, int]) -> _Activations:

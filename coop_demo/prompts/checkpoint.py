@@ -4,18 +4,21 @@ The file holds the tensor `ctx` and, as JSON in its metadata, the class names, s
 identity and history. Class weights are computed anew when it is loaded.
 """
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
+from coop_demo.prompts.templates import remembered
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 
 PROMPT = CheckpointKind(
@@ -99,8 +102,13 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
         prompt_config,
         ctx=ctx,
     )
-    with torch.no_grad(), backbone.autocast():
-        weights = learner().float().cpu()
+
+    def compute() -> Tensor:
+        with torch.no_grad(), backbone.autocast():
+            return learner().float().cpu()
+
+    said = json.dumps([metadata["class_names"], metadata["prompt_config"]], sort_keys=True)
+    weights = remembered(backbone, ["prompt", said, ctx.numpy().tobytes()], compute)
     sources = metadata.get("learned_from")
     return LearnedPrompt(
         ctx=ctx,

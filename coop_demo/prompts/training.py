@@ -24,6 +24,7 @@ from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.step import TrainStep
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, accuracy, class_weights
+from coop_demo.turns import TURNS
 
 _READ_EVERY = 16  # steps between two looks at the loss of a captured step: a stop waits for them
 _BLOCK = 256  # steps whose batches are brought to the GPU at once
@@ -248,9 +249,10 @@ def train_prompt(
     for step in range(1, config.steps + 1):
         # the first step too: whoever stops at once has a prompt to go on with
         measured = step % every == 0 or step in (1, config.steps)
-        loss = step_once(*next(schedule))
-        if measured or not step_once.captured or step % _READ_EVERY == 0:
-            loss_value = float(loss)
+        with TURNS.long():
+            loss = step_once(*next(schedule))
+            if measured or not step_once.captured or step % _READ_EVERY == 0:
+                loss_value = float(loss)
         if first_loss is None:
             first_loss = loss_value
         ran_away = loss_value > 10 * max(first_loss, math.log(len(class_names)))
@@ -259,7 +261,8 @@ def train_prompt(
             return
         train_accuracy = held_out_accuracy = prompt = None
         if measured:
-            weights = step_once.weights()
+            with TURNS.long():
+                weights = step_once.weights()
             if not torch.isfinite(weights).all():
                 yield _diverged(step, config, loss_value, best, history[:n_best], began, flat_line)
                 return

@@ -24,6 +24,7 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.instructions import AntonymPair, check_instruction
 from coop_demo.ranking.metrics import RankingMetrics, bootstrap_interval, ranking_metrics, srcc
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.turns import TURNS
 from coop_demo.wording import counted, unread_words
 
 RANKER, ANTONYMS, COSINE = "ranker", "antonyms", "cosine"
@@ -158,7 +159,7 @@ def score_images(
         compared: tuple[int, ...] = ()
         logits = None
         if adapter is not None and tokens is not None:
-            with torch.no_grad():
+            with torch.no_grad(), TURNS.short():
                 words = backbone.text_tokens([instruction])
                 seen = tokens.features.to(backbone.device)
                 scores[RANKER] = adapter.scores(seen, words).cpu().double().numpy()

@@ -18,6 +18,7 @@ from coop_demo.ranking.instructions import check_instruction, instruction_key
 from coop_demo.ranking.losses import ranking_loss
 from coop_demo.ranking.metrics import RankingMetrics, mean_of_known, ranking_metrics
 from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig, RankingTask
+from coop_demo.turns import TURNS
 
 VALUE_BINS = 10  # values are balanced over at most this many bins of equal width
 
@@ -138,7 +139,11 @@ def train_ranker(
         text = words[sampler.wording(generator)]
 
         adapter.train()
-        with torch.enable_grad(), _dropout_seed(adapter, config.seed, step, backbone.device):
+        with (
+            TURNS.long(),
+            torch.enable_grad(),
+            _dropout_seed(adapter, config.seed, step, backbone.device),
+        ):
             images = views[view, batch_rows]  # (B, V, D)
             if config.loss.rank_weight:
                 scores, pair_logits = adapter(images, text)
@@ -148,9 +153,9 @@ def train_ranker(
             loss = ranking_loss(
                 scores, pair_logits, targets.to(scores), config.loss, zero=-offset / scale
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(adapter.parameters(), config.gradient_clip)
+            optimizer.zero_grad(set_to_none=True)
+            loss.total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(adapter.parameters(), config.gradient_clip)
         adapter.eval()
         total = float(loss.total.detach())
         seconds = time.perf_counter() - began

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.turns import TURNS
 from coop_demo.ui import strings
 from coop_demo.ui.events import forgiving
 from coop_demo.ui.session import Session, SessionStore
@@ -17,7 +18,7 @@ from coop_demo.ui.windows import OPENING_SECONDS, Updates, Window, Windows
 TRAINING = "training"  # concurrency_id of everything that trains
 TRAINING_LIMIT = 2  # at once; more would only make each of them slower on a small computer
 LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
-LOOKING_LIMIT = 4  # trying pictures, at once
+LOOKING_LIMIT = 24  # at once: those that wait for their turn share a batch of the image tower
 
 # Options of `Shell.on`: an answer so quick that nothing need say it is on its way, and one that
 # asks the model.
@@ -124,14 +125,15 @@ class Shell:
             window = self.windows.of(request.session_hash)
             session = self._session(window, key, inputs)
             began = window.now()
-            return shown(handler(session, *values), window, began)
+            with TURNS.on_behalf_of(session.key):
+                return shown(handler(session, *values), window, began)
 
         def stream(request: gr.Request, key: Any, *values: Any) -> Iterator[Any]:
             window = self.windows.of(request.session_hash)
             session = self._session(window, key, inputs)
             began = window.now()
             answered = False
-            for updates in handler(session, *values):
+            for updates in TURNS.each(session.key, handler(session, *values)):
                 answered = True
                 yield shown(updates, window, began)
             if not answered:  # gradio would empty every output of a generator that yields nothing

@@ -126,6 +126,7 @@ def launch_options() -> dict:
         "strict_cors": True,
         "share": False,
         "state_session_capacity": 200,
+        "max_threads": 100,  # most of them only wait for their turn
         # Nothing but a last look at the page, which ends the app when a busy computer needs more
         # than three seconds for it.
         "_frontend": False,
