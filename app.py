@@ -16,7 +16,7 @@ import sys
 import gradio as gr
 
 from coop_demo.errors import UserError
-from coop_demo.runtime import keep_freed_memory
+from coop_demo.runtime import give_back_memory_when_idle, keep_freed_memory
 from coop_demo.settings import environment_backbone
 from coop_demo.ui.page import build_page
 from coop_demo.ui.theme import launch_options
@@ -47,6 +47,7 @@ def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None)
 def main() -> int:
     chosen = options()
     keep_freed_memory()
+    give_back_memory_when_idle()
     try:
         demo = build_demo(chosen.backbone)
     except UserError as error:

@@ -5,7 +5,7 @@ prediction, an order and a map are short: they go between two steps and not behi
 There are as many turns at a time as cores (four at most), and whoever has one is given its share
 of the cores, so that a job alone has them all and several together do not fight.
 
-Short work goes first as long as it has not taken more than its share lately; from then on half of
+Short work goes first as long as it has not taken more than its share lately; from then on most of
 the time is kept for the long work, so that a training goes on however many people ask. Among its
 own kind, whoever computed least lately is next.
 """
@@ -23,6 +23,7 @@ Kind = Literal["short", "long"]
 T = TypeVar("T")
 
 MOST_TURNS = 4  # at a time; a step of a training gains little from more than a few cores
+LONG_SHARE = 2 / 3  # of the time, kept for long work while short work waits
 BURST_SECONDS = 0.5  # of short work that may go ahead of its share: some ten predictions at once
 FORGOTTEN_AFTER = 60.0  # seconds without a turn, after which a person starts afresh
 
@@ -51,6 +52,7 @@ class Turns:
         self._waiting: list[Ticket] = []
         self._busy = 0
         self._number = 0
+        self._last_end = 0.0
         self._ahead = 0.0  # seconds that short work has had above its share while long work waited
         self._used: dict[str, tuple[float, float]] = {}  # person -> seconds, when last
         self._here = threading.local()  # of this thread: in a turn, for whom
@@ -64,6 +66,12 @@ class Turns:
             yield
         finally:
             self._here.person = before
+
+    def idle_seconds(self) -> float:
+        """Since when nobody computes or waits; 0 while somebody does."""
+        with self._lock:
+            idle = not (self._busy or self._waiting)
+            return time.monotonic() - self._last_end if idle else 0.0
 
     def each(self, person: str, events: Iterable[T]) -> Iterator[T]:
         """Events of a generator whose turns are this person's, whichever thread asks for them.
@@ -143,11 +151,12 @@ class Turns:
         with self._lock:
             other = "long" if kind == "short" else "short"
             if any(one.kind == other for one in self._waiting):
-                self._ahead += seconds if kind == "short" else -seconds
+                self._ahead += seconds * LONG_SHARE if kind == "short" else seconds * (LONG_SHARE - 1)
                 self._ahead = min(max(self._ahead, -BURST_SECONDS), 2 * BURST_SECONDS)
             used, last = self._used.get(person, (0.0, now))
             self._used[person] = (seconds if now - last > FORGOTTEN_AFTER else used + seconds, now)
             self._forget(now)
+            self._last_end = now
             self._busy -= 1
             while self._waiting and self._busy < self.at_once:
                 ticket = self._next()

@@ -22,6 +22,7 @@ class _Request:
     encode: Encode
     results: list[Tensor] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
+    at_rest: threading.Event = field(default_factory=threading.Event)  # in nobody else's batch
     alone: bool = False  # after an error in a shared batch
 
 
@@ -44,6 +45,7 @@ class SharedBatches:
             group: what may share a batch: one tower, and pixels of one shape.
         """
         request = _Request(pixels, encode)
+        request.at_rest.set()
         with self._lock:
             self._waiting.setdefault(group, []).append(request)
         try:
@@ -52,16 +54,17 @@ class SharedBatches:
                     batch = self._take(group, request) if granted else []
                     if batch:
                         self._run(group, batch, request)
+                request.at_rest.wait()
         finally:
             self._forget(group, request)
         return request.results
 
     def _take(self, group: Hashable, request: _Request) -> list[_Request]:
-        """The request and others that fit into its batch; none where it was served meanwhile."""
+        """The request and others that fit into its batch; none where it is in another's."""
         with self._lock:
-            if request.results:
+            waiting = self._waiting.get(group, [])
+            if request not in waiting:
                 return []
-            waiting = self._waiting[group]
             taken, room = [request], self.most - len(request.pixels)
             for other in waiting:
                 if other is request or other.alone or request.alone:
@@ -71,6 +74,8 @@ class SharedBatches:
                     room -= len(other.pixels)
             for one in taken:
                 waiting.remove(one)
+                if one is not request:
+                    one.at_rest.clear()
             return taken
 
     def _run(self, group: Hashable, batch: list[_Request], own: _Request) -> None:
@@ -83,12 +88,14 @@ class SharedBatches:
                 for one in batch:
                     one.alone = True
                     self._waiting.setdefault(group, []).append(one)
+                    one.at_rest.set()
             return
         with self._lock:
             at = 0
             for one in batch:
                 one.results = results[at : at + len(one.pixels)]
                 at += len(one.pixels)
+                one.at_rest.set()
                 one.done.set()
 
     def _forget(self, group: Hashable, request: _Request) -> None:

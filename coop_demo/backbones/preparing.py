@@ -9,10 +9,12 @@ that encodes the batch before.
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from coop_demo.settings import LIMITS
@@ -44,6 +46,14 @@ def _decoders_in_memory() -> int:
     return memory // 4 // LIMITS.max_decode_bytes
 
 
+_AT_ONCE = threading.BoundedSemaphore(max(1, min(os.cpu_count() or 1, 16, _decoders_in_memory())))
+
+
+def _one_of_few(work: Callable[[T], R], item: T) -> R:
+    with _AT_ONCE:
+        return work(item)
+
+
 @contextmanager
 def ahead(
     work: Callable[[T], R], items: Sequence[T], *, workers: int, window: int
@@ -54,10 +64,13 @@ def ahead(
     it comes, work that has not begun is cancelled, and no thread is left.
 
     Args:
-        workers: threads; 0 does the work in the caller's own, when it is asked for.
+        workers: threads; 0, like a single item, does the work in the caller's own, when it is
+            asked for. However many callers there are, no more works at once than there are cores
+            and memory for.
         window: results and work begun or waiting for a thread, at most.
     """
-    if workers == 0:
+    work = partial(_one_of_few, work)
+    if workers == 0 or len(items) == 1:
         yield map(work, items)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")

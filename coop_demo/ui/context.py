@@ -18,7 +18,7 @@ from coop_demo.ui.windows import OPENING_SECONDS, Updates, Window, Windows
 TRAINING = "training"  # concurrency_id of everything that trains
 TRAINING_LIMIT = 2  # at once; more would only make each of them slower on a small computer
 LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
-LOOKING_LIMIT = 24  # at once: those that wait for their turn share a batch of the image tower
+LOOKING_LIMIT = 8  # at once: those that wait for their turn share a batch of the image tower
 
 # Options of `Shell.on`: an answer so quick that nothing need say it is on its way, and one that
 # asks the model.

@@ -32,6 +32,7 @@ SET = "biscuits"
 MIX = {"predict": 24, "explain": 2, "rank": 2, "teach": 2}  # thirty people
 PHOTO = (1200, 900)  # of what is predicted, in pixels
 PATIENCE = 600  # seconds for one answer; nobody waits that long, but nothing hangs for ever
+IDLE = 20.0  # seconds of quiet, after which an app has given back the memory it does not need
 THINKING = 1.0  # seconds between an answer and the next question, at most
 
 
@@ -213,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             crowd.report.memory_before = memory_of(address)
             crowd.run({kind: getattr(chosen, kind) for kind in MIX}, chosen.seconds)
             crowd.check()
+            time.sleep(IDLE)
             crowd.report.memory_after = memory_of(address)
             return crowd.report
 

@@ -75,3 +75,41 @@ def test_a_request_alone_is_answered_at_once():
     assert [float(one) for one in shared.encode("mini", [torch.tensor(2.0)], tower)] == [4.0]
     with pytest.raises(ValueError, match="negative"):
         shared.encode("mini", [torch.tensor(-2.0)], tower)
+
+
+def test_who_gets_a_turn_while_another_brings_the_result_waits_for_it():
+    turns, asked, free = Turns(2, 2), threading.Event(), threading.Event()
+    shared, answers = SharedBatches(turns), []
+
+    def slow(pixels: list[Tensor]) -> list[Tensor]:
+        asked.set()
+        free.wait(20)
+        return [2 * one for one in pixels]
+
+    def ask(value: float) -> None:
+        answers.append(float(shared.encode("mini", [torch.tensor(value)], slow)[0]))
+
+    threads = [threading.Thread(target=ask, args=(value,)) for value in (1.0, 2.0)]
+    with turns.long():
+        held = threading.Event()
+        other = threading.Thread(target=lambda: _hold(turns, held))
+        other.start()
+        while turns._busy < 2:
+            time.sleep(0.001)
+        for n, thread in enumerate(threads, 1):
+            thread.start()
+            while len(turns._waiting) < n:
+                time.sleep(0.001)
+    asked.wait(20)  # one of them has the first turn, and both requests
+    held.set()  # the other has the second turn now
+    other.join(20)
+    time.sleep(0.05)
+    free.set()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(answers) == [2.0, 4.0]
+
+
+def _hold(turns: Turns, held: threading.Event) -> None:
+    with turns.long():
+        held.wait(20)
