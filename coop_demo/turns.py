@@ -151,7 +151,9 @@ class Turns:
         with self._lock:
             other = "long" if kind == "short" else "short"
             if any(one.kind == other for one in self._waiting):
-                self._ahead += seconds * LONG_SHARE if kind == "short" else seconds * (LONG_SHARE - 1)
+                self._ahead += (
+                    seconds * LONG_SHARE if kind == "short" else seconds * (LONG_SHARE - 1)
+                )
                 self._ahead = min(max(self._ahead, -BURST_SECONDS), 2 * BURST_SECONDS)
             used, last = self._used.get(person, (0.0, now))
             self._used[person] = (seconds if now - last > FORGOTTEN_AFTER else used + seconds, now)

@@ -19,7 +19,7 @@ FLOORS = (
     ("heatmaps", "comparison"),
     ("charts", "samples", "runtime"),
     ("recipes",),
-    ("ui", "commands"),
+    ("ui", "commands", "library"),
     ("__main__",),
 )
 HEIGHT = {room: height for height, room in enumerate(r for floor in FLOORS for r in floor)}
