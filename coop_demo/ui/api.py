@@ -17,11 +17,12 @@ from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ranking.order import Order, judge, order_csv
 from coop_demo.ui import strings
-from coop_demo.ui.context import LOOKS, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.context import LOOKS, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import strings as explain_strings
+from coop_demo.ui.line import TRAININGS, Place
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
@@ -77,10 +78,6 @@ def build(shell: Shell) -> None:
     """Add the endpoints to the page."""
     fields = Fields()
     endpoints = Endpoints(shell.store.default_backbone)
-    trains: dict[str, Any] = {
-        "concurrency_id": TRAINING,
-        "concurrency_limit": TRAINING_LIMIT,
-    }
     click = fields.trigger.click
     click(endpoints.models, None, fields.answer, api_name="models")
     click(
@@ -88,7 +85,7 @@ def build(shell: Shell) -> None:
         [fields.sample, fields.archive, *fields.settings],
         [fields.answer, fields.saved],
         api_name="teach",
-        **trains,
+        concurrency_limit=None,  # they wait in the line of all trainings
     )
     click(
         endpoints.predict,
@@ -161,8 +158,9 @@ class Endpoints:
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
         """Train a prompt on a sample set (by name) or a zip with one folder per class.
 
-        Streams {"status": "running", "message", "share"}; the last answer has the accuracies, or
-        {"status": "error", "message"}. The second output is the saved prompt.
+        Streams {"status": "waiting", "message", "place"} while others train and {"status":
+        "running", "message", "share"}; the last answer has the accuracies, or {"status": "error",
+        "message"}. The second output is the saved prompt.
         """
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
@@ -183,10 +181,12 @@ class Endpoints:
                 )
                 dataset, n_held_out = split_held_out(dataset, seed=settings.seed)
                 check_trainable(dataset)
-                for event in learn(session, dataset, settings):
-                    if isinstance(event, Progress):
-                        running = {"message": event.sentence, "share": event.share}
-                        yield {"status": "running", **running}, None
+                with TRAININGS.join() as place:
+                    yield from _in_line(place)
+                    for event in learn(session, dataset, settings):
+                        if isinstance(event, Progress):
+                            running = {"message": event.sentence, "share": event.share}
+                            yield {"status": "running", **running}, None
                 taught = session.current
                 assert taught is not None
                 yield _figures(taught, n_held_out), str(taught.file)
@@ -288,6 +288,13 @@ class Endpoints:
                 yield {"status": "done", **explain_actions.as_numbers(looked)}, str(path)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
+
+
+def _in_line(place: Place) -> Iterator[tuple[dict[str, Any], None]]:
+    while number := place.number:
+        message = strings.in_line(number, place.seconds)
+        yield {"status": "waiting", "message": message, "place": number}, None
+        place.wait(2.0)
 
 
 def _given_set(sample: Any, archive: Any) -> tuple[Dataset, str]:

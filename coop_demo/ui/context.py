@@ -15,8 +15,6 @@ from coop_demo.ui.events import forgiving
 from coop_demo.ui.session import Session, SessionStore
 from coop_demo.ui.windows import OPENING_SECONDS, Updates, Window, Windows
 
-TRAINING = "training"  # concurrency_id of everything that trains
-TRAINING_LIMIT = 2  # at once; more would only make each of them slower on a small computer
 LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
 LOOKING_LIMIT = 8  # at once: those that wait for their turn share a batch of the image tower
 

@@ -12,8 +12,9 @@ import gradio as gr
 from coop_demo.errors import UserError
 from coop_demo.ui import html as page_html
 from coop_demo.ui import strings
-from coop_demo.ui.context import QUIET, TRAINING, TRAINING_LIMIT, Shell
+from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.events import sentence_for
+from coop_demo.ui.line import TRAININGS, Place
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
@@ -103,10 +104,11 @@ class LongJob:
         def run(session: Session, *values: Any) -> Iterator[Updates]:
             is_begun, failed, last = False, False, ""
             try:
-                with working(session):
+                with working(session), TRAININGS.join() as place:
                     events = job(session, *values)
                     is_begun = True
                     yield self._begun() | (begun or {})
+                    yield from self._in_line(session, place)
                     with _closing(events):
                         for event in events:
                             if isinstance(event, Progress):
@@ -125,12 +127,24 @@ class LongJob:
             run,
             inputs,
             [*self.outputs, *outputs],
-            concurrency_id=TRAINING,
-            concurrency_limit=TRAINING_LIMIT,
+            concurrency_limit=None,  # they wait in our line, which says how long
             show_progress="minimal",
             show_progress_on=[self.status],
         )
         shell.on(self.stop.click, self._stop, [], [self.stop], queue=False, **QUIET)
+
+    def _in_line(self, session: Session, place: Place) -> Iterator[Updates]:
+        """Says how long the wait is, until this job's turn has come.
+
+        Raises:
+            UserError: it was stopped while it waited.
+        """
+        while place.number:
+            if session.stop.is_set():
+                raise UserError(strings.STOPPED_IN_LINE)
+            sentence = strings.in_line(place.number, place.seconds)
+            yield {self.status: page_html.progress(sentence, 0.0)}
+            place.wait(1.0)
 
     def _begun(self) -> Updates:
         return {

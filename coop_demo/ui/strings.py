@@ -104,6 +104,18 @@ BUSY = (
 )
 
 
+STOPPED_IN_LINE = "Stopped while it was waiting for its turn; nothing was begun."
+
+
+def in_line(number: int, seconds: float | None) -> str:
+    """Whose trainings come first, and about how long they take."""
+    before = (
+        "You are next" if number == 1 else f"{counted(number - 1, 'person', 'people')} before you"
+    )
+    wait = "" if seconds is None else f" · {_about(seconds)}"
+    return f"Others are training. {before}{wait}"
+
+
 NOTHING_TO_STOP = "Nothing of yours is running."
 
 
@@ -124,9 +136,13 @@ def step(number: int, total: int, seconds_left: float) -> str:
 def left(seconds: float) -> str:
     if seconds < 1:
         return "almost there"
+    return f"{_about(seconds)} left"
+
+
+def _about(seconds: float) -> str:
     if seconds < 90:
-        return f"about {seconds:.0f} s left"
-    return f"about {seconds / 60:.0f} min left"
+        return f"about {max(seconds, 1):.0f} s"
+    return f"about {seconds / 60:.0f} min"
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

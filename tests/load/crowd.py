@@ -29,7 +29,7 @@ from images import photograph  # noqa: E402
 from coop_demo.recipes.serving import running_app  # noqa: E402
 
 SET = "biscuits"
-MIX = {"predict": 24, "explain": 2, "rank": 2, "teach": 2}  # thirty people
+MIX = {"predict": 22, "explain": 2, "rank": 2, "teach": 2, "stop": 2}  # thirty people
 PHOTO = (1200, 900)  # of what is predicted, in pixels
 PATIENCE = 600  # seconds for one answer; nobody waits that long, but nothing hangs for ever
 IDLE = 20.0  # seconds of quiet, after which an app has given back the memory it does not need
@@ -99,6 +99,7 @@ class Crowd:
             "explain": self._explain,
             "rank": self._rank,
             "teach": self._teach,
+            "stop": self._stop,
         }
         people = [kind for kind, n in mix.items() for _ in range(n)]
         threads = [
@@ -179,6 +180,16 @@ class Crowd:
         )
         assert self._done(answer)["steps"] == self.steps
         return answer, prompt
+
+    def _stop(self, client: Client, number: int) -> None:
+        """Begins a long training and leaves it: nobody else's ends by that."""
+        job = client.submit(sample=SET, steps=2_000, api_name="/teach")
+        until = time.monotonic() + PATIENCE
+        while not any(answer[0]["status"] == "running" for answer in job.outputs()):
+            assert not job.done(), job.outputs()[-1:]
+            assert time.monotonic() < until, "never begun"
+            time.sleep(0.2)
+        job.cancel()
 
 
 def memory_of(address: str) -> float:

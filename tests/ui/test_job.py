@@ -9,9 +9,11 @@ import gradio as gr
 import pytest
 
 from coop_demo.errors import UserError
+from coop_demo.ui import job as job_module
 from coop_demo.ui import strings
 from coop_demo.ui.context import Shell
 from coop_demo.ui.job import LongJob
+from coop_demo.ui.line import Line
 from coop_demo.ui.progress import Pace, Progress
 from coop_demo.ui.session import Session, SessionStore
 
@@ -63,6 +65,36 @@ def test_it_is_claimed_shown_and_released() -> None:
     assert last[bench.job.go]["interactive"]
     assert not last[bench.job.stop]["interactive"]
     assert not bench.session.training
+
+
+def test_who_waits_is_told_the_place_and_comes_to_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(at_once=1)
+    monkeypatch.setattr(job_module, "TRAININGS", line)
+    bench = Bench(three_steps)
+    with line.join():
+        answers = bench.run()
+        assert strings.PREPARING in next(answers)[bench.job.status]
+        assert "You are next" in next(answers)[bench.job.status]
+    *steps, last = answers
+    assert ["step" in one[bench.job.status] for one in steps] == [True] * 3
+    assert last[bench.result] == "done"
+
+
+def test_who_stops_while_waiting_leaves_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(at_once=1)
+    monkeypatch.setattr(job_module, "TRAININGS", line)
+    bench = Bench(three_steps)
+    with line.join(), line.join() as second:
+        answers = bench.run()
+        next(answers)
+        assert "1 person before you" in next(answers)[bench.job.status]
+        bench.stop()
+        *_, last = answers
+        assert strings.STOPPED_IN_LINE in last[bench.job.status]
+        assert second.number == 1
+    assert not bench.session.training
+    with line.join() as next_one:
+        assert next_one.number == 0
 
 
 def test_a_last_word_stays() -> None:
