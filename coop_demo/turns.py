@@ -2,8 +2,9 @@
 
 Trainings and large encodings are long: they are cut into steps, and each step asks for a turn. A
 prediction, an order and a map are short: they go between two steps and not behind a training.
-There are as many turns at a time as cores (four at most), and whoever has one is given its share
-of the cores, so that a job alone has them all and several together do not fight.
+There are as many turns at a time as cores (four at most). The number of threads an operation
+uses stays as it is: with another number a sum has other last digits, and a training would not give
+what it gives alone.
 
 Short work goes first as long as it has not taken more than its share lately; from then on most of
 the time is kept for the long work, so that a training goes on however many people ask. Among its
@@ -16,8 +17,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar
-
-import torch
 
 Kind = Literal["short", "long"]
 T = TypeVar("T")
@@ -42,8 +41,8 @@ class Turns:
     that itself needs a turn of another thread.
     """
 
-    def __init__(self, at_once: int, cores: int) -> None:
-        self.at_once, self.cores = max(1, at_once), max(1, cores)
+    def __init__(self, at_once: int) -> None:
+        self.at_once = max(1, at_once)
         self.reset()
 
     def reset(self) -> None:
@@ -121,7 +120,6 @@ class Turns:
         began = time.monotonic()
         self._here.depth = 1
         try:
-            self._share_cores()
             yield True
         finally:
             self._here.depth = 0
@@ -179,14 +177,6 @@ class Turns:
                 if now - used[1] <= FORGOTTEN_AFTER
             }
 
-    def _share_cores(self) -> None:
-        """Give this thread's operations their share of the cores."""
-        with self._lock:
-            wanted = min(self.at_once, self._busy + len(self._waiting))
-        threads = max(1, self.cores // max(1, wanted))
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-
 
 def _cores() -> int:
     limit = os.environ.get("OMP_NUM_THREADS", "")
@@ -197,6 +187,6 @@ def _cores() -> int:
     return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
 
 
-TURNS = Turns(min(MOST_TURNS, _cores()), _cores())
+TURNS = Turns(min(MOST_TURNS, _cores()))
 if hasattr(os, "register_at_fork"):  # turns of a process are not held in its child
     os.register_at_fork(after_in_child=TURNS.reset)

@@ -1,4 +1,7 @@
-"""Named endpoints for programs: models, teach, predict, rank, explain. They share no page state."""
+"""Named endpoints for programs: models, teach, predict, compare, rank, teach_ranker, explain.
+
+They share no page state.
+"""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,13 +13,16 @@ import gradio as gr
 
 from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
-from coop_demo.comparison.strings import verdict_sentence
+from coop_demo.charts.comparison import methods_table
+from coop_demo.comparison.strings import comparison_sentence, verdict_sentence
 from coop_demo.data.dataset import Dataset, Picture, check_trainable, split_held_out
 from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ranking.order import Order, judge, order_csv
 from coop_demo.ui import strings
+from coop_demo.ui.compare.actions import run_comparison
+from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
 from coop_demo.ui.context import LOOKS, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import actions as explain_actions
@@ -26,6 +32,8 @@ from coop_demo.ui.line import TRAININGS, Place
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
+from coop_demo.ui.rank import lesson
+from coop_demo.ui.rank.state import OrderSettings, TaughtOrder
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn, load, try_pictures
@@ -55,6 +63,10 @@ class Fields:
             self.instruction = gr.Textbox(label="instruction", value="")
             self.ranker = gr.File(label="ranker", file_types=[".safetensors"])
             self.ordered = gr.File(label="order")
+            self.methods = gr.Textbox(label="methods", value="learned")
+            self.templates = gr.Textbox(label="templates", value="")
+            self.from_nothing = gr.Checkbox(label="from_nothing", value=False)
+            self.saved_ranker = gr.File(label="saved_ranker")
 
     @staticmethod
     def _settings() -> list[Any]:
@@ -93,6 +105,34 @@ def build(shell: Shell) -> None:
         fields.answer,
         api_name="predict",
         **LOOKS,
+    )
+    by_label = {field.label: field for field in fields.settings}
+    click(
+        endpoints.compare,
+        [
+            fields.sample,
+            fields.archive,
+            fields.methods,
+            fields.templates,
+            *(by_label[name] for name in ("shots", "seed", "preset", "context_length", "steps")),
+        ],
+        fields.answer,
+        api_name="compare",
+        concurrency_limit=None,
+    )
+    click(
+        endpoints.teach_ranker,
+        [
+            fields.sample,
+            fields.archive,
+            fields.instruction,
+            fields.ranker,
+            fields.from_nothing,
+            *(by_label[name] for name in ("steps", "learning_rate", "seed")),
+        ],
+        [fields.answer, fields.saved_ranker],
+        api_name="teach_ranker",
+        concurrency_limit=None,
     )
     click(
         endpoints.rank,
@@ -212,6 +252,108 @@ class Endpoints:
             "words": dict(zip(tried.class_names, tried.words[0].tolist(), strict=True)),
         }
 
+    def compare(
+        self,
+        sample=None,
+        archive=None,
+        methods=None,
+        templates=None,
+        shots=None,
+        seed=None,
+        preset=None,
+        context_length=None,
+        steps=None,
+    ) -> Iterator[dict[str, Any]]:
+        """Measure methods side by side on a sample set (by name) or a zip with one folder a class.
+
+        `methods` are names with commas between them ("learned, gda, linear-probe"); the
+        hand-crafted prompt is always there. `templates`: one a line, the first is the one to beat.
+        Streams {"status": "waiting" or "running", "message"}; the last answer has a row for each
+        method and the verdict, or {"status": "error", "message"}.
+        """
+        with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
+            try:
+                session = self._session(folder)
+                dataset, own_template = _given_set(sample, archive)
+                session.show_set(dataset, source=dataset.name)
+                names = [name.strip() for name in str(methods or "learned").split(",")]
+                settings = CompareSettings.parse(
+                    TAUGHT,
+                    [name for name in names if name],
+                    templates or own_template or session.template,
+                    False,
+                    shots,
+                    seed,
+                    preset,
+                    context_length,
+                    steps,
+                )
+                compared = None
+                with TRAININGS.join() as place:
+                    yield from (answer for answer, _ in _in_line(place))
+                    for event in run_comparison(session, settings):
+                        if isinstance(event, Compared):
+                            compared = event
+                        else:
+                            running = {"message": event.sentence, "share": event.share}
+                            yield {"status": "running", **running}
+                assert compared is not None
+                yield _comparison_figures(compared)
+            except Exception as error:
+                yield {"status": "error", "message": sentence_for(error)}
+
+    def teach_ranker(
+        self,
+        sample=None,
+        archive=None,
+        instruction=None,
+        ranker=None,
+        from_nothing=None,
+        steps=None,
+        learning_rate=None,
+        seed=None,
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Teach a ranker an order: a sample set (by name), or a zip of pictures with a CSV of the
+        columns image, value and prompt in it.
+
+        A third of the numbered pictures is held out. It starts from `ranker`, else from the one
+        that ships, or `from_nothing`. Streams {"status": "waiting" or "running", "message"}; the
+        last answer has the shares of held-out pairs in the right order, before and after and by
+        its rivals, or {"status": "error", "message"}. The second output is the saved ranker.
+        """
+        with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
+            try:
+                session = self._session(folder)
+                self._fill_pile(session, sample, archive, ranker)
+                wanted = str(instruction or session.pile.instruction or "")
+                settings = OrderSettings.parse(steps, learning_rate, seed, from_nothing)
+                lesson.take_labels(session, wanted)
+                taught = None
+                with TRAININGS.join() as place:
+                    yield from _in_line(place)
+                    for event in lesson.teach_order(session, wanted, settings):
+                        if isinstance(event, TaughtOrder):
+                            taught = event
+                        else:
+                            running = {"message": event.sentence, "share": event.share}
+                            yield {"status": "running", **running}, None
+                assert taught is not None
+                used = rank_actions.ranker_in_use(session)
+                assert used is not None
+                yield _taught_order_figures(taught, session.backbone), str(used.file)
+            except Exception as error:
+                yield {"status": "error", "message": sentence_for(error)}, None
+
+    def _fill_pile(self, session: Session, sample: Any, archive: Any, ranker: Any) -> None:
+        if bool(sample) == bool(archive):
+            raise DatasetError(strings.SAMPLE_OR_ZIP)
+        if sample:
+            rank_files.show_sample(session, samples.find_sample(str(sample)))
+        else:
+            rank_files.add_files(session, [str(archive)])
+        if ranker:
+            rank_actions.load(session, ranker)
+
     def rank(
         self, sample=None, archive=None, instruction=None, ranker=None
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
@@ -225,14 +367,7 @@ class Endpoints:
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
                 session = self._session(folder)
-                if bool(sample) == bool(archive):
-                    raise DatasetError(strings.SAMPLE_OR_ZIP)
-                if sample:
-                    rank_files.show_sample(session, samples.find_sample(str(sample)))
-                else:
-                    rank_files.add_files(session, [str(archive)])
-                if ranker:
-                    rank_actions.load(session, ranker)
+                self._fill_pile(session, sample, archive, ranker)
                 wanted = str(instruction or session.pile.instruction or "")
                 orders: Sequence[Order] = ()
                 for event in rank_actions.rank(session, wanted, "", "", ""):
@@ -323,6 +458,40 @@ def _figures(taught: Taught, n_held_out: int) -> dict[str, Any]:
         "learned_accuracy": verdict and verdict.learned_right / verdict.n_test,
         "train_accuracy": last["train_accuracy"],
         "steps": last["step"],
+    }
+
+
+def _comparison_figures(compared: Compared) -> dict[str, Any]:
+    comparison = compared.comparison
+    rows = methods_table(comparison).to_dict("records")
+    return {
+        "status": "done",
+        "message": compared.ending,
+        "verdict": comparison_sentence(comparison),
+        "settings": dict(comparison.settings),
+        "class_names": list(comparison.class_names),
+        "n_test": len(comparison.labels),
+        "methods": [
+            {key: None if value != value else value for key, value in row.items()} for row in rows
+        ],
+        "problems": list(comparison.problems),
+        "notes": [*compared.notes, *comparison.notes],
+    }
+
+
+def _taught_order_figures(taught: TaughtOrder, backbone: str) -> dict[str, Any]:
+    return {
+        "status": "done",
+        "message": taught.ending,
+        "instruction": taught.instruction,
+        "backbone": backbone,
+        "n_learned": taught.n_learned,
+        "n_held_out": taught.n_held_out,
+        "n_pairs": taught.n_pairs,
+        "pair_accuracy_before": taught.before if taught.started else None,
+        "pair_accuracy": taught.after,
+        "rivals": dict(taught.rivals),
+        "steps": taught.points[-1].step,
     }
 
 

@@ -242,3 +242,59 @@ def test_an_order_without_pictures_is_refused_in_a_sentence(app_address, tmp_pat
     assert answer["status"] == "error"
     assert "zip" in answer["message"]
     assert table is None
+
+
+def test_methods_are_compared_side_by_side(app_address, tmp_path, colour_zip) -> None:
+    answer = client_for(app_address, tmp_path).predict(
+        archive=handle_file(str(colour_zip("compared", {"brick": 8, "sea": 8}))),
+        methods="learned, gda",
+        steps=STEPS,
+        shots=4,
+        api_name="/compare",
+    )
+    assert answer["status"] == "done", answer
+    assert answer["class_names"] == ["brick", "sea"]
+    assert len(answer["methods"]) == 3
+    assert answer["n_test"] == 4
+    assert answer["verdict"]
+    assert answer["settings"]["shots"] == 4
+
+
+def test_a_method_nobody_knows_is_one_sentence(app_address, tmp_path) -> None:
+    answer = client_for(app_address, tmp_path).predict(
+        sample="biscuits", methods="magic", api_name="/compare"
+    )
+    assert answer["status"] == "error"
+    assert "magic" in answer["message"]
+
+
+def test_a_ranker_is_taught_saved_and_used(app_address, tmp_path) -> None:
+    levels = {f"{level}.png": level for level in range(10, 250, 20)}
+    rows = [f"{name},{level},Rank the gloom." for name, level in levels.items()]
+    images = {name: grey(level, size=(80, 80)) for name, level in levels.items()}
+    archive = tmp_path / "gloom.zip"
+    archive.write_bytes(zipped({**images, "labels.csv": "\n".join(["image,value,prompt", *rows])}))
+    client = client_for(app_address, tmp_path)
+    answer, saved = client.predict(
+        archive=handle_file(str(archive)),
+        instruction="Rank the gloom.",
+        steps=STEPS,
+        api_name="/teach_ranker",
+    )
+    assert answer["status"] == "done", answer
+    assert answer["steps"] == STEPS
+    assert answer["n_learned"] + answer["n_held_out"] == len(levels)
+    assert 0 <= answer["pair_accuracy"] <= 1
+    order, _ = client.predict(
+        archive=handle_file(str(archive)),
+        instruction="Rank the gloom.",
+        ranker=handle_file(saved),
+        api_name="/rank",
+    )
+    assert order["learned_instruction"] is True
+
+    answer, saved = client.predict(
+        sample="biscuits", instruction="Rank the gloom.", api_name="/teach_ranker"
+    )
+    assert answer["status"] == "error"
+    assert saved is None

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-import torch
 
 from coop_demo.turns import BURST_SECONDS, Turns
 
@@ -45,15 +44,8 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-@pytest.fixture
-def threads_as_before():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-def test_short_work_goes_before_long_work_that_came_earlier(threads_as_before):
-    turns = Turns(1, 2)
+def test_short_work_goes_before_long_work_that_came_earlier():
+    turns = Turns(1)
     line = Line(turns)
     with turns.long():
         line.join("step", "long")
@@ -61,8 +53,8 @@ def test_short_work_goes_before_long_work_that_came_earlier(threads_as_before):
     assert line.go() == ["prediction", "step"]
 
 
-def test_long_work_goes_on_however_much_short_work_waits(threads_as_before):
-    turns = Turns(1, 2)
+def test_long_work_goes_on_however_much_short_work_waits():
+    turns = Turns(1)
     line = Line(turns)
     with turns.long():
         line.join("step", "long")
@@ -73,8 +65,8 @@ def test_long_work_goes_on_however_much_short_work_waits(threads_as_before):
     assert len(order) == 13
 
 
-def test_who_computed_least_is_next_among_equals(threads_as_before):
-    turns = Turns(1, 2)
+def test_who_computed_least_is_next_among_equals():
+    turns = Turns(1)
     line = Line(turns)
     with turns.on_behalf_of("greedy"), turns.short():
         time.sleep(0.02)
@@ -85,23 +77,23 @@ def test_who_computed_least_is_next_among_equals(threads_as_before):
     assert line.go()[0] == "modest"
 
 
-def test_a_turn_within_a_turn_is_the_same_turn(threads_as_before):
-    turns = Turns(1, 2)
+def test_a_turn_within_a_turn_is_the_same_turn():
+    turns = Turns(1)
     with turns.long(), turns.short(), turns.long():
         pass
     assert turns._busy == 0
 
 
-def test_an_error_gives_the_turn_back(threads_as_before):
-    turns = Turns(1, 2)
+def test_an_error_gives_the_turn_back():
+    turns = Turns(1)
     with pytest.raises(ValueError, match="no"), turns.long():
         raise ValueError("no")
     with turns.short() as granted:
         assert granted
 
 
-def test_who_was_served_by_another_needs_no_turn(threads_as_before):
-    turns = Turns(1, 2)
+def test_who_was_served_by_another_needs_no_turn():
+    turns = Turns(1)
     done, got = threading.Event(), []
 
     def wait() -> None:
@@ -119,26 +111,8 @@ def test_who_was_served_by_another_needs_no_turn(threads_as_before):
     assert turns._busy == 0
 
 
-def test_alone_a_job_has_all_cores_and_several_share_them(threads_as_before):
-    turns = Turns(2, 4)
-    with turns.long():
-        assert torch.get_num_threads() == 4
-        both, seen = threading.Barrier(2), []
-
-        def other() -> None:
-            with turns.short():
-                seen.append(torch.get_num_threads())
-                both.wait(20)
-
-        thread = threading.Thread(target=other)
-        thread.start()
-        both.wait(20)
-        thread.join(20)
-    assert seen == [2]
-
-
-def test_a_closed_stream_of_events_closes_the_job(threads_as_before):
-    turns, closed = Turns(1, 2), []
+def test_a_closed_stream_of_events_closes_the_job():
+    turns, closed = Turns(1), []
 
     def job():
         try:

@@ -28,7 +28,7 @@ class Tower:
 
 def ask_together(requests: list[list[float]], *, most: int = 16) -> tuple[Tower, list]:
     """Requests that all wait while the only turn is taken, and what each was answered."""
-    turns, tower = Turns(1, 1), Tower()
+    turns, tower = Turns(1), Tower()
     shared = SharedBatches(turns, most)
     answers: list = [None] * len(requests)
 
@@ -71,14 +71,14 @@ def test_one_request_at_fault_costs_nobody_else_an_answer():
 
 def test_a_request_alone_is_answered_at_once():
     tower = Tower()
-    shared = SharedBatches(Turns(1, 1))
+    shared = SharedBatches(Turns(1))
     assert [float(one) for one in shared.encode("mini", [torch.tensor(2.0)], tower)] == [4.0]
     with pytest.raises(ValueError, match="negative"):
         shared.encode("mini", [torch.tensor(-2.0)], tower)
 
 
 def test_who_gets_a_turn_while_another_brings_the_result_waits_for_it():
-    turns, asked, free = Turns(2, 2), threading.Event(), threading.Event()
+    turns, asked, free = Turns(2), threading.Event(), threading.Event()
     shared, answers = SharedBatches(turns), []
 
     def slow(pixels: list[Tensor]) -> list[Tensor]:
