@@ -11,7 +11,9 @@ with contextlib.suppress(ImportError):
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import argparse
+import importlib.util
 import sys
+from pathlib import Path
 
 import gradio as gr
 
@@ -31,7 +33,44 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--host", default=None, help="address to listen on; default this computer")
     parser.add_argument("--port", type=int, default=None, help="default: the first free from 7860")
+    parser.add_argument(
+        "--auth",
+        metavar="FILE",
+        help="who may see the page: one name:password a line; without it, whoever reaches it",
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        help='offer the endpoints as tools to language models, too (pip install "gradio[mcp]")',
+    )
     return parser.parse_args(arguments)
+
+
+def class_list(path: str) -> list[tuple[str, str]]:
+    """Names and passwords of a file with one `name:password` a line; `#` begins a remark.
+
+    Raises:
+        UserError: it cannot be read, or a line is of another form; passwords are never repeated.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'The class list "{path}" cannot be read. Give a text file.') from error
+    people: dict[str, str] = {}
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        name, colon, password = (part.strip() for part in line.partition(":"))
+        if not (name and colon and password):
+            raise UserError(
+                f'Line {number} of "{path}" is not of the form name:password. Correct it.'
+            )
+        if name in people:
+            raise UserError(f'"{name}" is in "{path}" twice, again in line {number}. Keep one.')
+        people[name] = password
+    if not people:
+        raise UserError(f'Nobody is in "{path}". Write one name:password a line.')
+    return list(people.items())
 
 
 def build_demo(backbone: str = "") -> gr.Blocks:
@@ -39,9 +78,26 @@ def build_demo(backbone: str = "") -> gr.Blocks:
     return build_page(backbone)
 
 
-def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None) -> None:
-    """Serve the page until it is interrupted."""
-    demo.launch(server_name=host, server_port=port, **launch_options())
+def launch(
+    demo: gr.Blocks,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    people: list[tuple[str, str]] | None = None,
+    mcp: bool = False,
+) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        people: names and passwords of those who may see it; everybody when None.
+        mcp: the endpoints are tools for language models, too.
+
+    Raises:
+        UserError: MCP is asked for and its package is not installed.
+    """
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise UserError('--mcp needs a package that is not here: pip install "gradio[mcp]"')
+    demo.launch(server_name=host, server_port=port, auth=people, mcp_server=mcp, **launch_options())
 
 
 def main() -> int:
@@ -49,11 +105,12 @@ def main() -> int:
     keep_freed_memory()
     give_back_memory_when_idle()
     try:
+        people = class_list(chosen.auth) if chosen.auth else None
         demo = build_demo(chosen.backbone)
+        launch(demo, host=chosen.host, port=chosen.port, people=people, mcp=chosen.mcp)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    launch(demo, host=chosen.host, port=chosen.port)
     return 0
 
 
