@@ -265,7 +265,7 @@ def train_prompt(
     schedule = _schedule(features.shape[0], len(labels), config, generator, device)
     every = max(1, config.steps // max(1, measurements))
 
-    began = state_at = time.perf_counter()
+    began, state_at = time.perf_counter(), -math.inf
     history: list[dict] = []
     best: LearnedPrompt | None = None
     best_loss, n_best = math.inf, 0  # of the history, up to the measurement of the best prompt

@@ -92,6 +92,12 @@ def out_of_range(label: str, given: float, low: int, high: int) -> str:
     return f"{label} is {given:g}; choose a whole number from {low} to {high:,}."
 
 
+UNDO = "Undo"
+
+
+NOTHING_TO_UNDO = "There is nothing to undo any more: something has changed since."
+
+
 STOP = "Stop"
 
 

@@ -24,7 +24,8 @@ from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank import lesson as rank_lesson
 from coop_demo.ui.rank import state
 from coop_demo.ui.rank.state import TaughtOrder
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
 
 BRIGHT = "Rank the brightness."
 QUICK = state.OrderSettings(steps=6, learning_rate=None, seed=1, from_nothing=False)

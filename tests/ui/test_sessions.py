@@ -8,7 +8,7 @@ import pytest
 from images import Colour, coloured, write_image
 
 from coop_demo.errors import DatasetError, UserError
-from coop_demo.ui.session import SessionStore
+from coop_demo.ui.store import SessionStore
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ class Writer:
         self.tensors.setdefault(name, tensor.detach().cpu().contiguous().clone())
         return name
 
-    def _picture(self, picture: Picture) -> list[Any]:
+    def _picture(self, picture: Picture) -> tuple[Any, ...]:
         place, source = "", picture.source
         if isinstance(source, Path):
             if source.parent == self.pictures:
@@ -104,11 +104,11 @@ class Writer:
                 self.files.add(place)
             elif source.is_relative_to(ASSETS_DIR):
                 place = f"assets/{source.relative_to(ASSETS_DIR).as_posix()}"
-        return [picture.name, place, picture.content, list(picture.notes)]
+        return (picture.name, place, picture.content, list(picture.notes))
 
-    def _prompt(self, prompt: LearnedPrompt) -> list[str]:
+    def _prompt(self, prompt: LearnedPrompt) -> tuple[str, str]:
         place = self._beside(PROMPTS, prompt_to_bytes(prompt))
-        return [place, self._tensor(prompt.class_weights, prompt.class_weights)]
+        return place, self._tensor(prompt.class_weights, prompt.class_weights)
 
     def _ranker(self, ranker: Ranker) -> str:
         return mark_of(ranker) or self._beside(RANKERS, ranker_to_bytes(ranker))
@@ -133,6 +133,7 @@ class Reader:
     folder: Path
     tensors: Mapping[str, Tensor]
     pictures: dict[str, Picture] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)  # prompts and rankers that were read
     _known: dict[tuple, Any] = field(default_factory=dict)  # one thing stays one thing
 
     def value(self, plain: Any, kind: type[T]) -> T:
@@ -209,6 +210,7 @@ class Reader:
         name = place.removeprefix(f"{folder}/").removesuffix(".safetensors")
         if not _DIGEST.fullmatch(name):
             raise NotOurs("a file with another name than it was kept by")
+        self.files.add(f"{folder}/{name}.safetensors")
         return self.folder / folder / f"{name}.safetensors"
 
 

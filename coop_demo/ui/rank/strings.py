@@ -13,6 +13,12 @@ DROP_HINT = (
 )
 EMPTY = "No pictures yet. Begin with a sample, or drop your own."
 START_OVER = "Start over"
+
+
+def cleared(n: int) -> str:
+    return f"{counted(n, 'picture')} {_are(n)} off the pile, with numbers and order."
+
+
 INSTRUCTION = "Instruction"
 INSTRUCTION_INFO = "Choose one or write your own, in English."
 SECOND = "A second instruction"
