@@ -39,22 +39,19 @@ def start_app(
 ) -> subprocess.Popen:
     """Start `python app.py` and wait until the page answers."""
     log = folder / "app.log"
-    environment = (
-        os.environ
-        | {
-            "GRADIO_TEMP_DIR": str(folder / "uploads"),
-            "HF_HOME": str(folder / "no-models"),  # the same list of models on every computer
-            "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody answers there: as without a network
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
-        }
-        | (environment or {})
-    )
+    variables = os.environ | {
+        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        "HF_HOME": str(folder / "no-models"),  # the same list of models on every computer
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody answers there: as without a network
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+        **(environment or {}),
+    }
     with log.open("a") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), *options],
             cwd=PROJECT_DIR,
-            env=environment,
+            env=variables,
             stdout=output,
             stderr=subprocess.STDOUT,
         )

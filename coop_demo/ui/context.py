@@ -15,6 +15,7 @@ from coop_demo.ui import strings
 from coop_demo.ui.events import forgiving, warn
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import SessionStore
+from coop_demo.ui.uploads import uploads_in
 from coop_demo.ui.windows import OPENING_SECONDS, Updates, Window, Windows
 
 LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
@@ -61,6 +62,7 @@ class Shell:
     on_open: list[Refresh] = field(default_factory=list)
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
+    everything_events: list[Any] = field(default_factory=list)  # after these, all is drawn anew
     tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
     windows: Windows = field(default_factory=Windows)
 
@@ -125,6 +127,7 @@ class Shell:
             window = self.windows.of(request.session_hash)
             session = self._session(window, key, inputs)
             began = window.now()
+            session.uploads |= set(uploads_in(values))
             try:
                 with TURNS.on_behalf_of(session.key):
                     return shown(handler(session, *values), window, began)
@@ -136,6 +139,7 @@ class Shell:
             session = self._session(window, key, inputs)
             began = window.now()
             answered = False
+            session.uploads |= set(uploads_in(values))
             answers = TURNS.each(session.key, handler(session, *values))
             try:
                 with contextlib.closing(answers):  # what it does at its end is kept too

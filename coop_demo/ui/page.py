@@ -10,8 +10,7 @@ import gradio as gr
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import environment_backbone, sessions_folder
-from coop_demo.ui import api, header, strings
-from coop_demo.ui import html as page_html
+from coop_demo.ui import api, foot, header, strings
 from coop_demo.ui.compare import tab as compare_tab
 from coop_demo.ui.context import QUIET, Refresh, Shell
 from coop_demo.ui.events import forgiving, warned
@@ -52,13 +51,13 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
         delete_cache=(_CLEAN_EVERY, _CLEAN_AGE),
     ) as page:
         shell = Shell(
-            store, gr.BrowserState(None, storage_key="coop-studio", secret=_STORAGE_SECRET)
+            store, gr.BrowserState(None, storage_key=strings.STORAGE_KEY, secret=_STORAGE_SECRET)
         )
         header.build(shell)
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
-        gr.HTML(page_html.footer(strings.FOOTER))
+        foot.build(shell)
         api.build(shell)
         # the header's last, so that it tells when everything else is up to date
         shell.on_open.append(shell.on_open.pop(0))
@@ -108,6 +107,15 @@ class Opening:
         new = {one: update for one, update in updates.items() if not is_as_built(one, update)}
         return {shell.key: session.key, **window.answer(new, began)}
 
+    def again(self, request: gr.Request, key: str) -> Updates:
+        """Everything drawn anew: another session's things are in this one now."""
+        shell = self.shell
+        window = shell.windows.of(request.session_hash)
+        began = window.now()
+        session = shell.store.get(key)
+        session.shown_model = session.backbone
+        return window.answer(window.not_newer(self.drawn(session, window, shell.on_open)), began)
+
     def change_model(self, request: gr.Request, key: str) -> Any:
         shell = self.shell
         window = shell.windows.of(request.session_hash)
@@ -131,6 +139,8 @@ class Opening:
         restored = [output for refresh in shell.on_open for output in refresh.outputs]
         opened = page.load(forgiving(self.open), shell.key, [shell.key, *restored], **quiet)
         opened.then(self.warm_up, concurrency_limit=1, **quiet)
+        for event in shell.everything_events:
+            event.success(forgiving(self.again), shell.key, restored, **quiet)
         shown = [output for refresh in shell.on_model for output in refresh.outputs]
         for event in shell.model_events:
             event.then(forgiving(self.change_model), shell.key, shown, **quiet)

@@ -146,6 +146,7 @@ class Session:
     pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
     look: LookState = field(default_factory=LookState, repr=False)
     order_look: OrderLookState = field(default_factory=OrderLookState, repr=False)
+    uploads: set[Path] = field(default_factory=set)  # the page's own copies of what was given
     shown_model: str = ""  # of which model the page shows everything
     training: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
@@ -294,6 +295,13 @@ class Session:
                 self.taught = {m: one for m, one in self.taught.items() if one.dataset is None}
                 self.under_way.clear()
 
+    def empty(self) -> None:
+        """Forget everything but the model in use; files go with the session."""
+        fresh = Session(self.key, self.folder, self.backbone, self.kept)
+        with self.lock:
+            for name in _MADE:
+                setattr(self, name, getattr(fresh, name))
+
     # --- undo ----------------------------------------------------------------------------------
 
     def held(self) -> Held:
@@ -415,6 +423,26 @@ class Session:
     def current(self) -> Taught | None:
         """The prompt that was learned or loaded with the model in use."""
         return self.taught.get(self.backbone)
+
+
+#: what a person makes
+_MADE = (
+    "rows",
+    "source",
+    "template",
+    "problems",
+    "notes",
+    "about",
+    "taught",
+    "under_way",
+    "settings",
+    "undo",
+    "pictures",
+    "compare",
+    "pile",
+    "look",
+    "order_look",
+)
 
 
 def _same_ones(first: Mapping[str, object], second: Mapping[str, object]) -> bool:

@@ -3,6 +3,9 @@
 APP_NAME = "CoOp Studio"
 
 
+STORAGE_KEY = "coop-studio"  # of the session's key in the browser
+
+
 PROMISE = (
     "Show a model a few pictures, watch it learn its own prompt, and see whether that beats yours."
 )
@@ -60,6 +63,15 @@ SESSION_GONE = (
 )
 
 
+WAS_AWAY = (
+    "The app was away for a moment, and this page was loaded again. If your last click did "
+    "nothing, please click again."
+)
+
+
+CLOSE = "Close"
+
+
 STILL_OPENING = "The page is still opening. Try again in a moment."
 
 
@@ -73,8 +85,7 @@ FOOTER = (
     "Code: Apache-2.0. Built-in model: Apache-2.0. Sample pictures: GPL-2.0 (Tux Paint stamps) and "
     "CC0-1.0 (rendered here), as each says. Methods: CoOp, Zhou et al., IJCV 2022; ranking-aware "
     "adapter, Yu et al., ICLR 2025. "
-    "Pictures you add stay on the computer that runs this page and are forgotten after half a day; "
-    "numbers that the model computed from them are kept there longer, to save time."
+    "Numbers that the model computed from your pictures are kept longer, to save time."
 )
 
 

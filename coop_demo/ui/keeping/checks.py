@@ -1,4 +1,7 @@
-"""Whether what was read belongs together, beyond the kinds of its parts."""
+"""Whether what was read belongs together, beyond the kinds of its parts.
+
+False, or a UserError: it does not.
+"""
 
 import math
 from typing import Any
@@ -9,7 +12,7 @@ from torch import Tensor
 from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.ranking.order import RANKING_METHODS
 from coop_demo.ui.rank.state import AMOUNT, MAX_PICTURES, PLACE
-from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
+from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE, TeachSettings
 
 
 def _is_finite(*tensors: Tensor | None) -> bool:
@@ -25,13 +28,16 @@ def _are_labels(labels: Tensor, n_classes: int) -> bool:
 
 
 def settings(held: Any) -> bool:
-    chosen = held.teach
-    return chosen is None or (
-        1 <= chosen.shots <= MAX_SHOTS_PAGE
-        and (chosen.steps is None or 1 <= chosen.steps <= MAX_STEPS_PAGE)
-        and math.isfinite(chosen.kgcoop_weight)
-        and len(chosen.template) <= 300
-        and "{}" in chosen.template
+    return held.teach is None or _chosen(held.teach)
+
+
+def _chosen(teach: TeachSettings) -> bool:
+    teach.train_config(1)  # raises when a number is out of range
+    return (
+        1 <= teach.shots <= MAX_SHOTS_PAGE
+        and (teach.steps is None or 1 <= teach.steps <= MAX_STEPS_PAGE)
+        and len(teach.template) <= 300
+        and "{}" in teach.template
     )
 
 
@@ -53,18 +59,13 @@ def under_way(one: Any) -> bool:
     state, n_classes = one.state, len(one.dataset.class_names)
     return (
         1 <= state.step < one.total_steps <= MAX_STEPS_PAGE
-        and settings(_Chosen(one.settings))
+        and _chosen(one.settings)
         and taught(one.taught)
         and state.best is not None
         and state.best.class_names == one.dataset.class_names
         and len(one.taught.prompt.class_names) == n_classes
         and _is_finite(state.ctx, *state.optimizer.values())
     )
-
-
-class _Chosen:
-    def __init__(self, teach: Any) -> None:
-        self.teach = teach
 
 
 def pile(held: Any) -> bool:

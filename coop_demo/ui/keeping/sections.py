@@ -17,11 +17,12 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from coop_demo.backbones.catalog import list_models
 from coop_demo.checkpoints import CheckpointKind, read_tensors
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import UserError
 from coop_demo.prompts.checkpoint import save_prompt
-from coop_demo.ranking.checkpoint import save_ranker
+from coop_demo.ranking.checkpoint import offered_rankers, save_ranker
 from coop_demo.ranking.instructions import AntonymPair
 from coop_demo.ranking.order import Order
 from coop_demo.ui.compare.state import Compared
@@ -87,8 +88,11 @@ class HeldPile:
         )
 
     def pile(self, rankers: dict[str, UsedRanker]) -> Pile:
-        held = {one.name: getattr(self, one.name) for one in fields(self)}
-        return Pile(**held | {"pictures": list(self.pictures)}, rankers=rankers)
+        pile = Pile(rankers=rankers)
+        for one in fields(self):
+            setattr(pile, one.name, getattr(self, one.name))
+        pile.pictures = list(self.pictures)
+        return pile
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,10 @@ class Section:
 
 
 def _put_settings(session: Session, _: str, held: HeldSettings) -> None:
-    session.backbone, session.settings = held.backbone, held.teach
+    local = {model.name for model in list_models() if model.on_this_computer}
+    if held.backbone in local | {ranker.model for ranker in offered_rankers()}:
+        session.backbone = held.backbone
+    session.settings = held.teach
     session.compare.words = held.compare_words
 
 
@@ -193,6 +200,11 @@ class Keeper:
         self._needs: dict[str, set[str]] = {}  # file name -> files beside it
         self._lock = threading.Lock()
 
+    @property
+    def needed(self) -> set[str]:
+        """The files beside those that were written."""
+        return set().union(*self._needs.values())
+
     def write(self, session: Session) -> None:
         """Raises OSError, for instance when the disk is full; what was there stays then."""
         with self._lock:
@@ -239,7 +251,7 @@ class Keeper:
         self._written[name], self._needs[name] = value, writer.files
 
     def _drop_unneeded(self) -> None:
-        needed = set().union(*self._needs.values())
+        needed = self.needed
         for place in _beside(self.folder):
             if place not in needed:
                 (self.folder / place).unlink(missing_ok=True)
@@ -291,15 +303,20 @@ class Found:
                 section.put(session, model, value)
 
 
-def read_sections(folder: Path) -> Found:
-    """Everything in a folder that a `Keeper` wrote, as far as it can be read."""
+def read_sections(folder: Path, *, pictures_at: Path | None = None) -> Found:
+    """Everything in a folder that a `Keeper` wrote, as far as it can be read.
+
+    Args:
+        pictures_at: where the pictures lie that it speaks of; in the folder itself when None.
+    """
     found = Found()
+    pictures_at = pictures_at or folder / PICTURES
     order = list(_BY_NAME)
     paths = [path for path in folder.glob("*.safetensors") if not path.name.startswith(".")]
     known = [path for path in paths if _section_of(path) in _BY_NAME][:MOST_FILES]
     for path in sorted(known, key=lambda path: (order.index(_section_of(path)), path.name)):
         try:
-            section, model, value = _read(path, found)
+            section, model, value = _read(path, found, pictures_at)
         except (NotOurs, UserError, SafetensorError, OSError, KeyError, RecursionError):
             found.problems.append(strings.could_not_read(_section_of(path)))
             found.unreadable.append(path)
@@ -312,14 +329,14 @@ def _section_of(path: Path) -> str:
     return path.name.removesuffix(".safetensors").partition("-")[0]
 
 
-def _read(path: Path, found: Found) -> tuple[Section, str, Any]:
+def _read(path: Path, found: Found, pictures_at: Path) -> tuple[Section, str, Any]:
     description, _ = SECTION.read(path)
     section, model = _BY_NAME[_section_of(path)], description["model"]
     if description["section"] != section.name or not isinstance(model, str):
         raise NotOurs("it says it is another section")
     if path.name != file_name(section.name, model):
         raise NotOurs("it says it is of another model")
-    reader = Reader(path.parent, read_tensors(path), found.pictures)
+    reader = Reader(path.parent, pictures_at, read_tensors(path), found.pictures)
     value = reader.value(description["value"], section.kind)
     found.needs[path.name] = reader.files
     if not section.is_sound(value):

@@ -125,12 +125,14 @@ class Reader:
     """One document being read.
 
     Args:
-        folder: where the document's files lie, in `pictures`, `prompts` and `rankers`.
+        folder: where the document's files lie, in `prompts` and `rankers`.
+        pictures_at: where the person's pictures lie.
         tensors: those beside it.
         pictures: every picture that was read, by content.
     """
 
     folder: Path
+    pictures_at: Path
     tensors: Mapping[str, Tensor]
     pictures: dict[str, Picture] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)  # prompts and rankers that were read
@@ -194,7 +196,7 @@ class Reader:
             return ASSETS_DIR.joinpath(*parts)
         if folder != PICTURES or len(parts) != 1 or not is_picture_file(parts[0]):
             raise NotOurs("a picture with another name than it was kept by")
-        return self.folder / PICTURES / parts[0]
+        return self.pictures_at / parts[0]
 
     def _prompt(self, given: list[str]) -> LearnedPrompt:
         place, weights = given

@@ -75,7 +75,7 @@ class Pile:
 
     def clear(self) -> None:
         """Forget the pictures and what hangs on them; rankers stay."""
-        before = Pile(**self.__dict__ | {"cleared": None}) if self.pictures else self.cleared
+        before = replace(self, cleared=None) if self.pictures else self.cleared
         fresh = Pile(rankers=self.rankers, cleared=before)
         self.__dict__.update(fresh.__dict__)
 
