@@ -42,7 +42,7 @@ document.addEventListener("change", (event) => {{
     if (String(given[0]?.url ?? given[0]).endsWith("/app_id")) sessionStorage.setItem(away, "yes");
     return ask(...given);
   }};
-  document.addEventListener("DOMContentLoaded", () => {{
+  const tell = () => {{
     if (!sessionStorage.getItem(away)) return;
     sessionStorage.removeItem(away);
     const note = document.createElement("p");
@@ -55,7 +55,8 @@ document.addEventListener("change", (event) => {{
     close.addEventListener("click", () => note.remove());
     note.append(close);
     document.body.prepend(note);
-  }});
+  }};
+  if (document.body) tell(); else document.addEventListener("DOMContentLoaded", tell);
 }})();
 </script>
 """
