@@ -45,6 +45,7 @@ def start_app(
         "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody answers there: as without a network
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "NO_PROXY": "127.0.0.1",
+        "COOP_DEMO_SESSIONS": "off",  # nothing goes among what people made
         **(environment or {}),
     }
     with log.open("a") as output:

@@ -271,7 +271,8 @@ class Session:
     def remove_row(self, index: int) -> None:
         with self.lock:
             row = self.row(index)
-            gone = "" if row.is_empty else teach_strings.class_removed(row.name, len(row.pictures))
+            n = len(row.pictures) + len(row.test)
+            gone = "" if row.is_empty else teach_strings.class_removed(row.name, n)
             with self._undoable(gone):
                 del self.rows[index]
                 while len(self.rows) < 2:
