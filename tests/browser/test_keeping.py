@@ -54,8 +54,12 @@ def show(page: Page, sample: str = "biscuits") -> None:
     expect(page.locator("#summary")).to_contain_text("held out")
 
 
-def long_training(page: Page, steps: int) -> None:
+def open_settings(page: Page) -> None:
     page.locator("#settings").get_by_role("button").first.click()
+
+
+def long_training(page: Page, steps: int) -> None:
+    open_settings(page)
     page.locator("#steps input").fill(str(steps))
     page.locator("#train").click()
 
@@ -71,7 +75,7 @@ def test_a_page_left_open_works_after_the_app_was_killed_and_started(studio, app
 
 def test_a_training_that_was_killed_is_there_again_and_goes_on(studio, app) -> None:
     show(studio)
-    long_training(studio, 900)
+    long_training(studio, 600)
     expect(studio.locator("#status")).to_contain_text("Step 2")  # twenty and more
     time.sleep(4)
     app.kill()
@@ -79,10 +83,11 @@ def test_a_training_that_was_killed_is_there_again_and_goes_on(studio, app) -> N
     # the page comes back by itself
     expect(studio.locator("#result")).to_contain_text("This training was interrupted at step")
     expect(studio.locator(".cs-away")).to_contain_text("please click again")
-    expect(studio.locator("#steps input")).to_have_value("900")
+    open_settings(studio)
+    expect(studio.locator("#steps input")).to_have_value("600")
     expect(studio.locator("#save")).to_be_enabled()
     studio.locator("#go-on").click()
-    expect(studio.locator("#result")).to_contain_text("Completed all 900 steps")
+    expect(studio.locator("#result")).to_contain_text("Completed all 600 steps")
     expect(studio.locator("#go-on")).to_be_hidden()
 
 
