@@ -142,7 +142,7 @@ class Shell:
             session.uploads |= set(uploads_in(values))
             answers = TURNS.each(session.key, handler(session, *values))
             try:
-                with contextlib.closing(answers):  # what it does at its end is kept too
+                with contextlib.closing(answers):  # type: ignore[type-var]  # its end is kept too
                     for updates in answers:
                         answered = True
                         self._keep(session)
