@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 import torch
 from images import coloured, write_image
@@ -18,6 +20,7 @@ from coop_demo import samples
 from coop_demo.errors import UserError
 from coop_demo.ui.compare import actions as compare_actions
 from coop_demo.ui.compare.state import CompareSettings
+from coop_demo.ui.context import Shell
 from coop_demo.ui.explain.state import Subject
 from coop_demo.ui.keeping.shelf import Shelf
 from coop_demo.ui.rank import actions as rank_actions
@@ -167,7 +170,7 @@ def interrupted(session: Session, steps: int, at: int) -> Generator[object]:
 def test_a_killed_training_goes_on_to_the_prompt_it_would_have_given(
     store, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(actions, "_KEEP_EVERY", 0.0)
+    monkeypatch.setattr(actions, "KEEP_EVERY", 0.0)
     monkeypatch.setattr("coop_demo.ui.progress.SHOW_EVERY", 0.0)
     monkeypatch.setattr("coop_demo.ui.progress.Pace.is_due", lambda self: True)
     session = with_classes(store.open(None), tmp_path / "given")
@@ -183,6 +186,44 @@ def test_a_killed_training_goes_on_to_the_prompt_it_would_have_given(
     assert again.current.prompt.history == session.current.prompt.history
     assert again.current.verdict == session.current.verdict
     training.close()
+
+
+def test_a_killed_lesson_leaves_the_ranker_it_had_come_to(store, monkeypatch) -> None:
+    monkeypatch.setattr("coop_demo.ui.progress.Pace.is_due", lambda self: True)
+    session = store.open(None)
+    show_sample(session, next(one for one in samples.sample_sets() if one.kind == "ranking"))
+    del session.pile.pictures[10:]
+    for at in range(8):
+        number_by_click(session, at)
+    lesson = teach_order(session, "Rank my order.", OrderSettings.parse(6, 0, 1, True))
+    while "tiny" not in session.pile.half_taught:
+        next(lesson)
+    again = restarted(store, session)
+    used = again.pile.rankers["tiny"]
+    assert used.taught.ending.startswith("This training was interrupted at step")
+    assert used.file.is_file()
+    assert used.ranker.state
+    lesson.close()
+    assert session.pile.half_taught == {}
+
+
+def test_what_a_handler_does_while_it_is_closed_is_kept_too(store, tmp_path) -> None:
+    session = with_classes(store.open(None), tmp_path / "given")
+    with gr.Blocks():
+        shell = Shell(store, gr.BrowserState(None))
+
+    def handler(session: Session) -> Iterator[dict]:
+        try:
+            yield {}
+        finally:
+            session.name_rows(["ash", "elm"])
+
+    running = shell._served(handler, [], [])(SimpleNamespace(session_hash=""), session.key)
+    next(running)
+    running.close()
+    end(store)
+    LATER.append(SessionStore("tiny", home=store.shelf.home))
+    assert LATER[-1].open(session.key).rows[0].name == "ash"
 
 
 def sections(store: SessionStore, session: Session) -> dict[str, Path]:

@@ -164,6 +164,7 @@ SECTIONS = (
     ),
     Section("pile", HeldPile, lambda s: {"": HeldPile.of(s.pile)}, _put_pile, checks.pile),
     Section("ranker", UsedRanker, lambda s: dict(s.pile.rankers), _put_ranker),
+    Section("lesson", UsedRanker, lambda s: dict(s.pile.half_taught), _put_ranker),
     Section("prompt", Taught, lambda s: dict(s.taught), _put_taught, checks.taught),
     Section("training", UnderWay, lambda s: dict(s.under_way), _put_under_way, checks.under_way),
     Section(

@@ -7,6 +7,7 @@ SECTION_NAMES = {
     "settings": "your settings",
     "pile": "your pictures to rank",
     "ranker": "your ranker",
+    "lesson": "the ranker that was being taught",
     "prompt": "your learned prompt",
     "training": "the interrupted training",
     "comparison": "your comparison",

@@ -71,6 +71,7 @@ class Pile:
     numbers: dict[str, float] = field(default_factory=dict)  # a person's own, by content
     meaning: str = PLACE
     rankers: dict[str, UsedRanker] = field(default_factory=dict)  # by model; else the shipped one
+    half_taught: dict[str, UsedRanker] = field(default_factory=dict)  # by model, while it learns
     cleared: "Pile | None" = field(default=None, repr=False)  # what `clear` took
 
     def clear(self) -> None:

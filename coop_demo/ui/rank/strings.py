@@ -259,6 +259,13 @@ def finished(steps: int, seconds: float, n_learned: int, n_held_out: int) -> str
     )
 
 
+def interrupted(step: int, total: int) -> str:
+    return (
+        f"This training was interrupted at step {step:,} of {total:,}. What it had learned is "
+        "here and in use; teach again to go on from it."
+    )
+
+
 def stopped(number: int, total: int, measured_at: int) -> str:
     kept = f" The ranker of step {measured_at:,} is kept." if measured_at != number else ""
     return f"Stopped at step {number:,} of {total:,}.{kept}"

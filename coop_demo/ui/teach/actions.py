@@ -27,7 +27,7 @@ from coop_demo.prompts.templates import class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent, TrainState
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.settings import LIMITS
-from coop_demo.ui.progress import Progress, TrainingPace, encoding
+from coop_demo.ui.progress import KEEP_EVERY, Progress, TrainingPace, encoding
 from coop_demo.ui.session import Session, Taught, UnderWay
 from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.state import MAX_STEPS_PAGE, TeachSettings, Tried
@@ -37,7 +37,6 @@ MAX_PICTURES_TO_TRY = 1_000
 
 
 _GPU_SECONDS = 60
-_KEEP_EVERY = 3.0  # seconds of a training that are lost when the app is killed
 
 
 def open_sample(session: Session, name: str) -> None:
@@ -272,7 +271,7 @@ def _teach_events(
         preset=settings.preset,
         prompt_config=settings.prompt,
         resume=resume,
-        state_every=_KEEP_EVERY,
+        state_every=KEEP_EVERY,
         **settings.overrides,
     )
 
