@@ -159,7 +159,7 @@ class SessionStore:
         for path in found.unreadable:  # another version of the app may yet read it
             with contextlib.suppress(OSError):
                 path.replace(path.with_suffix(".unreadable"))
-        drop_strays(session, place.folder)
+        drop_strays(session)
         session.disk_bytes = folder_bytes(place.folder / PICTURES)
         kept = _Kept(place, Keeper(place.folder))
         kept.keeper.know(session, found)

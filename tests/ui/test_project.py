@@ -165,6 +165,12 @@ BAD = {
         **{"settings.safetensors": section("settings", settings(learning_rate={"$float": "nan"}))}
     ),
     "an unknown mark": changed(**{"classes.safetensors": section("classes", {"$eval": "1"})}),
+    "far too many rows": changed(
+        **{"classes.safetensors": section("classes", CLASSES | {"rows": [ROW] * 100_000})}
+    ),
+    "a tensor of no shape": changed(
+        **{PROMPT_FILE: section("prompt", {"x": 1}, {"0": torch.zeros(())}, model="tiny")}
+    ),
     "rows of nothing": changed(
         **{"classes.safetensors": section("classes", CLASSES | {"rows": [1]})}
     ),

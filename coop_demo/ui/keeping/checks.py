@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from coop_demo.comparison.methods import COMPARISON_METHODS
+from coop_demo.prompts.checkpoint import MAX_CLASSES
 from coop_demo.ranking.order import RANKING_METHODS
+from coop_demo.settings import LIMITS
 from coop_demo.ui.rank.state import AMOUNT, MAX_PICTURES, PLACE
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE, TeachSettings
 
@@ -25,6 +27,16 @@ def _is_finite(*tensors: Tensor | None) -> bool:
 def _are_labels(labels: Tensor, n_classes: int) -> bool:
     whole = labels.ndim == 1 and labels.dtype == torch.long
     return whole and bool(((labels >= 0) & (labels < n_classes)).all())
+
+
+def classes(held: Any) -> bool:
+    n_pictures = sum(len(row.pictures) + len(row.test) for row in held.rows)
+    return (
+        2 <= len(held.rows) <= MAX_CLASSES
+        and n_pictures <= LIMITS.max_zip_files
+        and all(len(row.name) <= 2 * LIMITS.max_class_name for row in held.rows)
+        and len(held.template) <= 300
+    )
 
 
 def settings(held: Any) -> bool:

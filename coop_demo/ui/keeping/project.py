@@ -13,7 +13,8 @@ from coop_demo.data.dataset import Picture
 from coop_demo.errors import DatasetError, PictureError, UserError
 from coop_demo.settings import LIMITS
 from coop_demo.ui.keeping import strings
-from coop_demo.ui.keeping.sections import SECTIONS, Found, Keeper, read_sections
+from coop_demo.ui.keeping.sections import SECTIONS, Found, Keeper, drop_strays, read_sections
+from coop_demo.ui.keeping.shelf import folder_bytes
 from coop_demo.ui.keeping.values import PICTURES, PROMPTS, RANKERS, is_picture_file
 from coop_demo.ui.session import Session, link_or_copy
 
@@ -73,7 +74,6 @@ def open_project(session: Session, path: Path) -> None:
         except UserError:
             _remove(taken)
             raise
-    session.disk_bytes += sum(one.stat().st_size for one in taken)
 
 
 def _unpack(path: Path, folder: Path) -> None:
@@ -132,6 +132,9 @@ def _take(session: Session, found: Found) -> None:
             raise UserError(strings.STILL_WORKING)
         session.empty()
         found.put(session)
+        session.problems = (*session.problems, *found.problems)
+        drop_strays(session)
+        session.disk_bytes = folder_bytes(session.pictures_folder)
 
 
 def _remove(paths: list[Path]) -> None:

@@ -7,6 +7,7 @@ prompts and rankers they speak of.
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import threading
@@ -14,8 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
 
 from coop_demo.backbones.catalog import list_models
 from coop_demo.checkpoints import CheckpointKind, read_tensors
@@ -35,6 +34,8 @@ from coop_demo.ui.rank.state import Pile, UsedRanker
 from coop_demo.ui.session import PICTURES, Held, HeldRow, Session, Taught, UnderWay
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import TeachSettings
+
+log = logging.getLogger(__name__)
 
 SECTION = CheckpointKind(
     noun="session",
@@ -154,7 +155,13 @@ def _put_look(session: Session, _: str, held: HeldLook) -> None:
 
 #: in the order in which they are read
 SECTIONS = (
-    Section("classes", Held, lambda s: {"": s.held()}, lambda s, _, held: s.hold(held)),
+    Section(
+        "classes",
+        Held,
+        lambda s: {"": s.held()},
+        lambda s, _, held: s.hold(held),
+        checks.classes,
+    ),
     Section(
         "settings",
         HeldSettings,
@@ -301,7 +308,11 @@ class Found:
         with session.lock:
             session.pictures |= self.pictures
             for section, model, value in self.values:
-                section.put(session, model, value)
+                try:
+                    section.put(session, model, value)
+                except (OSError, UserError) as error:  # no room for the file it is saved as
+                    log.warning("%s cannot be brought back: %s", section.name, error)
+                    self.problems.append(strings.could_not_read(section.name))
 
 
 def read_sections(folder: Path, *, pictures_at: Path | None = None) -> Found:
@@ -318,7 +329,8 @@ def read_sections(folder: Path, *, pictures_at: Path | None = None) -> Found:
     for path in sorted(known, key=lambda path: (order.index(_section_of(path)), path.name)):
         try:
             section, model, value = _read(path, found, pictures_at)
-        except (NotOurs, UserError, SafetensorError, OSError, KeyError, RecursionError):
+        except Exception as error:  # whatever is wrong with it costs only itself
+            log.warning("%s cannot be read: %r", path.name, error)
             found.problems.append(strings.could_not_read(_section_of(path)))
             found.unreadable.append(path)
             continue
@@ -367,11 +379,13 @@ def _there(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
     return tuple(one for one in pictures if isinstance(one.source, Path) and one.source.is_file())
 
 
-def drop_strays(session: Session, folder: Path) -> None:
-    """Remove from a session's folder unfinished files and pictures that nothing speaks of."""
+def drop_strays(session: Session) -> None:
+    """Remove from where a session is kept unfinished files and pictures that nothing speaks of."""
+    pictures = session.pictures_folder
     known = {one.source.name for one in session.pictures.values() if isinstance(one.source, Path)}
-    for path in folder.rglob("*"):
-        unfinished = path.name.startswith(".") and path.is_file()
-        if unfinished or (path.parent == folder / PICTURES and path.name not in known):
+    unfinished = session.kept.rglob(".*") if session.kept else ()
+    unknown = (path for path in pictures.glob("*") if path.name not in known)
+    for path in [*unfinished, *unknown]:
+        if path.is_file():
             with contextlib.suppress(OSError):
                 path.unlink()
