@@ -87,6 +87,7 @@ def test_a_training_that_was_killed_is_there_again_and_goes_on(studio, app) -> N
     expect(studio.locator("#steps input")).to_have_value("600")
     expect(studio.locator("#save")).to_be_enabled()
     studio.locator("#go-on").click()
+    expect(studio.locator("#status")).to_contain_text("Step ")
     expect(studio.locator("#result")).to_contain_text("Completed all 600 steps")
     expect(studio.locator("#go-on")).to_be_hidden()
 

@@ -174,14 +174,15 @@ def test_a_killed_training_goes_on_to_the_prompt_it_would_have_given(
     monkeypatch.setattr("coop_demo.ui.progress.SHOW_EVERY", 0.0)
     monkeypatch.setattr("coop_demo.ui.progress.Pace.is_due", lambda self: True)
     session = with_classes(store.open(None), tmp_path / "given")
-    training = interrupted(session, 20, at=7)
+    training = interrupted(session, 90, at=8)  # the next step is not one that is measured
     again = restarted(store, session)
-    assert again.current.ending.startswith("This training was interrupted at step 7 of 20.")
+    assert again.current.ending.startswith("This training was interrupted at step 8 of 90.")
     assert again.current.file.is_file(), "what it had learned can be used"
     left = again.under_way["tiny"]
     list(actions.learn(again, left.dataset, left.settings, resume=left))
     assert again.under_way == {}
-    train(session)
+    whole = replace(SETTINGS, steps=90)
+    list(actions.learn(session, session.split(3)[0], whole))
     assert torch.equal(again.current.prompt.ctx, session.current.prompt.ctx)
     assert again.current.prompt.history == session.current.prompt.history
     assert again.current.verdict == session.current.verdict

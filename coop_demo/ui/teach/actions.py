@@ -157,7 +157,7 @@ def learn(
     """
     backbone = session.backbone
     state = resume.state if resume else None
-    so_far = _SoFar(points=_points(state))
+    so_far = _SoFar.of(state)
     pace = TrainingPace()
     done = False
 
@@ -208,15 +208,6 @@ def learn(
                 session.under_way[backbone] = left
 
 
-def _points(state: TrainState | None) -> list[CurvePoint]:
-    """The curves of a training up to where it was interrupted, as far as they were measured."""
-    history = state.best.history if state and state.best else ()
-    return [
-        CurvePoint(one["step"], one["loss"], one["train_accuracy"], one["held_out_accuracy"])
-        for one in history
-    ]
-
-
 @dataclass
 class _SoFar:
     """What a training has come to."""
@@ -227,6 +218,19 @@ class _SoFar:
     measured_at: int = 0  # the step of `best`
     prepared: Prepared | None = None
     result: TeachResult | None = None
+
+    @classmethod
+    def of(cls, state: TrainState | None) -> "_SoFar":
+        """What an interrupted training had come to, as far as it was measured."""
+        if state is None or state.best is None:
+            return cls()
+        history = state.best.history
+        best = replace(state.best, history=history[: state.n_best])
+        points = [
+            CurvePoint(one["step"], one["loss"], one["train_accuracy"], one["held_out_accuracy"])
+            for one in history
+        ]
+        return cls(points, best=best, measured_at=history[-1]["step"])
 
     def add(self, event: TrainEvent) -> None:
         self.last = event
