@@ -66,6 +66,34 @@ def _user_cache_folder() -> Path:
     return named if named.is_absolute() else Path.home() / ".cache"
 
 
+def sessions_folder() -> Path | None:
+    """Where what people made is kept between runs; None where it is not.
+
+    COOP_DEMO_SESSIONS names another folder, or says `off`. On Hugging Face Spaces it is off unless
+    a folder is named: nothing of a visitor outlives the container.
+    """
+    wanted = os.environ.get("COOP_DEMO_SESSIONS", "").strip()
+    if wanted.lower() == "off":
+        return None
+    try:
+        if wanted:
+            return Path(wanted).expanduser().absolute()
+        if os.environ.get("SPACE_ID"):
+            return None
+        return _user_data_folder() / "coop-demo" / "sessions"
+    except RuntimeError:  # no home folder
+        return None
+
+
+def _user_data_folder() -> Path:
+    if sys.platform == "win32":
+        return _user_cache_folder()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    named = Path(os.environ.get("XDG_DATA_HOME", "").strip())
+    return named if named.is_absolute() else Path.home() / ".local" / "share"
+
+
 def on_zero_gpu() -> bool:
     """Whether this is a ZeroGPU Space, which lends its GPU for one call at a time."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")

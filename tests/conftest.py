@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 os.environ["COOP_DEMO_CACHE"] = "off"  # no test reads or fills the cache of whoever runs it
+os.environ["COOP_DEMO_SESSIONS"] = "off"  # nor keeps anything beside what that person made
 
 import coop_demo  # noqa: F401  # before any test loads torch: decides how its threads wait
 

@@ -5,7 +5,7 @@ identity and history. Class weights are computed anew when it is loaded.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,7 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
             f'"{path.name}" was made with other weights of {backbone.name} ({made_hash}, not '
             f"{backbone.weights_hash}). Train the prompt again."
         )
-    try:
-        prompt_config = PromptConfig(**metadata["prompt_config"])
-        train_config = TrainConfig(**metadata["train_config"])
-        if type(prompt_config.n_ctx) is not int or not isinstance(train_config.template, str):
-            raise TypeError("a setting is of the wrong kind")
-        ctx = read_tensors(path)["ctx"]
-    except (TypeError, KeyError, SafetensorError, OSError) as error:
-        raise PROMPT.damaged(path, "its contents do not belong together") from error
-    if ctx.dtype != torch.float32 or not torch.isfinite(ctx).all():
-        raise PROMPT.damaged(path, "its context holds values that are not finite 32-bit numbers")
+    ctx, prompt_config, train_config = _contents(path, metadata)
     learner = PromptLearner(
         backbone.text_tower,
         backbone.tokenizer,
@@ -109,14 +100,62 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
 
     said = json.dumps([metadata["class_names"], metadata["prompt_config"]], sort_keys=True)
     weights = remembered(backbone, ["prompt", said, ctx.numpy().tobytes()], compute)
+    prompt = _prompt(metadata, ctx, weights, prompt_config, train_config)
+    return replace(prompt, backbone=backbone.identity)
+
+
+def read_prompt(path: str | Path, class_weights: Tensor) -> LearnedPrompt:
+    """Read and check a prompt file whose class weights are known, so that no backbone is needed.
+
+    Shape: class_weights (C, d).
+
+    Raises:
+        PromptError: the file is no prompt, is damaged, or the weights are not those of its classes.
+    """
+    path = Path(path)
+    metadata = _read_metadata(path)
+    ctx, prompt_config, train_config = _contents(path, metadata)
+    C = len(metadata["class_names"])
+    shape = (prompt_config.n_ctx, ctx.shape[-1])
+    if prompt_config.class_specific:
+        shape = (C, *shape)
+    if ctx.shape != shape:
+        raise PROMPT.damaged(path, "its context does not fit its settings")
+    fits = class_weights.ndim == 2 and len(class_weights) == C
+    if not fits or class_weights.dtype != torch.float32 or not torch.isfinite(class_weights).all():
+        raise PROMPT.damaged(path, "its class weights are not those of its classes")
+    return _prompt(metadata, ctx, class_weights, prompt_config, train_config)
+
+
+def _contents(path: Path, metadata: dict[str, Any]) -> tuple[Tensor, PromptConfig, TrainConfig]:
+    try:
+        prompt_config = PromptConfig(**metadata["prompt_config"])
+        train_config = TrainConfig(**metadata["train_config"])
+        if type(prompt_config.n_ctx) is not int or not isinstance(train_config.template, str):
+            raise TypeError("a setting is of the wrong kind")
+        ctx = read_tensors(path)["ctx"]
+    except (TypeError, KeyError, SafetensorError, OSError) as error:
+        raise PROMPT.damaged(path, "its contents do not belong together") from error
+    if ctx.dtype != torch.float32 or not torch.isfinite(ctx).all():
+        raise PROMPT.damaged(path, "its context holds values that are not finite 32-bit numbers")
+    return ctx, prompt_config, train_config
+
+
+def _prompt(
+    metadata: dict[str, Any],
+    ctx: Tensor,
+    class_weights: Tensor,
+    prompt_config: PromptConfig,
+    train_config: TrainConfig,
+) -> LearnedPrompt:
     sources = metadata.get("learned_from")
     return LearnedPrompt(
         ctx=ctx,
-        class_weights=weights,
+        class_weights=class_weights,
         class_names=tuple(metadata["class_names"]),
         prompt_config=prompt_config,
         train_config=train_config,
-        backbone=backbone.identity,
+        backbone=metadata["backbone"],
         shots=metadata["shots"],
         history=tuple(metadata["history"]),
         learned_from=None if sources is None else tuple(sources),

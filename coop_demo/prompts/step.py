@@ -11,7 +11,7 @@ V views, N training images, C classes, B batch, d joint width.
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -114,6 +114,28 @@ class TrainStep:
             return self._weights
         with torch.no_grad(), self._backbone.autocast():
             return self._learner()
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """A copy on the CPU of what the optimizer remembers, by its own names."""
+        remembered = self._optimizer.state.get(self._learner.ctx, {})
+        return {
+            name: value.detach().cpu().clone()
+            for name, value in remembered.items()
+            if isinstance(value, Tensor)
+        }
+
+    def go_on_from(self, ctx: Tensor, remembered: Mapping[str, Tensor]) -> None:
+        """Make the context and what the optimizer remembers those of an earlier training."""
+        parameter = self._learner.ctx
+        with torch.no_grad():
+            parameter.copy_(ctx)
+            state = self._optimizer.state[parameter]
+            for name, value in remembered.items():
+                if isinstance(state.get(name), Tensor):  # a captured step reads this very tensor
+                    state[name].copy_(value)
+                else:
+                    device = "cpu" if name == "step" else parameter.device
+                    state[name] = value.to(device, copy=True)
 
     def loss(self, view: Tensor, rows: Tensor) -> Tensor:
         """Cross-entropy over `logit_scale · cos(image, prompt)`, with KgCoOp's term if asked."""

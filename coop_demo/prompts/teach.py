@@ -30,6 +30,7 @@ from coop_demo.prompts.training import (
     Preset,
     TrainConfig,
     TrainEvent,
+    TrainState,
     fast,
     paper,
     train_prompt,
@@ -217,6 +218,8 @@ def teach(
     seed: int = 1,
     preset: Preset = "fast",
     prompt_config: PromptConfig | None = None,
+    resume: TrainState | None = None,
+    state_every: float | None = None,
     **overrides,
 ) -> Generator[EncodeEvent | Prepared | TrainEvent | TeachResult, None, None]:
     """Learn a prompt from a few pictures a class and measure it; last comes the result.
@@ -227,6 +230,7 @@ def teach(
     Args:
         shots: pictures a class to learn from; a class with fewer gives all it has.
         seed: draws the shots, the held-out pictures, the context and the batches.
+        resume, state_every: as of `train_prompt`.
         overrides: fields of TrainConfig (`learning_rate`, `steps`, `template`,
             `kgcoop_weight`, …); None leaves the preset's own value.
 
@@ -263,6 +267,8 @@ def teach(
         learned_from=prepared.learned_from,
         looks=prepared.looks,
         hand_crafted=prepared.hand_crafted,
+        resume=resume,
+        state_every=state_every,
     ):
         yield last
     assert last is not None

@@ -11,7 +11,7 @@ V views, N training pictures, C classes, M context vectors, W text width, d join
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -143,6 +143,26 @@ class LearnedPrompt:
 
 
 @dataclass(frozen=True)
+class TrainState:
+    """Where a training stands after a step: what it needs to go on as if it had never stopped.
+
+    The generator needs no place here: it is drawn from anew, as often as the steps did.
+
+    Shape: ctx as in LearnedPrompt; optimizer holds what it remembers of it, by its own names.
+    """
+
+    step: int
+    ctx: Tensor
+    optimizer: Mapping[str, Tensor]
+    loss: float
+    first_loss: float
+    best_loss: float
+    best: LearnedPrompt | None  # its history is all that was measured so far
+    n_best: int  # of the history, up to the measurement of the best prompt
+    seconds: float
+
+
+@dataclass(frozen=True)
 class TrainEvent:
     """What is known after a step. Accuracies are fractions; None where not measured then."""
 
@@ -157,6 +177,7 @@ class TrainEvent:
     prompt: LearnedPrompt | None  # best so far, at measured steps; final when finished
     status: Literal["running", "finished", "diverged"] = "running"
     message: str = ""
+    state: TrainState | None = None  # every few seconds, if asked for
 
 
 def train_prompt(
@@ -173,6 +194,8 @@ def train_prompt(
     looks: tuple[str, ...] = (),
     hand_crafted: Tensor | None = None,
     start: Tensor | None = None,
+    resume: TrainState | None = None,
+    state_every: float | None = None,
     measurements: int = 40,
     capture: bool = True,
 ) -> Generator[TrainEvent, None, None]:
@@ -188,6 +211,9 @@ def train_prompt(
         looks: `Look.text` of them, kept there too.
         hand_crafted: (C, d) class weights of the config's template where they are known already.
         start: a context to start from instead of the configured one.
+        resume: go on from here, where a training with the same other arguments was interrupted;
+            on the CPU the outcome is that of a training that was not.
+        state_every: seconds after which an event carries the state again; None: none does.
         measurements: how often accuracies are measured on the way.
         capture: on CUDA replay the step as a graph; then the loss is read from the GPU at measured
             steps and every 16th, and an event between them carries the last one read.
@@ -239,14 +265,24 @@ def train_prompt(
     schedule = _schedule(features.shape[0], len(labels), config, generator, device)
     every = max(1, config.steps // max(1, measurements))
 
-    began = time.perf_counter()
+    began, state_at = time.perf_counter(), -math.inf
     history: list[dict] = []
     best: LearnedPrompt | None = None
     best_loss, n_best = math.inf, 0  # of the history, up to the measurement of the best prompt
     first_loss: float | None = None
     loss_value = math.nan
+    first_step = 1
+    if resume is not None:
+        _check_resume(resume, learner, config)
+        step_once.go_on_from(resume.ctx, resume.optimizer)
+        for _ in range(resume.step):
+            next(schedule)
+        first_step, began = resume.step + 1, began - resume.seconds
+        loss_value, first_loss = resume.loss, resume.first_loss
+        best, best_loss, n_best = resume.best, resume.best_loss, resume.n_best
+        history = list(best.history) if best else []
 
-    for step in range(1, config.steps + 1):
+    for step in range(first_step, config.steps + 1):
         # the first step too: whoever stops at once has a prompt to go on with
         measured = step % every == 0 or step in (1, config.steps)
         with TURNS.long():
@@ -298,6 +334,20 @@ def train_prompt(
             prompt = replace(best, history=tuple(history[:n_best]))
 
         seconds = time.perf_counter() - began
+        state = None
+        if state_every is not None and time.perf_counter() - state_at >= state_every:
+            state_at = time.perf_counter()
+            state = TrainState(
+                step=step,
+                ctx=learner.ctx.detach().cpu().clone(),
+                optimizer=step_once.optimizer_state(),
+                loss=loss_value,
+                first_loss=first_loss,
+                best_loss=best_loss,
+                best=best and replace(best, history=tuple(history)),
+                n_best=n_best,
+                seconds=seconds,
+            )
         yield TrainEvent(
             step=step,
             total_steps=config.steps,
@@ -309,6 +359,16 @@ def train_prompt(
             seconds_left=seconds / step * (config.steps - step),
             prompt=prompt,
             status="finished" if step == config.steps else "running",
+            state=state,
+        )
+
+
+def _check_resume(resume: TrainState, learner: PromptLearner, config: TrainConfig) -> None:
+    tensors = (resume.ctx, *(t for name, t in resume.optimizer.items() if name != "step"))
+    fits = all(t.shape == learner.ctx.shape and torch.isfinite(t).all() for t in tensors)
+    if not fits or not 1 <= resume.step < config.steps:
+        raise PromptError(
+            "The interrupted training does not belong to these classes and settings. Train again."
         )
 
 

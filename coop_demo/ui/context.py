@@ -1,5 +1,6 @@
 """What every tab is given: the sessions, and the one way to wire a handler."""
 
+import contextlib
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,10 @@ import gradio as gr
 from coop_demo.errors import UserError
 from coop_demo.turns import TURNS
 from coop_demo.ui import strings
-from coop_demo.ui.events import forgiving
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.events import forgiving, warn
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
+from coop_demo.ui.uploads import uploads_in
 from coop_demo.ui.windows import OPENING_SECONDS, Updates, Window, Windows
 
 LOOKING = "looking"  # concurrency_id of everything that predicts or draws maps
@@ -59,6 +62,7 @@ class Shell:
     on_open: list[Refresh] = field(default_factory=list)
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
+    everything_events: list[Any] = field(default_factory=list)  # after these, all is drawn anew
     tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
     windows: Windows = field(default_factory=Windows)
 
@@ -123,22 +127,39 @@ class Shell:
             window = self.windows.of(request.session_hash)
             session = self._session(window, key, inputs)
             began = window.now()
-            with TURNS.on_behalf_of(session.key):
-                return shown(handler(session, *values), window, began)
+            session.uploads |= set(uploads_in(values))
+            try:
+                with TURNS.on_behalf_of(session.key):
+                    return shown(handler(session, *values), window, began)
+            finally:
+                self._keep(session)
 
         def stream(request: gr.Request, key: Any, *values: Any) -> Iterator[Any]:
             window = self.windows.of(request.session_hash)
             session = self._session(window, key, inputs)
             began = window.now()
             answered = False
-            for updates in TURNS.each(session.key, handler(session, *values)):
-                answered = True
-                yield shown(updates, window, began)
+            session.uploads |= set(uploads_in(values))
+            answers = TURNS.each(session.key, handler(session, *values))
+            try:
+                with contextlib.closing(answers):  # type: ignore[type-var]  # its end is kept too
+                    for updates in answers:
+                        answered = True
+                        self._keep(session)
+                        yield shown(updates, window, began)
+            finally:
+                self._keep(session)
             if not answered:  # gradio would empty every output of a generator that yields nothing
                 yield shown({}, window, began)
 
         served = stream if inspect.isgeneratorfunction(inspect.unwrap(handler)) else call
         return _posing_as(served, handler)
+
+    def _keep(self, session: Session) -> None:
+        """Write to disk what a handler changed."""
+        sentence = self.store.keep(session)
+        if sentence:
+            warn(sentence)
 
     def _session(self, window: Window, key: Any, inputs: Sequence[Any]) -> Session:
         """Raises UserError while the fields that are sent along may not show the session yet."""

@@ -50,12 +50,14 @@ class LongJob:
         status_id: str,
         hint: str = "",
         small: bool = False,
+        ready: bool = True,
         min_height: int | None = None,
     ) -> None:
         with gr.Row(elem_classes="cs-go cs-go-small" if small else "cs-go"):
             self.go = gr.Button(
                 label,
                 variant="primary",
+                interactive=ready,
                 elem_id=go_id,
                 scale=2 if small else 3,
                 min_width=120,
@@ -85,11 +87,12 @@ class LongJob:
         inputs: Sequence[Any],
         outputs: Sequence[Any],
         *,
+        button: gr.Button | None = None,
         begun: Updates | None = None,
         shown: Callable[[Session, Progress], Updates],
         ended: Callable[[Session, bool], Updates],
     ) -> None:
-        """Wire both buttons.
+        """Wire both buttons; with a `button`, only that one, as another way to begin.
 
         Args:
             job: `job(session, *values)` checks what it is given and returns the events. Whatever
@@ -123,7 +126,7 @@ class LongJob:
             yield self.buttons(session) | ended(session, failed) | {self.status: last}
 
         shell.on(
-            self.go.click,
+            (button or self.go).click,
             run,
             inputs,
             [*self.outputs, *outputs],
@@ -131,7 +134,8 @@ class LongJob:
             show_progress="minimal",
             show_progress_on=[self.status],
         )
-        shell.on(self.stop.click, self._stop, [], [self.stop], queue=False, **QUIET)
+        if button is None:
+            shell.on(self.stop.click, self._stop, [], [self.stop], queue=False, **QUIET)
 
     def _in_line(self, session: Session, place: Place) -> Iterator[Updates]:
         """Says how long the wait is, until this job's turn has come.

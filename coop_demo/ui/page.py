@@ -9,15 +9,15 @@ import gradio as gr
 
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
-from coop_demo.settings import environment_backbone
-from coop_demo.ui import api, header, strings
-from coop_demo.ui import html as page_html
+from coop_demo.settings import environment_backbone, sessions_folder
+from coop_demo.ui import api, foot, header, strings
 from coop_demo.ui.compare import tab as compare_tab
 from coop_demo.ui.context import QUIET, Refresh, Shell
 from coop_demo.ui.events import forgiving, warned
 from coop_demo.ui.explain import tab as explain_tab
 from coop_demo.ui.rank import tab as rank_tab
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
 from coop_demo.ui.teach import tab as teach_tab
 from coop_demo.ui.windows import Updates, Window
 
@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 # one module a tab, each with `build(shell)`
 TABS = (teach_tab.build, compare_tab.build, rank_tab.build, explain_tab.build)
+
+# Not a secret: the page is told it. One of gradio's own would be another after each start of the
+# app, and the browser's key of a kept session could not be read any more.
+_STORAGE_SECRET = "coop-studio-keys"
 
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
@@ -37,7 +41,7 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
         store: where sessions live; a new one when None.
     """
     name = backbone or environment_backbone()
-    store = store or SessionStore(name)
+    store = store or SessionStore(name, home=sessions_folder())
     if os.environ.get("SPACES_ZERO_GPU"):
         shared_backbone(name)  # ZeroGPU moves to the GPU only what was loaded before its jobs
     with gr.Blocks(
@@ -46,12 +50,14 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
         analytics_enabled=False,
         delete_cache=(_CLEAN_EVERY, _CLEAN_AGE),
     ) as page:
-        shell = Shell(store, gr.BrowserState(None, storage_key="coop-studio"))
+        shell = Shell(
+            store, gr.BrowserState(None, storage_key=strings.STORAGE_KEY, secret=_STORAGE_SECRET)
+        )
         header.build(shell)
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
-        gr.HTML(page_html.footer(strings.FOOTER))
+        foot.build(shell)
         api.build(shell)
         # the header's last, so that it tells when everything else is up to date
         shell.on_open.append(shell.on_open.pop(0))
@@ -91,6 +97,7 @@ class Opening:
         began = window.begin_opening()
         try:
             session = shell.store.open(key)
+            shell.store.keep(session)
             session.shown_model = session.backbone
             window.shows(session.key)
             drawn = self.drawn(session, window, shell.on_open)
@@ -99,6 +106,15 @@ class Opening:
         updates = window.not_newer(drawn)
         new = {one: update for one, update in updates.items() if not is_as_built(one, update)}
         return {shell.key: session.key, **window.answer(new, began)}
+
+    def again(self, request: gr.Request, key: str) -> Updates:
+        """Everything drawn anew: another session's things are in this one now."""
+        shell = self.shell
+        window = shell.windows.of(request.session_hash)
+        began = window.now()
+        session = shell.store.get(key)
+        session.shown_model = session.backbone
+        return window.answer(window.not_newer(self.drawn(session, window, shell.on_open)), began)
 
     def change_model(self, request: gr.Request, key: str) -> Any:
         shell = self.shell
@@ -123,6 +139,8 @@ class Opening:
         restored = [output for refresh in shell.on_open for output in refresh.outputs]
         opened = page.load(forgiving(self.open), shell.key, [shell.key, *restored], **quiet)
         opened.then(self.warm_up, concurrency_limit=1, **quiet)
+        for event in shell.everything_events:
+            event.success(forgiving(self.again), shell.key, restored, **quiet)
         shown = [output for refresh in shell.on_model for output in refresh.outputs]
         for event in shell.model_events:
             event.then(forgiving(self.change_model), shell.key, shown, **quiet)

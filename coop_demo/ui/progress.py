@@ -14,6 +14,7 @@ from coop_demo.ui import strings
 # update costs the page about 0.15 s of a core, which a browser beside it takes from the job.
 SHOW_EVERY = 0.8
 CURVES_EVERY = 2.0
+KEEP_EVERY = 3.0  # seconds of a training that are lost when the app is killed
 
 
 @dataclass(frozen=True)

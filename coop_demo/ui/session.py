@@ -2,19 +2,17 @@
 
 The browser keeps only the key, so a reload brings everything back and two browsers never see each
 other's things. Pictures lie as files in the session's own folder and are decoded when needed; what
-stays in memory is small. Sessions that were not used for a while, or that the disk has no room
-for, are forgotten, the longest unused first.
+stays in memory is small. `store.py` holds all sessions, `keeping/` brings them over a restart.
 """
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
-import tempfile
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,19 +30,18 @@ from coop_demo.data.dataset import (
 from coop_demo.data.folders import from_classes
 from coop_demo.errors import DatasetError, PictureError, UserError
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
-from coop_demo.prompts.training import LearnedPrompt
+from coop_demo.prompts.training import LearnedPrompt, TrainState
 from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui import strings
 from coop_demo.ui.compare.state import CompareState
 from coop_demo.ui.explain.state import LookState, OrderLookState
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.teach import strings as teach_strings
+from coop_demo.ui.teach.state import TeachSettings
 
-MAX_SESSIONS = 200  # of a few hundred KB each: features are in the process-wide cache
-MAX_IDLE_SECONDS = 12 * 3600  # a class comes back after lunch; nobody comes back after a night
-MAX_DISK_BYTES = 4 * 2**30  # all people's pictures together
 THUMBNAIL_SIDE = 320  # pixels; what the page shows of a picture
-_KEY_BYTES = 24
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
+PICTURES, THUMBNAILS = "pictures", "thumbnails"  # folders of a session
 
 
 @dataclass
@@ -78,13 +75,62 @@ class Taught:
     dataset: Dataset | None = field(default=None, repr=False)  # what it was trained and tested on
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """A training of a prompt that has not ended, as far as it came."""
+
+    settings: TeachSettings
+    dataset: Dataset = field(repr=False)  # with its held-out part
+    state: TrainState = field(repr=False)
+    total_steps: int
+    taught: Taught = field(repr=False)  # the best prompt so far, judged
+
+
+@dataclass(frozen=True)
+class HeldRow:
+    """A class row that nobody changes any more."""
+
+    name: str
+    pictures: tuple[Picture, ...]
+    test: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """The classes as they stood at some moment. Two are equal when they hold the same pictures."""
+
+    rows: tuple[HeldRow, ...]
+    source: str
+    template: str
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    about: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What a deletion took, and what it left: it can come back while that is as it was left."""
+
+    sentence: str  # what was deleted
+    before: Held
+    taught_before: Mapping[str, Taught] = field(repr=False)
+    left: Held
+    taught_left: Mapping[str, Taught] = field(repr=False)
+    under_way_before: Mapping[str, UnderWay] = field(repr=False)
+
+
 @dataclass
 class Session:
-    """Everything one person made. Change it under `lock`; long work runs outside of it."""
+    """Everything one person made. Change it under `lock`; long work runs outside of it.
+
+    `folder` goes when the app ends: what the page shows and offers for download lies there.
+    `kept` outlives it, and is None where nothing is kept.
+    """
 
     key: str
     folder: Path
     backbone: str
+    kept: Path | None = None
     rows: list[ClassRow] = field(default_factory=lambda: [ClassRow(), ClassRow()])
     source: str = ""  # the sample set, zip or folder the rows came from
     template: str = DEFAULT_TEMPLATE
@@ -93,10 +139,14 @@ class Session:
     about: tuple[str, ...] = ()  # a sample set's own description, hint and licence
     taught: dict[str, Taught] = field(default_factory=dict)  # by backbone name
     pictures: dict[str, Picture] = field(default_factory=dict)  # by content hash
+    under_way: dict[str, UnderWay] = field(default_factory=dict)  # by backbone name
+    settings: TeachSettings | None = None  # of the last training, for the page to show again
+    undo: Undo | None = field(default=None, repr=False)
     compare: CompareState = field(default_factory=CompareState, repr=False)
     pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
     look: LookState = field(default_factory=LookState, repr=False)
     order_look: OrderLookState = field(default_factory=OrderLookState, repr=False)
+    uploads: set[Path] = field(default_factory=set)  # the page's own copies of what was given
     shown_model: str = ""  # of which model the page shows everything
     training: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
@@ -105,6 +155,10 @@ class Session:
     disk_bytes: int = 0
 
     # --- pictures ------------------------------------------------------------------------------
+
+    @property
+    def pictures_folder(self) -> Path:
+        return (self.kept or self.folder) / PICTURES
 
     def take(self, picture: Picture) -> Picture:
         """A picture file the page handed over, checked and kept in this session's folder.
@@ -129,12 +183,21 @@ class Session:
             size = source.stat().st_size
             if self.disk_bytes + size > LIMITS.max_zip_bytes:
                 raise DatasetError(teach_strings.too_many_bytes(picture.name))
-            kept = self.folder / f"{content}{source.suffix.lower()}"
-            _link_or_copy(source.resolve(), kept)
+            suffix = source.suffix.lower()
+            name = content + (suffix if _SUFFIX.fullmatch(suffix) else "")
+            picture = replace(picture, source=self._keep_file(source, name, picture.name))
             self.disk_bytes += size
-            picture = replace(picture, source=kept)
             self.pictures[content] = picture
         return picture
+
+    def _keep_file(self, source: Path, name: str, called: str) -> Path:
+        """A picture's file where it stays; while there is no room, where it goes with the app."""
+        for folder in dict.fromkeys((self.pictures_folder, self.folder / PICTURES)):
+            with contextlib.suppress(OSError):
+                folder.mkdir(exist_ok=True)
+                link_or_copy(source.resolve(), folder / name)
+                return folder / name
+        raise DatasetError(teach_strings.no_room(called))
 
     def thumbnail(self, picture: Picture) -> Path:
         """A small JPEG of the picture, named by its content so that `take` knows it again."""
@@ -143,13 +206,22 @@ class Session:
         is_sample = isinstance(picture.source, Path) and picture.source.is_relative_to(ASSETS_DIR)
         folder = (self.folder.parent if is_sample else self.folder) / "thumbnails"
         path = folder / f"{picture.content}.jpg"
-        if not path.is_file():
-            folder.mkdir(exist_ok=True)
+        if path.is_file():
+            return path
+        folder.mkdir(exist_ok=True)
+        kept = self.kept / THUMBNAILS / path.name if self.kept and not is_sample else None
+        if kept is None or not kept.is_file():
             image = picture.load()
             image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
             unfinished = path.with_suffix(f".{secrets.token_hex(4)}")
             image.save(unfinished, "JPEG", quality=85)
             os.replace(unfinished, path)  # whole or not at all: two people may load one sample
+            if kept is not None:
+                with contextlib.suppress(OSError):  # only saves time after a restart
+                    kept.parent.mkdir(exist_ok=True)
+                    link_or_copy(path, kept)
+        else:
+            link_or_copy(kept, path)
         return path
 
     def set_pictures(self, index: int, paths: Sequence[str | Path]) -> tuple[str, ...]:
@@ -176,7 +248,10 @@ class Session:
             taken.append(picture)
         with self.lock:
             if any(one is row for one in self.rows):  # not when it was removed meanwhile
-                row.pictures = taken
+                here = {picture.content for picture in taken}
+                gone = [one.name for one in row.pictures if one.content not in here]
+                with self._undoable(teach_strings.pictures_removed(gone, row.name) if gone else ""):
+                    row.pictures = taken
         return tuple(problems)
 
     # --- classes -------------------------------------------------------------------------------
@@ -195,10 +270,13 @@ class Session:
 
     def remove_row(self, index: int) -> None:
         with self.lock:
-            self.row(index)
-            del self.rows[index]
-            while len(self.rows) < 2:
-                self.rows.append(ClassRow())
+            row = self.row(index)
+            n = len(row.pictures) + len(row.test)
+            gone = "" if row.is_empty else teach_strings.class_removed(row.name, n)
+            with self._undoable(gone):
+                del self.rows[index]
+                while len(self.rows) < 2:
+                    self.rows.append(ClassRow())
 
     def name_rows(self, names: Sequence[str | None]) -> None:
         """Take the names as they stand on the page; rows beyond them keep theirs."""
@@ -207,10 +285,74 @@ class Session:
                 row.name = str(name or "")[: 2 * LIMITS.max_class_name]
 
     def clear(self) -> None:
-        """Forget classes and pictures; learned prompts stay."""
+        """Forget classes, pictures and the prompts that were learned from them."""
         with self.lock:
-            self.rows = [ClassRow(), ClassRow()]
-            self.source, self.problems, self.notes, self.about = "", (), (), ()
+            n = sum(len(row.pictures) + len(row.test) for row in self.rows)
+            empty = all(row.is_empty for row in self.rows)
+            said = teach_strings.cleared(n, learned=bool(self.taught))
+            with self._undoable("" if empty and not self.taught else said):
+                self.rows = [ClassRow(), ClassRow()]
+                self.source, self.problems, self.notes, self.about = "", (), (), ()
+                self.taught = {m: one for m, one in self.taught.items() if one.dataset is None}
+                self.under_way.clear()
+
+    def empty(self) -> None:
+        """Forget everything but the model in use; files go with the session."""
+        fresh = Session(self.key, self.folder, self.backbone, self.kept)
+        with self.lock:
+            for name in _MADE:
+                setattr(self, name, getattr(fresh, name))
+
+    # --- undo ----------------------------------------------------------------------------------
+
+    def held(self) -> Held:
+        """The classes as they stand."""
+        return Held(
+            tuple(HeldRow(row.name, tuple(row.pictures), tuple(row.test)) for row in self.rows),
+            self.source,
+            self.template,
+            self.problems,
+            self.notes,
+            self.about,
+        )
+
+    def hold(self, held: Held) -> None:
+        """Make the classes what they were."""
+        with self.lock:
+            self.rows = [ClassRow(r.name, list(r.pictures), list(r.test)) for r in held.rows]
+            self.source, self.template = held.source, held.template
+            self.problems, self.notes, self.about = held.problems, held.notes, held.about
+
+    @contextlib.contextmanager
+    def _undoable(self, sentence: str) -> Iterator[None]:
+        """What happens inside can be undone; with no sentence, it is nothing to speak of."""
+        before, taught, under_way = self.held(), dict(self.taught), dict(self.under_way)
+        yield
+        if sentence:
+            self.undo = Undo(sentence, before, taught, self.held(), dict(self.taught), under_way)
+
+    @property
+    def can_undo(self) -> Undo | None:
+        """The last deletion, unless something changed since."""
+        undo = self.undo
+        if undo is None or undo.left.rows != self.held().rows:
+            return None
+        return undo if _same_ones(undo.taught_left, self.taught) else None
+
+    def bring_back(self) -> None:
+        """Undo the last deletion.
+
+        Raises:
+            UserError: there is none, or something changed since.
+        """
+        with self.lock:
+            undo = self.can_undo
+            if undo is None:
+                raise UserError(strings.NOTHING_TO_UNDO)
+            self.hold(replace(undo.before, template=self.template))
+            self.taught = dict(undo.taught_before)
+            self.under_way = dict(undo.under_way_before)
+            self.undo = None
 
     def show_set(
         self,
@@ -229,11 +371,18 @@ class Session:
         while len(rows) < 2:
             rows.append(ClassRow())
         with self.lock:
-            self.rows = rows
-            self.source = source
-            self.template = template or self.template
-            self.problems, self.notes = dataset.problems, dataset.notes
-            self.about = about
+            empty = all(row.is_empty for row in self.rows)
+            with self._undoable("" if empty else teach_strings.replaced(source)):
+                self.rows = rows
+                self.source = source
+                self.template = template or self.template
+                self.problems, self.notes = dataset.problems, dataset.notes
+                self.about = about
+
+    @property
+    def can_train(self) -> bool:
+        """Whether two classes have pictures; what else is missing, `split` says."""
+        return sum(bool(row.pictures) for row in self.rows) >= 2
 
     def named_classes(self) -> list[str]:
         """The class names that can be used as they stand; [] while one of them cannot."""
@@ -265,78 +414,53 @@ class Session:
 
     # --- learned prompts -----------------------------------------------------------------------
 
+    def prompt_path(self, dataset: Dataset | None, backbone: str) -> Path:
+        """Where a prompt is offered for download."""
+        name = f"{dataset.name if dataset else 'loaded'}-{backbone}".lower()
+        name = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:60]
+        return self.folder / f"prompt-{name}.safetensors"
+
     @property
     def current(self) -> Taught | None:
         """The prompt that was learned or loaded with the model in use."""
         return self.taught.get(self.backbone)
 
 
-class SessionStore:
-    """All sessions, bounded in number, age and disk."""
-
-    def __init__(
-        self,
-        default_backbone: str,
-        *,
-        capacity: int = MAX_SESSIONS,
-        max_idle_seconds: float = MAX_IDLE_SECONDS,
-        max_disk_bytes: int = MAX_DISK_BYTES,
-    ) -> None:
-        self.default_backbone = default_backbone
-        self.capacity = capacity
-        self.max_idle_seconds = max_idle_seconds
-        self.max_disk_bytes = max_disk_bytes
-        self._home = tempfile.TemporaryDirectory(prefix="coop-studio-")  # gone when the app ends
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def open(self, key: object) -> Session:
-        """The session of this key, or a new one when the key is unknown here."""
-        with self._lock:
-            known = self._sessions.get(key) if isinstance(key, str) else None
-            if known is None:
-                new_key = secrets.token_urlsafe(_KEY_BYTES)
-                folder = Path(self._home.name) / secrets.token_hex(8)  # not the key: it is secret
-                folder.mkdir()
-                known = Session(new_key, folder, self.default_backbone)
-                self._sessions[new_key] = known
-            self._touch(known)
-            self._forget_old(keep=known)
-            return known
-
-    def get(self, key: object) -> Session:
-        """Raises UserError when the session is not (or no longer) here."""
-        with self._lock:
-            session = self._sessions.get(key) if isinstance(key, str) else None
-            if session is None:
-                raise UserError(strings.SESSION_GONE if key else strings.STILL_OPENING)
-            self._touch(session)
-            return session
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def _touch(self, session: Session) -> None:
-        session.last_used = time.monotonic()
-        self._sessions.move_to_end(session.key)
-
-    def _forget_old(self, *, keep: Session) -> None:
-        now = time.monotonic()
-        disk = sum(session.disk_bytes for session in self._sessions.values())
-        for key, session in list(self._sessions.items()):  # the longest unused first
-            too_many = len(self._sessions) > self.capacity or disk > self.max_disk_bytes
-            idle = now - session.last_used > self.max_idle_seconds
-            if session is keep or session.training or not (too_many or idle):
-                continue
-            del self._sessions[key]
-            disk -= session.disk_bytes
-            shutil.rmtree(session.folder, ignore_errors=True)
+#: what a person makes
+_MADE = (
+    "rows",
+    "source",
+    "template",
+    "problems",
+    "notes",
+    "about",
+    "taught",
+    "under_way",
+    "settings",
+    "undo",
+    "pictures",
+    "compare",
+    "pile",
+    "look",
+    "order_look",
+)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _same_ones(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
+    return first.keys() == second.keys() and all(second[key] is one for key, one in first.items())
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file in another place; none when something is there already."""
     if target.exists():
         return
     with contextlib.suppress(OSError):
         os.link(source, target)  # the upload folder is usually on the same disk: no second copy
         return
-    shutil.copyfile(source, target)
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        shutil.copyfile(source, unfinished)
+        os.replace(unfinished, target)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise

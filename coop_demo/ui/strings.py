@@ -3,6 +3,9 @@
 APP_NAME = "CoOp Studio"
 
 
+STORAGE_KEY = "coop-studio"  # of the session's key in the browser
+
+
 PROMISE = (
     "Show a model a few pictures, watch it learn its own prompt, and see whether that beats yours."
 )
@@ -60,6 +63,15 @@ SESSION_GONE = (
 )
 
 
+WAS_AWAY = (
+    "The app was away for a moment, and this page was loaded again. If your last click did "
+    "nothing, please click again."
+)
+
+
+CLOSE = "Close"
+
+
 STILL_OPENING = "The page is still opening. Try again in a moment."
 
 
@@ -73,8 +85,7 @@ FOOTER = (
     "Code: Apache-2.0. Built-in model: Apache-2.0. Sample pictures: GPL-2.0 (Tux Paint stamps) and "
     "CC0-1.0 (rendered here), as each says. Methods: CoOp, Zhou et al., IJCV 2022; ranking-aware "
     "adapter, Yu et al., ICLR 2025. "
-    "Pictures you add stay on the computer that runs this page and are forgotten after half a day; "
-    "numbers that the model computed from them are kept there longer, to save time."
+    "Numbers that the model computed from your pictures are kept longer, to save time."
 )
 
 
@@ -90,6 +101,12 @@ def not_a_number(label: str) -> str:
 
 def out_of_range(label: str, given: float, low: int, high: int) -> str:
     return f"{label} is {given:g}; choose a whole number from {low} to {high:,}."
+
+
+UNDO = "Undo"
+
+
+NOTHING_TO_UNDO = "There is nothing to undo any more: something has changed since."
 
 
 STOP = "Stop"

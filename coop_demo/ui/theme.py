@@ -4,10 +4,12 @@ Teal is always what was learned, ochre always what a person wrote: in bars, curv
 fonts of the computer are used, so the page asks nothing of another host.
 """
 
+import json
+
 from gradio import themes
 
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui import event_stream
+from coop_demo.ui import event_stream, strings
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
 
@@ -31,6 +33,31 @@ document.addEventListener("change", (event) => {{
   }}
   input.files = renamed.files;
 }}, true);
+
+// Gradio says when it has lost the app, asks for its id until it is back, and loads the page again.
+// Then we say so: a click of that moment did nothing.
+(() => {{
+  const away = "coop-studio-was-away", ask = window.fetch;
+  window.fetch = (...given) => {{
+    if (String(given[0]?.url ?? given[0]).endsWith("/app_id")) sessionStorage.setItem(away, "yes");
+    return ask(...given);
+  }};
+  const tell = () => {{
+    if (!sessionStorage.getItem(away)) return;
+    sessionStorage.removeItem(away);
+    const note = document.createElement("p");
+    note.className = "cs-away";
+    note.setAttribute("role", "status");
+    note.textContent = {json.dumps(strings.WAS_AWAY)};
+    const close = document.createElement("button");
+    close.textContent = "×";
+    close.setAttribute("aria-label", {json.dumps(strings.CLOSE)});
+    close.addEventListener("click", () => note.remove());
+    note.append(close);
+    document.body.prepend(note);
+  }};
+  if (document.body) tell(); else document.addEventListener("DOMContentLoaded", tell);
+}})();
 </script>
 """
 

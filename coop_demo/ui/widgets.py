@@ -4,6 +4,10 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.ui import html as page_html
+from coop_demo.ui import strings
+from coop_demo.ui.windows import Updates
+
 
 def pictures_to_click(
     label: str, *, columns: int, height: int | str = "auto", **more: Any
@@ -33,3 +37,23 @@ def leave_to_our_loader(image: gr.Image) -> None:
         return payload.path if payload else None
 
     image.preprocess = path_of  # type: ignore[method-assign]
+
+
+class Undo:
+    """Says what was deleted, with a button that brings it back; there only while that can be."""
+
+    def __init__(self, elem_id: str) -> None:
+        with gr.Row(visible=False, elem_classes="cs-undo", elem_id=elem_id) as self.row:
+            self.said = gr.HTML(padding=False)
+            self.button = gr.Button(strings.UNDO, size="sm", min_width=80, scale=0)
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.row, self.said]
+
+    def view(self, sentence: str) -> Updates:
+        """What was deleted, or "" for nothing."""
+        return {
+            self.row: gr.update(visible=bool(sentence)),
+            self.said: page_html.hint(sentence),
+        }

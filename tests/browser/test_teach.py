@@ -235,8 +235,12 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_train(studio: Page) -
     page = studio
     page.locator("#settings > button").click()
     assert page.evaluate(NAMELESS) == []
+    page.locator("#sample-biscuits").click()
+    expect(page.locator("#train")).to_be_enabled()
     page.get_by_label(say.TEMPLATE_LABEL).focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent.trim()") == say.TRAIN
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_contain_text("There are no pictures")
+    expect(page.locator("#stop")).to_be_enabled()
+    page.locator("#stop").click()
+    expect(page.locator("#train")).to_be_enabled()

@@ -25,7 +25,8 @@ from coop_demo.ui.compare.state import Compared, CompareSettings
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.job import working
 from coop_demo.ui.progress import Progress
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.explain.state import Looked, Subject
-from coop_demo.ui.session import Session, SessionStore, Taught
+from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.store import SessionStore
 
 NAMES = ("brick", "sea", "moss")
 

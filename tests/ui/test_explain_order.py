@@ -24,7 +24,8 @@ from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank.state import UsedRanker
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
 
 BRIGHT = "Rank the brightness."
 

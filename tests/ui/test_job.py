@@ -15,7 +15,8 @@ from coop_demo.ui.context import Shell
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.line import Line
 from coop_demo.ui.progress import Pace, Progress
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
 
 
 class Bench:

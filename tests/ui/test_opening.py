@@ -9,7 +9,7 @@ import pytest
 from coop_demo.ui import page as page_module
 from coop_demo.ui.context import Shell
 from coop_demo.ui.page import build_page, is_as_built
-from coop_demo.ui.session import SessionStore
+from coop_demo.ui.store import SessionStore
 from coop_demo.ui.windows import MAX_WINDOWS, Window, Windows
 
 #: what depends on the model in use, or on files that are made when they are first shown

@@ -19,12 +19,14 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import offered_rankers, save_ranker
 from coop_demo.ranking.order import ANTONYMS, COSINE, RANKER, Order, hold_out, order_csv
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.samples import SampleSet, sample_sets
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank import lesson as rank_lesson
 from coop_demo.ui.rank import state
 from coop_demo.ui.rank.state import TaughtOrder
-from coop_demo.ui.session import Session, SessionStore
+from coop_demo.ui.session import Session
+from coop_demo.ui.store import SessionStore
 
 BRIGHT = "Rank the brightness."
 QUICK = state.OrderSettings(steps=6, learning_rate=None, seed=1, from_nothing=False)
@@ -487,3 +489,27 @@ def test_a_cell_that_is_no_number_names_its_picture(session, grey) -> None:
 def test_settings_out_of_range_are_a_sentence(steps) -> None:
     with pytest.raises(RankingError, match="Steps"):
         state.OrderSettings.parse(steps, None, 1, False)
+
+
+def test_an_emptied_pile_comes_back_until_something_takes_its_place(
+    session, ranking_sample
+) -> None:
+    rank_files.show_sample(session, ranking_sample)
+    session.pile.numbers = {session.pile.pictures[0].content: 3.0}
+    before = {name: value for name, value in vars(session.pile).items() if name != "cleared"}
+    session.pile.clear()
+    assert session.pile.can_undo
+    session.pile.bring_back()
+    assert {n: v for n, v in vars(session.pile).items() if n != "cleared"} == before
+    session.pile.clear()
+    session.pile.clear()
+    assert session.pile.can_undo, "clearing an empty pile takes nothing"
+    rank_files.show_sample(session, ranking_sample)
+    assert session.pile.can_undo is None
+    with pytest.raises(UserError, match="nothing to undo"):
+        session.pile.bring_back()
+
+
+@pytest.fixture
+def ranking_sample() -> SampleSet:
+    return next(sample for sample in sample_sets() if sample.kind == "ranking")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from images import Colour, coloured, write_image
 
 from coop_demo.errors import DatasetError, UserError
-from coop_demo.ui.session import SessionStore
+from coop_demo.ui.store import SessionStore
 
 
 @pytest.fixture
@@ -145,3 +146,93 @@ def test_pictures_that_were_being_decoded_go_to_their_row_wherever_it_moved(
     monkeypatch.setattr(session, "take", slow)
     session.set_pictures(1, [file])
     assert [(row.name, len(row.pictures)) for row in session.rows] == [("elm", 1), ("ash", 0)]
+
+
+def shown(session) -> list[tuple[str, int]]:
+    return [(row.name, len(row.pictures)) for row in session.rows]
+
+
+@pytest.fixture
+def filled(store, tmp_path):
+    session = store.open(None)
+    for index, colour in enumerate([(250, 0, 0), (0, 0, 250), (0, 250, 0)]):
+        if index == 2:
+            session.add_row()
+        files = [
+            picture_file(tmp_path, f"{index}-{i}.png", (*colour[:2], colour[2] // 2 + i))
+            for i in range(3)
+        ]
+        session.set_pictures(index, files)
+    session.name_rows(["oak", "elm", "ash"])
+    session.source = "a walk"
+    return session
+
+
+def test_a_removed_class_comes_back_as_it_was(filled) -> None:
+    before = filled.held()
+    filled.remove_row(1)
+    assert filled.can_undo.sentence == "“elm” was removed, with 3 pictures."
+    filled.bring_back()
+    assert filled.held() == before
+    assert filled.can_undo is None, "there is one step back, and no more"
+    with pytest.raises(UserError, match="nothing to undo"):
+        filled.bring_back()
+
+
+def test_a_removed_picture_comes_back_in_its_place(filled) -> None:
+    before = filled.held()
+    kept = [picture.source for picture in filled.rows[0].pictures]
+    filled.set_pictures(0, [kept[0], kept[2]])
+    assert filled.can_undo.sentence == "One picture was removed from “oak”."
+    filled.bring_back()
+    assert filled.held() == before
+
+
+def test_start_over_takes_what_was_learned_along_and_brings_it_back(filled) -> None:
+    loaded, own = SimpleNamespace(dataset=None), SimpleNamespace(dataset="a walk")
+    filled.taught = {"mini": own, "other": loaded}
+    before = filled.held()
+    filled.clear()
+    assert shown(filled) == [("", 0), ("", 0)]
+    assert filled.taught == {"other": loaded}, "a prompt from a file was not learned here"
+    assert filled.can_undo.sentence == "Cleared: 9 pictures and what was learned from them."
+    filled.bring_back()
+    assert filled.held() == before
+    assert filled.taught == {"mini": own, "other": loaded}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session, folder: session.add_row(),
+        lambda session, folder: session.name_rows(["beech"]),
+        lambda session, folder: session.set_pictures(
+            0, [picture_file(folder, "new.png", (9, 9, 9))]
+        ),
+        lambda session, folder: session.taught.update(mini=object()),
+    ],
+    ids=["a row", "a name", "a picture", "a prompt"],
+)
+def test_the_next_change_ends_undo(filled, tmp_path, change) -> None:
+    filled.clear()
+    assert filled.can_undo
+    change(filled, tmp_path)
+    assert filled.can_undo is None
+
+
+def test_adding_and_naming_is_nothing_to_undo(filled) -> None:
+    assert filled.can_undo is None
+    filled.remove_row(0)
+    filled.bring_back()
+    filled.add_row()
+    filled.remove_row(3)
+    assert filled.can_undo is None, "an empty class is no loss"
+
+
+def test_training_needs_pictures_of_two_classes(store, tmp_path) -> None:
+    session = store.open(None)
+    assert not session.can_train
+    session.set_pictures(0, [picture_file(tmp_path, "a.png", (1, 2, 3))])
+    assert not session.can_train
+    session.set_pictures(1, [picture_file(tmp_path, "b.png", (200, 2, 3))])
+    assert session.can_train

@@ -17,7 +17,8 @@ from coop_demo.errors import PromptError, UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.ui import events, strings
 from coop_demo.ui.progress import Progress
-from coop_demo.ui.session import Session, SessionStore, Taught
+from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.store import SessionStore
 from coop_demo.ui.teach import actions as teach_actions
 from coop_demo.ui.teach import show as teach_show
 from coop_demo.ui.teach import strings as teach_strings
@@ -108,7 +109,8 @@ def test_a_page_that_is_left_keeps_what_was_learned_so_far(session) -> None:
             break
     events.close()  # what gradio does when the browser has gone
     assert session.current is not None
-    assert session.current.ending.startswith("Stopped at step")
+    assert session.current.ending.startswith("This training was interrupted at step")
+    assert session.backbone in session.under_way, "and it can go on"
 
 
 def test_two_people_interleaved_learn_what_each_learns_alone(session, store) -> None:

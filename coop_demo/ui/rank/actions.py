@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
@@ -34,6 +33,7 @@ from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.progress import Pace, Progress, encoding
 from coop_demo.ui.rank import strings as say
+from coop_demo.ui.rank.shared import shared_ranker
 from coop_demo.ui.rank.state import (
     Pile,
     RankVerdict,
@@ -44,9 +44,10 @@ from coop_demo.ui.session import Session
 _GPU_SECONDS = 60
 
 
-@lru_cache(maxsize=4)
-def _shipped(path: Path, modified: float, backbone: str) -> Ranker:
-    return load_ranker(path, shared_backbone(backbone))
+def _shared(path: Path, backbone: str) -> Ranker:
+    ranker = shared_ranker(path)
+    ranker.check_backbone(shared_backbone(backbone))
+    return ranker
 
 
 def ranker_in_use(session: Session) -> UsedRanker | None:
@@ -65,7 +66,7 @@ def ranker_in_use(session: Session) -> UsedRanker | None:
         if file is None:
             return None
         path, title = file.path, say.offered(file.title, file.path.name)
-    ranker = _shipped(path, path.stat().st_mtime, session.backbone)
+    ranker = _shared(path, session.backbone)
     return UsedRanker(ranker, title, path)
 
 
@@ -80,7 +81,7 @@ def use_offered(session: Session, name: str) -> UsedRanker:
         raise RankingError(say.no_such_offer(name))
     if file.model != session.backbone:
         raise RankingError(say.offer_needs(file.title, file.model))
-    ranker = _shipped(file.path, file.path.stat().st_mtime, session.backbone)
+    ranker = _shared(file.path, session.backbone)
     used = UsedRanker(ranker, say.offered(file.title, file.path.name), file.path)
     with session.lock:
         session.pile.rankers[session.backbone] = used

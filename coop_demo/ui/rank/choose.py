@@ -11,6 +11,7 @@ from coop_demo.errors import UserError
 from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS
 from coop_demo.ui import html as page_html
+from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Part, Shell
 from coop_demo.ui.events import warned
 from coop_demo.ui.rank import html as rank_html
@@ -43,6 +44,7 @@ class ChooseColumn:
         gr.HTML(page_html.hint(say.DROP_HINT), padding=False)
         self.summary = gr.HTML(page_html.hint(say.EMPTY), padding=False, elem_id="rank-summary")
         self.clear = gr.Button(say.START_OVER, size="sm", elem_id="rank-clear")
+        self.undo = widgets.Undo("rank-undo")
         self.instruction = gr.Dropdown(
             list(EXAMPLE_INSTRUCTIONS),
             value=EXAMPLE_INSTRUCTIONS[0],
@@ -88,7 +90,7 @@ class ChooseColumn:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.summary, self.instruction, self.second]
+        return [self.summary, self.instruction, self.second, *self.undo.outputs]
 
     @property
     def ranker_outputs(self) -> list[Any]:
@@ -99,11 +101,12 @@ class ChooseColumn:
         pile = session.pile
         known = [name for name in pile.labels if name]
         choices = list(dict.fromkeys([*known, *EXAMPLE_INSTRUCTIONS]))
+        gone = pile.can_undo
         return {
             self.summary: summary(pile),
             self.instruction: gr.update(choices=choices, value=pile.instruction or choices[0]),
             self.second: gr.update(choices=["", *choices], value=pile.second),
-        }
+        } | self.undo.view(say.cleared(len(gone.pictures)) if gone else "")
 
     def ranker_view(self, session: Session) -> Updates:
         """The ranker in use, and whether it is a person's own."""
@@ -162,6 +165,11 @@ class ChooseColumn:
                 session.pile.clear()
             return all_views(session)
 
+        def undo(session: Session) -> Updates:
+            with session.lock:
+                session.pile.bring_back()
+            return all_views(session)
+
         shown = [self.summary]
         for sample, button in self.sample_buttons:
             shell.on(button.click, open_sample(sample), [], everything, show_progress_on=shown)
@@ -173,6 +181,7 @@ class ChooseColumn:
             show_progress_on=shown,
         )
         shell.on(self.clear.click, clear, [], everything, **QUIET)
+        shell.on(self.undo.button.click, undo, [], everything, **QUIET)
 
     def _wire_ranker(self, shell: Shell) -> None:
         """A ranker comes from a file, or the shipped one comes back."""

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from coop_demo.ranking.order import (
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
 from coop_demo.ranking.training import RankerEvent, mean_pair_accuracy, train_ranker
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.ui.progress import Progress, TrainingPace, encoding
+from coop_demo.ui.progress import KEEP_EVERY, Pace, Progress, TrainingPace, encoding
 from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import own_file, ranker_in_use
 from coop_demo.ui.rank.state import (
@@ -154,7 +154,8 @@ def teach_order(
     """Train a ranker on the session's numbers; progress a few times a second, the result last.
 
     `session.stop` ends it after the step at hand with the last measured state. When it is closed
-    from outside (the page was left), that state is kept in the session just the same.
+    from outside (the page was left), that state is kept in the session just the same. Every few
+    seconds `pile.half_taught` holds it, should the app end.
 
     Raises:
         RankingError: instruction, numbers or settings cannot be used, or it was stopped before
@@ -163,7 +164,7 @@ def teach_order(
     backbone = session.backbone
     lesson = _lesson(session, check_instruction(instruction), settings)
     so_far = _SoFar(lesson)
-    pace = TrainingPace()
+    pace, keeping = TrainingPace(), Pace(KEEP_EVERY)
     done = False
 
     def ended() -> TaughtOrder:
@@ -186,6 +187,8 @@ def teach_order(
                     so_far.rivals = event
                 else:
                     so_far.add(event)
+                    if so_far.kept is not None and keeping.is_due():
+                        session.pile.half_taught[backbone] = so_far.half(event)
                     to_beat = best_rival(so_far.rivals)[1]
                     yield from pace.report(event, so_far.points, to_beat)
         done = True
@@ -195,6 +198,7 @@ def teach_order(
     finally:
         if not done and so_far.kept is not None:
             ended()
+        session.pile.half_taught.pop(backbone, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +261,12 @@ class _SoFar:
         elif event.ranker is not None:
             self.kept = event
         self.points.append(CurvePoint(event.step, event.loss, None, held))
+
+    def half(self, event: RankerEvent) -> UsedRanker:
+        """What is left when the app ends now; teaching again goes on from it."""
+        at = say.interrupted(event.step, event.total_steps)
+        taught = replace(self.taught(), ending=at)
+        return UsedRanker(taught.ranker, say.taught_title(taught.instruction), None, taught)
 
     def taught(self) -> TaughtOrder:
         lesson, kept, last = self.lesson, self.kept, self.last

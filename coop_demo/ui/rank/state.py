@@ -15,6 +15,7 @@ from coop_demo.ranking.order import Floats, Order
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig
 from coop_demo.ui.forms import number, whole
 from coop_demo.ui.rank import strings as say
+from coop_demo.ui.strings import NOTHING_TO_UNDO
 
 MAX_PICTURES = 1_000  # half a minute of the built-in model on two cores; the command line has none
 AMOUNT, PLACE = "amount", "place"
@@ -70,11 +71,30 @@ class Pile:
     numbers: dict[str, float] = field(default_factory=dict)  # a person's own, by content
     meaning: str = PLACE
     rankers: dict[str, UsedRanker] = field(default_factory=dict)  # by model; else the shipped one
+    half_taught: dict[str, UsedRanker] = field(default_factory=dict)  # by model, while it learns
+    cleared: "Pile | None" = field(default=None, repr=False)  # what `clear` took
 
     def clear(self) -> None:
         """Forget the pictures and what hangs on them; rankers stay."""
-        fresh = Pile(rankers=self.rankers)
+        before = replace(self, cleared=None) if self.pictures else self.cleared
+        fresh = Pile(rankers=self.rankers, cleared=before)
         self.__dict__.update(fresh.__dict__)
+
+    @property
+    def can_undo(self) -> "Pile | None":
+        """What was cleared, unless something came in its place."""
+        return None if self.pictures else self.cleared
+
+    def bring_back(self) -> None:
+        """Undo `clear`.
+
+        Raises:
+            RankingError: something came in its place.
+        """
+        before = self.can_undo
+        if before is None:
+            raise RankingError(NOTHING_TO_UNDO)
+        self.__dict__.update(before.__dict__ | {"rankers": self.rankers})
 
     def add(self, pictures: Sequence[Picture]) -> list[str]:
         """Put checked pictures on the pile; a sentence for each that does not count."""

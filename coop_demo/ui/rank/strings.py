@@ -13,6 +13,12 @@ DROP_HINT = (
 )
 EMPTY = "No pictures yet. Begin with a sample, or drop your own."
 START_OVER = "Start over"
+
+
+def cleared(n: int) -> str:
+    return f"{counted(n, 'picture')} {_are(n)} off the pile, with numbers and order."
+
+
 INSTRUCTION = "Instruction"
 INSTRUCTION_INFO = "Choose one or write your own, in English."
 SECOND = "A second instruction"
@@ -250,6 +256,13 @@ def finished(steps: int, seconds: float, n_learned: int, n_held_out: int) -> str
     return (
         f"Completed all {steps:,} steps in {seconds:.1f} s, on {counted(n_learned, 'picture')}; "
         f"{n_held_out} were held out."
+    )
+
+
+def interrupted(step: int, total: int) -> str:
+    return (
+        f"This training was interrupted at step {step:,} of {total:,}. What it had learned is "
+        "here and in use; teach again to go on from it."
     )
 
 

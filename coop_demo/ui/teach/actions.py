@@ -3,11 +3,11 @@
 import contextlib
 import csv
 import io
-import re
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -24,11 +24,11 @@ from coop_demo.errors import DatasetError, PromptError, UserError
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
 from coop_demo.prompts.teach import Prepared, TeachResult, teach
 from coop_demo.prompts.templates import class_weights, probabilities
-from coop_demo.prompts.training import LearnedPrompt, TrainEvent
+from coop_demo.prompts.training import LearnedPrompt, TrainEvent, TrainState
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.settings import LIMITS
-from coop_demo.ui.progress import Progress, TrainingPace, encoding
-from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.progress import KEEP_EVERY, Progress, TrainingPace, encoding
+from coop_demo.ui.session import Session, Taught, UnderWay
 from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.state import MAX_STEPS_PAGE, TeachSettings, Tried
 from coop_demo.ui.theme import FOLDER_MARK
@@ -140,40 +140,41 @@ def gather(paths: Sequence[str], folder: Path) -> tuple[list[Picture], list[str]
 
 
 def learn(
-    session: Session, dataset: Dataset, settings: TeachSettings
+    session: Session, dataset: Dataset, settings: TeachSettings, *, resume: UnderWay | None = None
 ) -> Generator[Progress | Taught, None, None]:
     """Train a prompt for a session; progress a few times a second, the result last.
 
     `session.stop` ends it after the step at hand with the best prompt so far. When it is closed
-    from outside (the page was left), that prompt is kept in the session just the same.
+    from outside (the page was left), that prompt is kept in the session just the same. Every few
+    seconds `session.under_way` holds what is needed to go on, should the app end.
 
     Args:
         dataset: with a test part; see `Session.split`.
+        resume: go on with this training, which is one of the same set and settings.
 
     Raises:
         UserError: the set or a setting cannot be used, or nothing was learned before the stop.
     """
     backbone = session.backbone
-    so_far = _SoFar()
+    state = resume.state if resume else None
+    so_far = _SoFar.of(state)
     pace = TrainingPace()
     done = False
 
-    def ended() -> Taught:
+    def judged(ending: str) -> Taught:
         assert so_far.best is not None
-        assert so_far.prepared is not None
-        return keep(
-            session,
+        return judge(
             so_far.best,
             settings.template,
             so_far.prepared,
             backbone=backbone,
             dataset=dataset,
-            ending=so_far.ending(),
+            ending=ending,
             notes=so_far.notes(),
         )
 
     try:
-        with contextlib.closing(_teach_events(backbone, dataset, settings)) as events:
+        with contextlib.closing(_teach_events(backbone, dataset, settings, state)) as events:
             for event in events:
                 if isinstance(event, EncodeEvent):
                     if session.stop.is_set():
@@ -186,16 +187,25 @@ def learn(
                     so_far.prepared = event
                 else:
                     so_far.add(event)
+                    if event.state is not None:
+                        best = judged("")
+                        session.under_way[backbone] = UnderWay(
+                            settings, dataset, event.state, event.total_steps, best
+                        )
                     if session.stop.is_set() and event.step < event.total_steps:
                         break
                     yield from pace.report(event, so_far.points, event.hand_crafted_accuracy)
         done = True
         if so_far.best is None:
             raise UserError(say.STOPPED_BEFORE_TRAINING)
-        yield ended()
+        yield keep(session, backbone, judged(so_far.ending()))
     finally:
-        if not done and so_far.best is not None:
-            ended()
+        if not done and so_far.best is not None and so_far.last is not None:
+            left = session.under_way.get(backbone)
+            at = say.interrupted(so_far.last.step, so_far.last.total_steps)
+            keep(session, backbone, judged(at if left else so_far.ending()))
+            if left is not None:
+                session.under_way[backbone] = left
 
 
 @dataclass
@@ -208,6 +218,19 @@ class _SoFar:
     measured_at: int = 0  # the step of `best`
     prepared: Prepared | None = None
     result: TeachResult | None = None
+
+    @classmethod
+    def of(cls, state: TrainState | None) -> "_SoFar":
+        """What an interrupted training had come to, as far as it was measured."""
+        if state is None or state.best is None:
+            return cls()
+        history = state.best.history
+        best = replace(state.best, history=history[: state.n_best])
+        points = [
+            CurvePoint(one["step"], one["loss"], one["train_accuracy"], one["held_out_accuracy"])
+            for one in history
+        ]
+        return cls(points, best=best, measured_at=history[-1]["step"])
 
     def add(self, event: TrainEvent) -> None:
         self.last = event
@@ -233,13 +256,13 @@ class _SoFar:
         return say.stopped(last.step, last.total_steps, self.measured_at)
 
 
-def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings) -> int:
+def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings, *_: Any) -> int:
     return min(_GPU_SECONDS, 20 + settings.train_config(len(dataset.train)).steps // 20)
 
 
 @gpu_job(duration=_gpu_seconds)
 def _teach_events(
-    backbone: str, dataset: Dataset, settings: TeachSettings
+    backbone: str, dataset: Dataset, settings: TeachSettings, resume: TrainState | None = None
 ) -> Iterator[EncodeEvent | Prepared | TrainEvent | TeachResult]:
     config = settings.train_config(len(dataset.train))
     if config.steps > MAX_STEPS_PAGE:
@@ -251,12 +274,13 @@ def _teach_events(
         seed=settings.seed,
         preset=settings.preset,
         prompt_config=settings.prompt,
+        resume=resume,
+        state_every=KEEP_EVERY,
         **settings.overrides,
     )
 
 
-def keep(
-    session: Session,
+def judge(
     prompt: LearnedPrompt,
     template: str,
     measured_on: Prepared | None,
@@ -266,7 +290,7 @@ def keep(
     ending: str,
     notes: Sequence[str] = (),
 ) -> Taught:
-    """Judge a prompt beside the words, save it as a file, and make it the session's own.
+    """A prompt beside the words.
 
     Args:
         measured_on: the features it was trained and is judged on; None for a loaded prompt, of
@@ -282,7 +306,7 @@ def keep(
             for weights in (prompt.class_weights, hand_crafted_weights)
         )
         verdict = compare(learned, words, measured_on.test_labels, template)
-    taught = Taught(
+    return Taught(
         prompt=prompt,
         template=template,
         hand_crafted_weights=hand_crafted_weights,
@@ -292,11 +316,15 @@ def keep(
         notes=tuple(notes),
         dataset=dataset,
     )
-    name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.name if dataset else 'loaded'}-{backbone}".lower())
-    path = session.folder / f"prompt-{name.strip('-')[:60]}.safetensors"
-    taught = replace(taught, file=save_prompt(prompt, path))
+
+
+def keep(session: Session, backbone: str, taught: Taught) -> Taught:
+    """Save a prompt as a file, and make it the session's own for a model."""
+    file = save_prompt(taught.prompt, session.prompt_path(taught.dataset, backbone))
+    taught = replace(taught, file=file)
     with session.lock:
         session.taught[backbone] = taught
+        session.under_way.pop(backbone, None)
     return taught
 
 
@@ -320,15 +348,10 @@ def load(session: Session, path: str | Path) -> Taught:
     """
     backbone = session.backbone
     prompt = load_prompt(path, shared_backbone(backbone))
-    return keep(
-        session,
-        prompt,
-        prompt.train_config.template,
-        None,
-        backbone=backbone,
-        dataset=None,
-        ending=say.loaded(Path(path).name, len(prompt.class_names), backbone),
-    )
+    ending = say.loaded(Path(path).name, len(prompt.class_names), backbone)
+    words = prompt.train_config.template
+    taught = judge(prompt, words, None, backbone=backbone, dataset=None, ending=ending)
+    return keep(session, backbone, taught)
 
 
 def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -> Tried:

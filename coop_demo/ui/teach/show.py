@@ -1,16 +1,18 @@
 """Column "Show" of the tab Teach: samples, uploads, and a row for each class."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
 from coop_demo import samples
 from coop_demo.data.picture_formats import UPLOAD_TYPES
-from coop_demo.errors import DatasetError
+from coop_demo.errors import DatasetError, UserError
 from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
-from coop_demo.ui.context import QUIET, Refresh, Shell
+from coop_demo.ui import widgets
+from coop_demo.ui.context import QUIET, Part, Refresh, Shell
+from coop_demo.ui.job import LongJob
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as say
@@ -18,6 +20,24 @@ from coop_demo.ui.teach.actions import open_folder, open_sample, open_zip
 from coop_demo.ui.windows import Updates
 
 N_ROWS = LIMITS.max_classes_page
+
+
+class Training(Part, Protocol):
+    """The column that learns from these pictures."""
+
+    template: gr.Textbox
+    job: LongJob
+
+    def ready(self, session: Session) -> Updates: ...
+
+
+class Trying(Protocol):
+    """The column that shows what the prompt makes of a picture."""
+
+    @property
+    def prompt_outputs(self) -> list[Any]: ...
+
+    def prompt_view(self, session: Session) -> Updates: ...
 
 
 class ShowColumn:
@@ -57,6 +77,7 @@ class ShowColumn:
         with gr.Row(elem_classes="cs-row-buttons"):
             self.add = gr.Button(say.ADD_CLASS, size="sm", min_width=110, elem_id="add-class")
             self.clear = gr.Button(say.START_OVER, size="sm", min_width=110, elem_id="start-over")
+        self.undo = widgets.Undo("undo")
 
     def _row(self, index: int) -> None:
         shown = index < 2
@@ -113,6 +134,7 @@ class ShowColumn:
             self.overview,
             self.add,
             self.summary,
+            *self.undo.outputs,
         ]
 
     def view(self, session: Session) -> Updates:
@@ -132,43 +154,56 @@ class ShowColumn:
             }
         listed = [(row.name, len(row.pictures), len(row.test)) for row in rows]
         overview = teach_html.class_table(listed) if many else ""
-        return updates | {
-            self.overview: gr.update(value=overview, visible=many),
-            self.add: gr.update(interactive=len(rows) < N_ROWS),
-            self.summary: summary(session),
-        }
+        return (
+            updates
+            | {
+                self.overview: gr.update(value=overview, visible=many),
+                self.add: gr.update(interactive=len(rows) < N_ROWS),
+                self.summary: summary(session),
+            }
+            | self.undo_view(session)
+        )
 
-    def wire(self, shell: Shell, template: gr.Textbox) -> None:
-        """Wire the column; a sample brings along a `template` that suits it."""
-        self._wire_sets(shell, template)
-        self._wire_rows(shell)
-        self._wire_pictures(shell)
+    def undo_view(self, session: Session) -> Updates:
+        undo = session.can_undo
+        return self.undo.view(undo.sentence if undo else "")
+
+    def wire(self, shell: Shell, train: Training, attempt: Trying) -> None:
+        """Wire the column; a sample brings along a template that suits it, and what is deleted
+        takes along what was learned from it."""
+        self._wire_sets(shell, train)
+        self._wire_rows(shell, train)
+        self._wire_deleting(shell, train, attempt)
+        self._wire_pictures(shell, train)
         shell.on_open.append(Refresh(self.view, self.outputs))
 
-    def _wire_sets(self, shell: Shell, template: gr.Textbox) -> None:
+    def _wire_sets(self, shell: Shell, train: Training) -> None:
         """A sample, zip or folder takes the place of the rows."""
 
         def opens_sample(name: str):
             def call(session: Session) -> Updates:
                 open_sample(session, name)
-                return self.view(session) | {template: session.template}
+                return self.view(session) | train.ready(session) | {template: session.template}
 
             return call
 
         def opens(put: Callable[[Session, Any], None]):
             def call(session: Session, given: Any) -> Updates:
                 put(session, given)
-                return self.view(session)  # it brings no words: those on the page stay
+                # it brings no words: those on the page stay
+                return self.view(session) | train.ready(session)
 
             return call
 
-        outputs, shown = [*self.outputs, template], [self.summary]
+        template, shown = train.template, [self.summary]
+        outputs = [*self.outputs, train.job.go]
         for name, button in self.sample_buttons:
-            shell.on(button.click, opens_sample(name), [], outputs, show_progress_on=shown)
+            given = (button.click, opens_sample(name), [], [*outputs, template])
+            shell.on(*given, show_progress_on=shown)
         for upload, put in ((self.zip, open_zip), (self.folder, open_folder)):
-            shell.on(upload.upload, opens(put), [upload], self.outputs, show_progress_on=shown)
+            shell.on(upload.upload, opens(put), [upload], outputs, show_progress_on=shown)
 
-    def _wire_rows(self, shell: Shell) -> None:
+    def _wire_rows(self, shell: Shell, train: Training) -> None:
         """Rows come, go and get their names."""
 
         def add(session: Session, *names: str) -> Updates:
@@ -180,32 +215,48 @@ class ShowColumn:
             def call(session: Session, *names: str) -> Updates:
                 session.name_rows(names)
                 session.remove_row(index)
-                return self.view(session)
+                return self.view(session) | train.ready(session)
 
             return call
 
-        def clear(session: Session) -> Updates:
-            session.clear()
-            return self.view(session)
-
         def rename(session: Session, *names: str) -> Updates:
             session.name_rows(names)
-            return {self.summary: summary(session)}
+            return {self.summary: summary(session)} | self.undo_view(session)
 
+        outputs = [*self.outputs, train.job.go]
         shell.on(self.add.click, add, self.names, self.outputs, **QUIET)
-        shell.on(self.clear.click, clear, [], self.outputs, **QUIET)
         for index, button in enumerate(self.removes):
-            shell.on(button.click, remove(index), self.names, self.outputs, **QUIET)
+            shell.on(button.click, remove(index), self.names, outputs, **QUIET)
         shell.on(
             [event for name in self.names for event in (name.blur, name.submit)],
             rename,
             self.names,
-            [self.summary],
+            [self.summary, *self.undo.outputs],
             trigger_mode="always_last",
             **QUIET,
         )
 
-    def _wire_pictures(self, shell: Shell) -> None:
+    def _wire_deleting(self, shell: Shell, train: Training, attempt: Trying) -> None:
+        """Everything goes at once, and the last thing that went comes back."""
+        outputs = [*self.outputs, *train.outputs, *attempt.prompt_outputs]
+
+        def everything(session: Session) -> Updates:
+            return self.view(session) | train.view(session) | attempt.prompt_view(session)
+
+        def clear(session: Session) -> Updates:
+            if session.training:
+                raise UserError(say.NOT_WHILE_TRAINING)
+            session.clear()
+            return everything(session)
+
+        def undo(session: Session) -> Updates:
+            session.bring_back()
+            return everything(session)
+
+        shell.on(self.clear.click, clear, [], outputs, **QUIET)
+        shell.on(self.undo.button.click, undo, [], outputs, **QUIET)
+
+    def _wire_pictures(self, shell: Shell, train: Training) -> None:
         """Pictures come to a row and go."""
 
         def pictures(index: int):
@@ -216,11 +267,13 @@ class ShowColumn:
                 row = session.row(index)
                 problems = session.set_pictures(index, [path for path, _ in given or []])
                 if index >= len(session.rows) or session.rows[index] is not row:
-                    return self.view(session)  # rows moved while the pictures were decoded
+                    # rows moved while the pictures were decoded
+                    return self.view(session) | train.ready(session)
                 updates: Updates = {
                     self.counts[index]: _row_note(len(row.pictures), len(row.test), problems),
                     self.summary: summary(session),
                 }
+                updates |= self.undo_view(session) | train.ready(session)
                 if problems:
                     # The gallery is left as the person sees it, unless a file had to go: another
                     # upload may be under way, and an update would take it back.
@@ -235,7 +288,7 @@ class ShowColumn:
                 [gallery.upload, gallery.delete],
                 pictures(index),
                 [gallery, *self.names],
-                self.outputs,
+                [*self.outputs, train.job.go],
                 trigger_mode="always_last",
                 **QUIET,
             )

@@ -85,6 +85,23 @@ class TeachSettings:
         settings.train_config(1)  # raises when a number is out of range
         return settings
 
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """What the page shows of the settings after the template, in the order of `parse`."""
+        prompt = self.prompt
+        return (
+            prompt.n_ctx,
+            say.KINDS[prompt.class_specific],
+            prompt.position,
+            prompt.init,
+            self.shots,
+            self.preset,
+            self.steps or 0,
+            self.learning_rate or 0,
+            self.kgcoop_weight,
+            self.seed,
+        )
+
     def train_config(self, n_train: int) -> TrainConfig:
         return train_config_for(self.preset, self.shots, n_train, seed=self.seed, **self.overrides)
 

@@ -15,6 +15,31 @@ ADD_CLASS = "Add a class"
 START_OVER = "Start over"
 
 
+NOT_WHILE_TRAINING = "A training is running. Stop it first."
+
+
+def class_removed(name: str, n_pictures: int) -> str:
+    called = f"“{name.strip()}”" if name.strip() else "A class without a name"
+    return f"{called} was removed, with {counted(n_pictures, 'picture')}."
+
+
+def pictures_removed(names: list[str], class_name: str) -> str:
+    where = f" from “{class_name.strip()}”" if class_name.strip() else ""
+    if len(names) == 1:
+        return f"One picture was removed{where}."
+    return f"{len(names):,} pictures were removed{where}."
+
+
+def cleared(n_pictures: int, *, learned: bool) -> str:
+    gone = [counted(n_pictures, "picture")] if n_pictures else []
+    gone += ["what was learned from them" if gone else "what was learned"] if learned else []
+    return f"Cleared: {' and '.join(gone) or 'the names'}."
+
+
+def replaced(source: str) -> str:
+    return f"“{source}” took the place of the classes you had."
+
+
 UPLOAD_ZIP = "Open a zip"
 
 
@@ -94,6 +119,10 @@ def too_many_bytes(name: str) -> str:
     )
 
 
+def no_room(name: str) -> str:
+    return f'"{name}" was not taken: there is no room for it on the disk of this computer.'
+
+
 def twice(name: str) -> str:
     return f'"{name}" is in this class twice and counts once.'
 
@@ -120,6 +149,19 @@ TEMPLATE_INFO = "The prompt you would write; {} stands for the class name."
 
 
 TRAIN = "Train"
+
+
+GO_ON = "Go on"
+
+
+NOTHING_TO_GO_ON = "There is no interrupted training here. Press Train to begin one."
+
+
+def interrupted(step: int, total: int) -> str:
+    return (
+        f"This training was interrupted at step {step:,} of {total:,}. What it had learned is "
+        "here and can be used; press Go on to finish it."
+    )
 
 
 SETTINGS = "Settings"

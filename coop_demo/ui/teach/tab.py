@@ -17,6 +17,6 @@ def build(shell: Shell) -> None:
             train = TrainColumn()
         with gr.Column(elem_classes="cs-column cs-try", min_width=320):
             attempt = TryColumn()
-    show.wire(shell, train.template)
+    show.wire(shell, train, attempt)
     train.wire(shell, show, attempt)
     attempt.wire(shell, train)

@@ -6,10 +6,11 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.charts.training import CurvePoint
+from coop_demo.errors import UserError
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.ui import html as page_html
-from coop_demo.ui.context import Shell
+from coop_demo.ui.context import Refresh, Shell
 from coop_demo.ui.curves import Curves, Series
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.progress import Progress
@@ -41,7 +42,9 @@ class TrainColumn:
             stop_id="stop",
             status_id="status",
             hint=say.CURVES_HINT,
+            ready=False,
         )
+        self.go_on = gr.Button(say.GO_ON, visible=False, elem_id="go-on")
         self.result = gr.HTML(padding=False, elem_id="result")
         self.curves = Curves(
             say.ACCURACY_TITLE,
@@ -79,12 +82,19 @@ class TrainColumn:
 
     @property
     def outputs(self) -> list[Any]:
-        return [*self.job.outputs, *self.curves.outputs, self.result]
+        return [*self.job.outputs, self.go_on, *self.curves.outputs, self.result]
+
+    def ready(self, session: Session) -> Updates:
+        """Train while there is something to learn from and nothing else is running."""
+        can_train = session.can_train and not session.training
+        return {self.job.go: gr.update(interactive=can_train)}
 
     def view(self, session: Session) -> Updates:
         """What was learned with the model in use, and whether something is being trained."""
         taught = session.current
-        buttons = self.job.buttons(session)
+        left = session.backbone in session.under_way and not session.training
+        buttons = self.job.buttons(session) | self.ready(session)
+        buttons[self.go_on] = gr.update(visible=left)
         if taught is None:
             hint = page_html.hint(say.CURVES_HINT)
             return buttons | {self.job.status: hint, self.result: ""} | self.curves.hidden()
@@ -112,8 +122,14 @@ class TrainColumn:
             session.name_rows(values[:N_ROWS])
             settings = TeachSettings.parse(*values[N_ROWS:])
             dataset, _ = session.split(settings.seed)
-            session.template = settings.template
+            session.template, session.settings = settings.template, settings
             return learn(session, dataset, settings)
+
+        def go_on(session: Session) -> Iterator[Any]:
+            left = session.under_way.get(session.backbone)
+            if left is None:
+                raise UserError(say.NOTHING_TO_GO_ON)
+            return learn(session, left.dataset, left.settings, resume=left)
 
         def shown(session: Session, now: Progress) -> Updates:
             if not now.points:
@@ -126,14 +142,24 @@ class TrainColumn:
         def refresh(session: Session) -> Updates:
             return {self.template: session.template} | self.view(session)
 
-        self.job.wire(
-            shell,
-            job,
-            [*show.names, self.template, *self.settings],
-            [self.result, *self.curves.outputs, *attempt.prompt_outputs],
-            begun=self.curves.hidden() | {self.result: ""},
-            shown=shown,
-            ended=ended,
-        )
+        def settings(session: Session) -> Updates:
+            shown = session.settings.shown if session.settings else ()
+            return dict(zip(self.settings, shown, strict=False))
+
+        outputs = [self.result, self.go_on, *self.curves.outputs, *attempt.prompt_outputs]
+        begun = {self.result: "", self.go_on: gr.update(visible=False)}
+        given = [*show.names, self.template, *self.settings]
+        for button, work, inputs in ((None, job, given), (self.go_on, go_on, [])):
+            self.job.wire(
+                shell,
+                work,
+                inputs,
+                outputs,
+                button=button,
+                begun=self.curves.hidden() | begun,
+                shown=shown,
+                ended=ended,
+            )
         shell.keep_typed(self.template)
         shell.refreshes(refresh, [self.template, *self.outputs])
+        shell.on_open.append(Refresh(settings, self.settings))

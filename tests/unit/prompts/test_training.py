@@ -200,3 +200,36 @@ def test_one_class_alone_is_refused(backbone):
     features, labels = separable_features(n_classes=1)
     with pytest.raises(PromptError, match="only one"):
         next(train_prompt(backbone, features, labels, ["red"]))
+
+
+@pytest.mark.parametrize("preset", ["adamw", "sgd", "batches"])
+def test_an_interrupted_training_goes_on_to_the_very_prompt_it_would_have_given(backbone, preset):
+    config = {
+        "adamw": fast(steps=30, learning_rate=0.05, kgcoop_weight=1.0),
+        "sgd": paper(4, 36, steps=30, learning_rate=0.05),
+        "batches": fast(steps=30, learning_rate=0.05, batch_size=5),
+    }[preset]
+    whole = list(events_of(backbone, config))
+    cut = []
+    for event in events_of(backbone, config, state_every=0.0):
+        cut.append(event)
+        if event.step == 13:
+            break
+    rest = list(events_of(backbone, config, resume=cut[-1].state))
+    assert [event.step for event in rest] == list(range(14, 31))
+    assert [event.loss for event in [*cut, *rest]] == [event.loss for event in whole]
+    assert torch.equal(rest[-1].prompt.ctx, whole[-1].prompt.ctx)
+    assert rest[-1].prompt.history == whole[-1].prompt.history
+    assert rest[0].seconds > cut[-1].state.seconds
+
+
+def test_a_state_comes_only_when_asked_for(backbone):
+    assert all(event.state is None for event in events_of(backbone))
+
+
+def test_a_state_of_another_training_is_refused(backbone):
+    state = next(events_of(backbone, state_every=0.0)).state
+    with pytest.raises(PromptError, match="does not belong"):
+        next(events_of(backbone, resume=state, prompt_config=PromptConfig(n_ctx=5)))
+    with pytest.raises(PromptError, match="does not belong"):
+        next(events_of(backbone, fast(steps=1), resume=state))

@@ -1,0 +1,1 @@
+"""What people made, on disk: it survives a restart, and travels as a project file."""
