@@ -16,10 +16,13 @@ import sys
 from pathlib import Path
 
 import gradio as gr
+import segno
 
 from coop_demo.errors import UserError
 from coop_demo.runtime import give_back_memory_when_idle, keep_freed_memory
 from coop_demo.settings import environment_backbone
+from coop_demo.ui.classroom import strings as classroom_strings
+from coop_demo.ui.classroom.state import Classroom, address_in_the_network
 from coop_demo.ui.page import build_page
 from coop_demo.ui.theme import launch_options
 
@@ -37,6 +40,11 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--auth",
         metavar="FILE",
         help="who may see the page: one name:password a line; without it, whoever reaches it",
+    )
+    parser.add_argument(
+        "--classroom",
+        action="store_true",
+        help="listen to the whole network, print the address as a QR code, and add a tab Class",
     )
     parser.add_argument(
         "--mcp",
@@ -73,9 +81,9 @@ def class_list(path: str) -> list[tuple[str, str]]:
     return list(people.items())
 
 
-def build_demo(backbone: str = "") -> gr.Blocks:
+def build_demo(backbone: str = "", *, classroom: Classroom | None = None) -> gr.Blocks:
     """The page, not launched yet. Raises UserError when there is no such model."""
-    return build_page(backbone)
+    return build_page(backbone, classroom=classroom)
 
 
 def launch(
@@ -85,19 +93,35 @@ def launch(
     port: int | None = None,
     people: list[tuple[str, str]] | None = None,
     mcp: bool = False,
+    classroom: Classroom | None = None,
 ) -> None:
     """Serve the page until it is interrupted.
 
     Args:
         people: names and passwords of those who may see it; everybody when None.
         mcp: the endpoints are tools for language models, too.
+        classroom: listens to the whole network, and prints where the class finds the page.
 
     Raises:
         UserError: MCP is asked for and its package is not installed.
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise UserError('--mcp needs a package that is not here: pip install "gradio[mcp]"')
-    demo.launch(server_name=host, server_port=port, auth=people, mcp_server=mcp, **launch_options())
+    if classroom is not None:
+        host = host or "0.0.0.0"
+    demo.launch(
+        server_name=host,
+        server_port=port,
+        auth=people,
+        mcp_server=mcp,
+        prevent_thread_lock=True,
+        **launch_options(),
+    )
+    if classroom is not None:
+        classroom.address = address_in_the_network(demo.server_port)
+        segno.make(classroom.address).terminal(compact=True)
+        print(classroom_strings.terminal(classroom.address, classroom.code), flush=True)
+    demo.block_thread()
 
 
 def main() -> int:
@@ -106,8 +130,16 @@ def main() -> int:
     give_back_memory_when_idle()
     try:
         people = class_list(chosen.auth) if chosen.auth else None
-        demo = build_demo(chosen.backbone)
-        launch(demo, host=chosen.host, port=chosen.port, people=people, mcp=chosen.mcp)
+        classroom = Classroom() if chosen.classroom else None
+        demo = build_demo(chosen.backbone, classroom=classroom)
+        launch(
+            demo,
+            host=chosen.host,
+            port=chosen.port,
+            people=people,
+            mcp=chosen.mcp,
+            classroom=classroom,
+        )
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ import gradio as gr
 from coop_demo.errors import UserError
 from coop_demo.turns import TURNS
 from coop_demo.ui import strings
+from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.events import forgiving, warn
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import SessionStore
@@ -63,6 +64,7 @@ class Shell:
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
     everything_events: list[Any] = field(default_factory=list)  # after these, all is drawn anew
+    classroom: Classroom | None = None  # of an app that was started with --classroom
     tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
     windows: Windows = field(default_factory=Windows)
 

@@ -11,6 +11,8 @@ from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import environment_backbone, sessions_folder
 from coop_demo.ui import api, foot, header, strings
+from coop_demo.ui.classroom import tab as classroom_tab
+from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.compare import tab as compare_tab
 from coop_demo.ui.context import QUIET, Refresh, Shell
 from coop_demo.ui.events import forgiving, warned
@@ -33,12 +35,15 @@ _STORAGE_SECRET = "coop-studio-keys"
 _CLEAN_EVERY, _CLEAN_AGE = 3600, 24 * 3600  # seconds: gradio's upload folder; sessions end sooner
 
 
-def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.Blocks:
+def build_page(
+    backbone: str = "", *, store: SessionStore | None = None, classroom: Classroom | None = None
+) -> gr.Blocks:
     """The whole page, not launched yet.
 
     Args:
         backbone: the model everybody starts with; COOP_DEMO_BACKBONE or the built-in one if empty.
         store: where sessions live; a new one when None.
+        classroom: with a tab for a class; None without.
     """
     name = backbone or environment_backbone()
     store = store or SessionStore(name, home=sessions_folder())
@@ -57,6 +62,9 @@ def build_page(backbone: str = "", *, store: SessionStore | None = None) -> gr.B
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
+            if classroom is not None:
+                shell.classroom = classroom
+                classroom_tab.build(shell)
         foot.build(shell)
         api.build(shell)
         # the header's last, so that it tells when everything else is up to date

@@ -60,7 +60,7 @@ def open_zip(session: Session, path: str | None) -> None:
     if not path:
         raise DatasetError(say.NO_FILE)
     with tempfile.TemporaryDirectory(dir=session.folder) as folder:
-        _take_set(session, read_zip(path, into=Path(folder)))
+        take_set(session, read_zip(path, into=Path(folder)))
 
 
 def open_folder(session: Session, paths: Sequence[str] | None) -> None:
@@ -89,11 +89,16 @@ def open_folder(session: Session, paths: Sequence[str] | None) -> None:
         except DatasetError as error:
             # the person knows their folder, not the place its files were put for a moment
             raise DatasetError(str(error).replace(str(home), name)) from error
-        _take_set(session, replace(dataset, name=name))
+        take_set(session, replace(dataset, name=name))
 
 
-def _take_set(session: Session, dataset: Dataset) -> None:
-    """Move a set's pictures into the session before the folder they came in goes."""
+def take_set(session: Session, dataset: Dataset, *, source: str = "", template: str = "") -> None:
+    """Move a set's pictures into the session, in place of its classes.
+
+    Args:
+        source: what it is called; its own name when empty.
+        template: words to beat that come with it.
+    """
     problems = list(dataset.problems)
 
     def kept(part) -> list[tuple[str, list[Picture]]]:
@@ -108,7 +113,11 @@ def _take_set(session: Session, dataset: Dataset) -> None:
     test = [(name, pictures) for name, pictures in kept(dataset.test) if pictures]
     taken = from_classes(kept(dataset.train), test, name=dataset.name)
     notes = tuple(dict.fromkeys((*dataset.notes, *taken.notes)))
-    session.show_set(replace(taken, problems=tuple(problems), notes=notes), source=dataset.name)
+    session.show_set(
+        replace(taken, problems=tuple(problems), notes=notes),
+        source=source or dataset.name,
+        template=template or None,
+    )
 
 
 def gather(paths: Sequence[str], folder: Path) -> tuple[list[Picture], list[str]]:

@@ -1,0 +1,1 @@
+"""Tab "Class": who is there and what they train, for a teacher with a projector."""
