@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from coop_demo.recipes.serving import running_app
 def class_app(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The address of an app for a class, and the teacher's code."""
     with running_app(tmp_path, "--classroom") as address:
-        printed = (tmp_path / "app.log").read_text(encoding="utf-8")
-        found = re.search(r"\b(\d{6})\b\s*$", printed)
+        found, until = None, time.monotonic() + 60
+        while not found and time.monotonic() < until:  # it is printed just after the page answers
+            printed = (tmp_path / "app.log").read_text(encoding="utf-8")
+            found = re.search(r"\b(\d{6})\b\s*$", printed)
+            time.sleep(0.1)
         assert found, printed
         yield address, found.group(1)
 

@@ -13,7 +13,9 @@ from coop_demo.ui.classroom.state import Ballot
 
 def qr_code(address: str) -> str:
     """An address as a QR code, black on white also in the dark, as cameras want it."""
-    return segno.make(address, error="m").svg_inline(border=2, dark="#000", light="#fff", omitsize=True)
+    return segno.make(address, error="m").svg_inline(
+        border=2, dark="#000", light="#fff", omitsize=True
+    )
 
 
 def door(address: str) -> str:

@@ -129,9 +129,10 @@ class ClassTab:
 
         def tab_changed(session: Session, event: gr.SelectData) -> Updates:
             here = event.value == say.TITLE
-            return {self.timer: gr.Timer(active=here)} | (self.view(session) if here else {})
+            # not the nickname: a person may be typing it when this answer arrives
+            return {self.timer: gr.Timer(active=here)} | (self.news_view(session) if here else {})
 
-        shell.on(shell.tabs.select, tab_changed, [], [self.timer, *self.outputs], **QUIET)
+        shell.on(shell.tabs.select, tab_changed, [], [self.timer, *self.news], **QUIET)
 
     def _wire_members(self, shell: Shell) -> None:
         def join(session: Session, nickname: str) -> Updates:
