@@ -196,15 +196,16 @@ def benchmark_piles(
         raise RankingError(f'There is no picture in "{folder}". Name a folder with pictures.')
     backbone.text_tokens([instruction])  # what only the first call pays
     adapter = ranker.adapter(backbone.device)
+    form = ranker.config.form
     for n in sizes:
         with tempfile.TemporaryDirectory() as written:
             pile = [_variant(sources[i % len(sources)], i, Path(written)) for i in range(n)]
             cache = FeatureCache()
             start = time.perf_counter()
-            encoded = encode_all(backbone, pile, tokens=True, cache=cache)
+            encoded = encode_all(backbone, pile, tokens=True, form=form, cache=cache)
             encoding = time.perf_counter() - start
             start = time.perf_counter()
-            encoded = encode_all(backbone, pile, tokens=True, cache=cache)
+            encoded = encode_all(backbone, pile, tokens=True, form=form, cache=cache)
             cached = time.perf_counter() - start
             start = _now(backbone.device)
             with torch.no_grad():
@@ -276,8 +277,9 @@ def learning_curve(
     """
     start.check_backbone(backbone)
     check_apart(learn, judge)
-    known = encode_all(backbone, [row.picture for row in learn.rows], tokens=True)
-    asked = encode_all(backbone, [row.picture for row in judge.rows], tokens=True)
+    form = start.config.form
+    known = encode_all(backbone, [row.picture for row in learn.rows], tokens=True, form=form)
+    asked = encode_all(backbone, [row.picture for row in judge.rows], tokens=True, form=form)
     values = torch.tensor([learn.rows[i].value for i in known.kept])
     truth = torch.tensor([judge.rows[i].value for i in asked.kept])
     judged = RankingTask(instruction, rows=torch.arange(len(truth)), values=truth)
