@@ -452,3 +452,11 @@ def test_what_the_backbone_knows_is_saved_and_not_trained():
 def test_settings_of_the_form_that_cannot_be_are_refused(values, reason):
     with pytest.raises(RankingError, match=reason):
         replace(SMALL, **values)
+
+
+def test_settings_saved_before_forms_and_evidence_still_read():
+    old = {k: v for k, v in AdapterConfig.mini().to_mapping().items() if k not in NEWER}
+    assert AdapterConfig.from_mapping(old) == AdapterConfig.mini()
+
+
+NEWER = ("view_side", "cells", "concepts", "hidden_words")
