@@ -262,6 +262,7 @@ def learning_curve(
     *,
     sizes: Sequence[int] = (10, 20, 30, 60, 120),
     seeds: Sequence[int] = (1, 2, 3),
+    fresh_seeds: Sequence[int] | None = None,
 ) -> Iterator[LabelsPoint]:
     """Teach the order of one instruction with more and more labelled pictures.
 
@@ -270,6 +271,8 @@ def learning_curve(
         instruction: how it is asked for; a wording of one's own, or one the ranker knows.
         sizes: numbers of labelled pictures, drawn anew for every seed; those below 3 or beyond
             what `learn` has are passed over.
+        fresh_seeds: those with which a ranker is trained from nothing too, which takes several
+            times as long; all when None.
 
     Raises:
         RankingError: too few pictures, equal values, a picture in both tables, a ranker of another
@@ -303,14 +306,17 @@ def learning_curve(
                 backbone, known.features, task, start, RankerTrainConfig.teach(seed=seed)
             )
             seconds = time.perf_counter() - began
-            fresh = RankerTrainConfig.teach_afresh(seed=seed)
+            fresh = None
+            if fresh_seeds is None or seed in fresh_seeds:
+                afresh = RankerTrainConfig.teach_afresh(seed=seed)
+                fresh = figure(_taught(backbone, known.features, task, None, afresh))
             ridge = fit_ridge(pooled[rows], values[rows])
             yield LabelsPoint(
                 n,
                 seed,
                 before,
                 figure(taught),
-                figure(_taught(backbone, known.features, task, None, fresh)),
+                fresh,
                 srcc(ridge.scores(asked_pooled).numpy(), truth.numpy()),
                 seconds,
             )

@@ -1052,7 +1052,14 @@ def make_curve(backbone: Backbone, args: argparse.Namespace) -> None:
     points = []
     for instruction, learn, judge in unknown_orders(args.data):
         for point in learning_curve(
-            backbone, ranker, learn, judge, instruction, sizes=CURVE_SIZES, seeds=CURVE_SEEDS
+            backbone,
+            ranker,
+            learn,
+            judge,
+            instruction,
+            sizes=CURVE_SIZES,
+            seeds=CURVE_SEEDS,
+            fresh_seeds=CURVE_SEEDS[:1],
         ):
             points.append({"instruction": instruction, **point.to_mapping()})
             say(f"{instruction} {point}")
