@@ -247,8 +247,8 @@ def _speed(report: dict) -> list[str]:
     return [
         "## Seconds",
         "",
-        f"{one['n_pictures']} photographs on two cores: {one['encode_seconds']:.1f} s to encode, "
-        f"{one['score_seconds']:.1f} s to score; encoded before, {one['cached_seconds']:.1f} s.",
+        f"{one['n_pictures']} photographs on two cores: {one['encoding_seconds']:.1f} s to encode, "
+        f"{one['scoring_seconds']:.1f} s to score; encoded before, {one['cached_seconds']:.1f} s.",
     ]
 
 

@@ -60,7 +60,7 @@ from coop_demo.recipes.ranker.pictures import (
     photographs,
     plural,
 )
-from coop_demo.recipes.ranking_benchmark import learning_curve
+from coop_demo.recipes.ranking_benchmark import benchmark_piles, learning_curve
 from coop_demo.runtime import keep_freed_memory, shared_backbone
 from coop_demo.settings import CHECKPOINT_DIR
 
@@ -81,7 +81,8 @@ ROUGH_FAMILIES = (
     "attributes",
     "graded",
 )
-MADE = ("ranker", "measure", "ablations", "curve")
+MADE = ("ranker", "measure", "ablations", "curve", "speed")
+SPEED_PICTURES = 800
 CURVE_SIZES, CURVE_SEEDS = (5, 10, 20, 30), (1, 2, 3)
 PIPS = "Rank the sum of the pips on the dice."
 ABLATION_RATE = 6e-4
@@ -909,6 +910,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             make_ablations(backbone, samples, args)
         if "curve" in args.parts and args.data is not None:
             make_curve(backbone, args)
+        if "speed" in args.parts and args.data is not None:
+            make_speed(backbone, args)
     return 0
 
 
@@ -1064,6 +1067,14 @@ def make_curve(backbone: Backbone, args: argparse.Namespace) -> None:
             points.append({"instruction": instruction, **point.to_mapping()})
             say(f"{instruction} {point}")
     update(args.out, {"curve": points})
+
+
+def make_speed(backbone: Backbone, args: argparse.Namespace) -> None:
+    """Seconds for a pile of natural photographs."""
+    ranker = load_ranker(args.out, backbone)
+    folder = args.data / "counts_natural" / "images"
+    (timing,) = benchmark_piles(backbone, ranker, folder, sizes=(SPEED_PICTURES,))
+    update(args.out, {"speed": timing.to_mapping()})
 
 
 def update(out: Path, news: Mapping[str, object]) -> None:
