@@ -82,11 +82,11 @@ def _what_it_is(report: dict) -> list[str]:
         "",
         "A picture is seen whole, resized to a square of 320 pixels, more than the image network's "
         "own 260, since things in photographs are small. A token is one of 10 × 10 places: its "
-        "vector in the joint space, which words share, the mean and spread there of an early stage "
-        "of the network, which knows more of blur and noise, and four cells of a later stage, "
-        "20 × 20 over the picture. Beside them stands the evidence: how near the token is to the "
-        "instruction, and how much of it belongs to the network's own classes that the instruction "
-        "names. That holds for kinds of things that were never learned.",
+        "vector in the joint space, which words share, and the mean and spread there of two "
+        "earlier stages of the network, which know more of blur, noise and small things. Beside "
+        "them stands the evidence: how near the token is to the instruction, and how much of it "
+        "belongs to the network's own classes that the instruction names. That holds for kinds "
+        "of things that were never learned.",
     ]
 
 
@@ -261,8 +261,7 @@ def _how_it_was_made(report: dict) -> list[str]:
         report["command"],
         "```",
         "",
-        f"{report['steps']} steps of 32 pictures on 5 × 5 tokens each, then {report['fine_steps']} "
-        f"on all 10 × 10; AdamW {report['learning_rate']:g}, then half of it; seed "
+        _stages(report) + f" on all 10 × 10; AdamW {report['learning_rate'] / 2:g} there; seed "
         f"{report['seed']}; {report['seconds_training']:.0f} s of training on two cores. "
         "The same seed gives the same ranker on the same machine and number of threads, nearly the "
         "same elsewhere. In four of ten batches of counts the words are hidden and the evidence "
@@ -282,12 +281,23 @@ def _how_it_was_made(report: dict) -> list[str]:
     ]
 
 
+def _stages(report: dict) -> str:
+    if report["steps"]:
+        first = f"{report['steps']} steps of 32 pictures on 5 × 5 tokens each, then"
+        return f"{first} {report['fine_steps']}"
+    return (
+        "It went on from the ranker that shipped before (6000 steps on 3 × 3 tokens and 12000 on "
+        "9 × 9 of a square of 260 pixels, without natural counts and evidence; RANKER above): "
+        f"{report['fine_steps']} steps of 32 pictures"
+    )
+
+
 def _cannot() -> list[str]:
     return [
         "## What it cannot do",
         "",
-        "- It sees a square of 320 pixels in 20 × 20 cells. Many small things are estimated, not "
-        "counted.",
+        "- It sees a square of 320 pixels on a grid of 10 × 10. Many small things are estimated, "
+        "not counted.",
         "- An instruction unlike those it learned gets an order, not always a good one: look at "
         "the rivals beside it, or teach it with ten to thirty pictures.",
         "- People have no class in ImageNet: what it knows of them comes from 120 photographs.",

@@ -66,10 +66,8 @@ from coop_demo.settings import CHECKPOINT_DIR
 
 TITLE = "Counts, ages, quality and plain attributes"
 EVERYDAY_KINDS = ("person", "car", "chair", "bottle")  # counted in photographs of much else
-CELL_CHANNELS = 120  # of the stage that comes in cells
-# Photographs are small and their things smaller: seen at 320 pixels instead of 260, with four
-# cells of the finer map in each token's place.
-FORM = TokenForm(side=320, cells=True)
+# Photographs are small and their things smaller: seen at 320 pixels instead of 260, on 10 × 10.
+FORM = TokenForm(side=320)
 N_CONCEPTS = 400  # what is untrained orders natural counts at SRCC 0.37 with 1000, 0.43 with 400
 ROUGH_FAMILIES = (
     "counting",
@@ -87,7 +85,7 @@ CURVE_SIZES, CURVE_SEEDS = (5, 10, 20, 30), (1, 2, 3)
 PIPS = "Rank the sum of the pips on the dice."
 ABLATION_RATE = 6e-4
 TRUST_FAMILIES = ("natural", "unmet", "aquarium", "unseen", "counting", "dice")
-RIDGE_PICTURES = 3000  # at most, of an instruction
+RIDGE_PICTURES = 1000  # at most, of an instruction
 PICTURES_A_FILE = 256  # of the token cache: what a stopped run loses at most
 # How often each family's tasks are drawn, shared evenly among its instructions.
 FAMILY_SHARES: Mapping[str, float] = {
@@ -392,6 +390,16 @@ def aligned_start(
     return Ranker(config, state, backbone.identity)
 
 
+def going_on(backbone: Backbone, start: Ranker, config: AdapterConfig, seed: int) -> Ranker:
+    """A ranker of this shape that scores as `start` does: what `start` has not, its evidence, says
+    nothing yet."""
+    adapter = RankingAdapter.seeded(config, seed)
+    if config.concepts:
+        fill_evidence(adapter.evidence, backbone)
+    state = {name: tensor.detach().clone() for name, tensor in adapter.state_dict().items()}
+    return Ranker(config, state | dict(start.state), backbone.identity)
+
+
 @torch.no_grad()
 def fill_evidence(evidence: Evidence, backbone: Backbone) -> None:
     """Give an adapter what the built-in model knows of its classes and words. Its last layer
@@ -445,7 +453,6 @@ class Setting:
     aligned: bool = True
     evidence: bool = True  # how much a token looks like what is asked about
     hide_words: float = 0.4  # share of the counts that are known by evidence alone
-    cells: bool = True  # four cells of the finer map, not its mean and spread
     photographs: bool = True  # scenes that stand on photographs
     mosaics: bool = True  # natural photographs put together
 
@@ -453,7 +460,6 @@ class Setting:
 SHIPPED = Setting("as shipped")
 NATURAL_ABLATIONS = (
     replace(SHIPPED, name="without evidence of the words (a)", evidence=False),
-    replace(SHIPPED, name="without cells of the finer map (b)", cells=False),
     replace(SHIPPED, name="without scenes on photographs (d)", photographs=False),
     replace(SHIPPED, name="without natural photographs put together", mosaics=False),
 )
@@ -478,32 +484,33 @@ def train_setting(
     seed: int,
     learning_rate: float,
     config: AdapterConfig | None = None,
+    start: Ranker | None = None,
     keep: Path | None = None,
 ) -> Ranker:
     """Train one setting: first on coarse tokens, then on all, at half the learning rate.
 
     `config` is the built-in model's setting when left out; the setting decides on the prompts.
-    Each stage's ranker is saved in `keep`, in case the next is stopped.
+    With a `start` it goes on from there. Each stage's ranker is saved in `keep`, in case the next
+    is stopped.
 
     A step on 5 × 5 tokens costs a quarter of one on 10 × 10, and what is learned on them, which
     instruction asks for what, carries over.
     """
     all_tokens = collection.tokens
-    if not setting.cells and form_of(backbone).cells:
-        all_tokens = without_cells(all_tokens)
     config = config or AdapterConfig.mini(all_tokens.shape[-1], backbone.embed_dim)
     with_evidence = setting.evidence and backbone.name == MINI_NAME
     config = replace(
         config,
         view_side=form_of(backbone).side,
-        cells=form_of(backbone).cells and setting.cells,
         concepts=N_CONCEPTS if with_evidence else 0,
         hidden_words=n_hidden_words(backbone) if with_evidence else 0,
         n_learnable_tokens=setting.n_learnable_tokens,
         prompt_width=config.dim if setting.wide_prompts else 1,
     )
     ranker = None
-    if setting.aligned:
+    if start is not None:
+        ranker = going_on(backbone, start, config, seed)
+    elif setting.aligned:
         wordings = [w for task in tasks for w in (task.instruction, *task.paraphrases)]
         ranker = aligned_start(backbone, all_tokens, wordings, config, seed)
     stages = (
@@ -542,18 +549,6 @@ def train_setting(
     if ranker is None:
         raise ValueError("there are no steps to train")
     return replace(ranker, config=replace(config, dropout=0.0))
-
-
-def without_cells(tokens: Tensor) -> Tensor:
-    """Tokens in the form without cells, (N, V, r) -> (N, V, r'): the four cells of a channel make
-    its mean and, but for what is within a cell, its spread."""
-    n_cells = 4 * CELL_CHANNELS
-    parts = []
-    for part in tokens.split(256):
-        cells = part[..., -n_cells:].float().unflatten(-1, (4, CELL_CHANNELS))
-        spread = cells.std(dim=-2, correction=0)
-        parts.append(torch.cat([part[..., :-n_cells], cells.mean(dim=-2), spread], -1).half())
-    return torch.cat(parts)
 
 
 def coarse_tokens(tokens: Tensor, *, side: int = 5) -> Tensor:
@@ -884,6 +879,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what to make; the figures of the others stay (default: all)",
     )
     parser.add_argument("--learning-rate", type=float, default=8e-4)
+    parser.add_argument("--start", type=Path, help="ranker to go on from; anew when left out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--tune",
@@ -954,6 +950,7 @@ def train_shipped(
         fine_steps=args.fine_steps,
         seed=args.seed,
         learning_rate=args.learning_rate,
+        start=load_ranker(args.start) if args.start else None,
         keep=args.cache,
     )
     return ranker, time.perf_counter() - began
@@ -1016,10 +1013,7 @@ def make_ablations(backbone: Backbone, samples: Sequence[Sample], args: argparse
             seed=args.seed,
             learning_rate=2 * ABLATION_RATE,
         )
-        judged = known
-        if not setting.cells:
-            judged = Collection(known.samples, without_cells(known.tokens))
-        figures = family_means(measure(backbone, judged, ranker, learned=LEARNED, rivals=False))
+        figures = family_means(measure(backbone, known, ranker, learned=LEARNED, rivals=False))
         ablations.append({"name": setting.name, "steps": steps, "families": figures})
         update(args.out, {"ablations": ablations})
         known = ", ".join(f"{f} {two_digits(m['adapter'])}" for f, m in figures.items())
@@ -1090,7 +1084,12 @@ def update(out: Path, news: Mapping[str, object]) -> None:
 def told(arguments: Sequence[str] | None) -> str:
     """The command as it was given, without the names of folders."""
     given = list(arguments) if arguments is not None else sys.argv[1:]
-    folders = {"--data": "DIR_OF_PICTURE_SETS", "--cache": "DIR", "--out": "FILE"}
+    folders = {
+        "--data": "DIR_OF_PICTURE_SETS",
+        "--cache": "DIR",
+        "--out": "FILE",
+        "--start": "RANKER",
+    }
     shown = [folders.get(given[i - 1], word) if i else word for i, word in enumerate(given)]
     return " ".join(["python -m coop_demo.recipes.ranker", *shown])
 

@@ -221,14 +221,18 @@ def test_everyday_photographs_are_no_negatives_of_what_may_be_in_them():
     assert negatives[apples].tolist() == [0, 1, 2, 3, 8]
 
 
-def test_cells_make_the_mean_and_the_spread(monkeypatch):
-    monkeypatch.setattr(train, "CELL_CHANNELS", 3)
-    cells = torch.randn(2, 5, 4, 3)
-    tokens = torch.cat([torch.ones(2, 5, 1), cells.flatten(2)], dim=-1).half()
-    plain = train.without_cells(tokens).float()
-    assert plain.shape == (2, 5, 1 + 6)
-    assert torch.allclose(plain[..., 1:4], cells.mean(dim=2), atol=1e-2)
-    assert torch.allclose(plain[..., 4:], cells.std(dim=2, correction=0), atol=1e-2)
+def test_a_ranker_that_goes_on_scores_as_it_did():
+    backbone = tiny_backbone()
+    held = collection(backbone)
+    shape = AdapterConfig(dim=16, layers=1, mlp_ratio=2.0, token_dim=backbone.embed_dim)
+    wordings = [count_prompt(kind) for kind in ("apple", "orange", "lemon")]
+    start = train.aligned_start(backbone, held.tokens, wordings, shape, seed=1)
+    other = train.going_on(backbone, start, replace(shape, dropout=0.0), seed=2)
+    apples = count_prompt("apple")
+    torch.testing.assert_close(
+        train.adapter_scores(backbone, start, held.tokens, apples),
+        train.adapter_scores(backbone, other, held.tokens, apples),
+    )
 
 
 def test_the_judging_part_is_never_learned_nor_augmented():
