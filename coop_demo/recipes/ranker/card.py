@@ -163,9 +163,9 @@ def _held_out_kinds(report: dict) -> list[str]:
     return [
         "## Whole kinds held out",
         "",
-        "The shipped ranker learned these kinds. Here three others learned all but a third of "
-        f"them each, {report['held_out_steps']} steps on 5 × 5 tokens, and are asked for that "
-        "third, of which no picture's number was learned.",
+        "The shipped ranker learned these kinds. Here others, from nothing, learned all but a "
+        f"third of them each, {report['held_out_steps']} steps on 5 × 5 tokens, and are asked for "
+        "that third, of which no picture's number was learned.",
         "",
         *_head(["kind never met", "pictures", "adapter", "class activation"]),
         *(
