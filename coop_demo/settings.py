@@ -36,7 +36,7 @@ def ranker_folder() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-CACHE_BYTES = 10**9  # features on disk: half a million vectors of mini, or 8,000 images' tokens
+CACHE_BYTES = 10**9  # features on disk: half a million vectors of mini, or 5,000 images' tokens
 
 
 def cache_folder() -> Path | None:

@@ -44,6 +44,28 @@ class CropConfig:
     flip_probability: float = 0.5
 
 
+@dataclass(frozen=True)
+class TokenForm:
+    """How a ranker wants its picture tokens made; as it stands, as they always were.
+
+    Features that were made in one form are no use to a ranker of another: caches keep them apart.
+    """
+
+    side: int | None = None  # of the square that the picture is resized to; None: the tower's own
+    cells: bool = False  # the last detail stage as its values at 2 × 2 cells of each token's
+    # place, one after another, instead of as a mean and a spread: what is smaller than a token
+    # keeps its own numbers
+
+    @property
+    def name(self) -> str:
+        """What tells it from others in a cache; nothing for the plain form."""
+        side = f" {self.side} px" if self.side else ""
+        return side + (" cells" if self.cells else "")
+
+
+PLAIN_FORM = TokenForm()
+
+
 class Backbone:
     """A frozen CLIP model.
 
@@ -136,13 +158,19 @@ class Backbone:
         """d, the width of the joint space."""
         return self.text_features(["a"]).shape[-1]
 
-    @cached_property
+    @property
     def ranking_dim(self) -> int:
-        """Width of `ranking_tokens`: d, and two numbers for each channel of the detail stages."""
+        """Width of `ranking_tokens` in the plain form."""
+        return self.ranking_width(PLAIN_FORM)
+
+    def ranking_width(self, form: TokenForm) -> int:
+        """Width of `ranking_tokens`: d, and two numbers for each channel of the detail stages,
+        four of the last where it comes in cells."""
         if not self.detail_stages:
             return self.embed_dim
         info = self.model.visual.trunk.feature_info
-        return self.embed_dim + 2 * sum(info[stage]["num_chs"] for stage in self.detail_stages)
+        channels = [info[stage]["num_chs"] for stage in self.detail_stages]
+        return self.embed_dim + 2 * sum(channels) + (2 * channels[-1] if form.cells else 0)
 
     @property
     def image_size(self) -> int:
@@ -166,12 +194,18 @@ class Backbone:
         """A random resized crop, perhaps flipped; the same for the same seed. -> (3, H, W)."""
         return self.preprocess(self.random_crop(image, seed, crop))
 
-    def whole_view(self, image: Image.Image) -> Tensor:
+    def whole_view(self, image: Image.Image, form: TokenForm = PLAIN_FORM) -> Tensor:
         """All of the picture, resized to the model's square without a crop. -> (3, H, W).
 
         What the ranking-aware adapter looks at (Yu et al., ICLR 2025): an apple at the edge counts.
         """
-        return self.preprocess(self.whole_square(image))
+        return self._normalised(self.whole_pixels(image, form)[None])[0]
+
+    def whole_pixels(self, image: Image.Image, form: TokenForm = PLAIN_FORM) -> Tensor:
+        """`whole_view` before it is normalised, as bytes. -> (H, W, 3), uint8."""
+        if form.side is None:
+            return self.raw_pixels(self.whole_square(image))
+        return torch.from_numpy(np.array(self.whole_square(image, form.side).convert("RGB")))
 
     def raw_pixels(self, image: Image.Image) -> Tensor:
         """The test-time view before it is normalised, as bytes. -> (H, W, 3), uint8.
@@ -202,10 +236,10 @@ class Backbone:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return view
 
-    def whole_square(self, image: Image.Image) -> Image.Image:
-        """The image of `whole_view`, at the model's size."""
-        size = (self.image_size, self.image_size)
-        return image.resize(size, _RESAMPLING[self.preprocess_cfg.interpolation])
+    def whole_square(self, image: Image.Image, side: int | None = None) -> Image.Image:
+        """The image of `whole_view`, at the model's size when no other is given."""
+        side = side or self.image_size
+        return image.resize((side, side), _RESAMPLING[self.preprocess_cfg.interpolation])
 
     def _normalised(self, raw: Tensor) -> Tensor:
         """Torchvision's ToTensor and Normalize, number by number: (N, H, W, 3) -> (N, 3, H, W)."""
@@ -235,7 +269,7 @@ class Backbone:
         return tokens.float()
 
     @torch.no_grad()
-    def ranking_tokens(self, pixels: Tensor) -> Tensor:
+    def ranking_tokens(self, pixels: Tensor, form: TokenForm = PLAIN_FORM) -> Tensor:
         """What the ranking-aware adapter reads of preprocessed pictures, in fp16.
 
         The spatial tokens of `image_tokens`. For a tower with `detail_stages` (mini) each is
@@ -244,7 +278,10 @@ class Backbone:
         things. They are computed in full precision, since a small spread is the difference of
         large numbers, and kept in half, since a pile of pictures is kept at hand.
 
-        Shape: (N, 3, H, W) -> (N, V, `ranking_dim`).
+        Args:
+            pixels: of `whole_view` in the same form.
+
+        Shape: (N, 3, H, W) -> (N, V, `ranking_width`).
         """
         if not self.detail_stages:
             return self.image_tokens(pixels).half()
@@ -252,10 +289,14 @@ class Backbone:
         last, details = visual.trunk.forward_intermediates(
             self._to_device(pixels), indices=list(self.detail_stages)
         )
-        tokens = [timm_map_to_tokens(visual, last)]
-        for feature_map in details:
-            tokens += [t.flatten(2).transpose(1, 2) for t in _local(feature_map, last.shape)]
-        return torch.cat(tokens, dim=-1).half()
+        # a caller's mixed precision ends here: the pooling takes differences of large numbers
+        with torch.autocast(self.device.type, enabled=False):
+            tokens = [timm_map_to_tokens(visual, last.float())]
+            for stage, feature_map in zip(self.detail_stages, details, strict=True):
+                in_cells = form.cells and stage == self.detail_stages[-1]
+                local = (_cells if in_cells else _local)(feature_map.float(), last.shape)
+                tokens += [t.flatten(2).transpose(1, 2) for t in local]
+            return torch.cat(tokens, dim=-1).half()
 
     # ---- texts
 
@@ -433,6 +474,20 @@ def _local(feature_map: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     mean = down.T @ feature_map @ across  # (N, C, h, w)
     square = down.T @ feature_map**2 @ across
     return mean, (square - mean**2).clamp_min(0).sqrt()
+
+
+def _cells(feature_map: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
+    """Each channel's means over the four quarters of the parts of a coarser grid, those of the
+    upper left quarter first.
+
+    Shape: (N, C, H, W) and the grid's (…, h, w) -> four (N, C, h, w).
+    """
+    down, across = (
+        _pooling(n, 2 * parts).to(feature_map)
+        for n, parts in zip(feature_map.shape[-2:], shape[-2:], strict=True)
+    )
+    fine = down.T @ feature_map @ across  # (N, C, 2h, 2w)
+    return tuple(fine[..., i::2, j::2] for i in (0, 1) for j in (0, 1))
 
 
 def _pooling(n: int, parts: int) -> Tensor:

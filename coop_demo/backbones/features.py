@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from coop_demo.backbones.backbone import Backbone, mixed_precision
+from coop_demo.backbones.backbone import PLAIN_FORM, Backbone, TokenForm, mixed_precision
 from coop_demo.backbones.batches import SHARED_BATCHES, SHORT_PASSES, encode_in_turns
 from coop_demo.backbones.disk_cache import DiskCache, user_cache
 from coop_demo.backbones.preparing import ahead, decoding_workers
@@ -178,6 +178,7 @@ def encode_pictures(
     *,
     views: Sequence[int] = (TEST_VIEW,),
     tokens: bool = False,
+    form: TokenForm = PLAIN_FORM,
     cache: FeatureCache | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
@@ -194,6 +195,8 @@ def encode_pictures(
             from one pass.
         tokens: `Backbone.ranking_tokens` (K, V, r) of the whole picture, whatever the views,
             instead of pooled features.
+        form: of the tokens, `AdapterConfig.form` of the ranker that reads them; and of the whole
+            picture's pooled feature where that comes from the same pass.
         cache: the process-wide one when None.
         batch_size: passes through the tower at once; by the device when None.
         workers: threads that decode; by the device and the cores when None, and with 0 the
@@ -208,6 +211,8 @@ def encode_pictures(
     device = backbone.device.type
     batch_size = batch_size or (_CUDA_BATCH_SIZE if device == "cuda" else _BATCH_SIZE)
     workers = decoding_workers(device) if workers is None else workers
+    form = form if WHOLE_VIEW in views and (tokens or backbone.mean_pooled) else PLAIN_FORM
+    kind = _kind(backbone, tokens=tokens, form=form)
     from_map = backbone.mean_pooled and not tokens  # one pass gives all views of a picture
     passes_each = 1 if from_map else max(1, len(views))
     began = time.perf_counter()
@@ -225,8 +230,9 @@ def encode_pictures(
         left = seconds / done * (total - done) if done else 0.0
         return EncodeEvent(done, total, seconds, left)
 
+    tower: Callable[[Tensor], Tensor]
     if tokens:
-        tower = backbone.ranking_tokens
+        tower = partial(backbone.ranking_tokens, form=form)
     else:
         tower = backbone.image_tokens if from_map else backbone.image_features
 
@@ -237,7 +243,7 @@ def encode_pictures(
     def encode_waiting() -> None:
         pixels = [entry.pixels for entry in waiting]
         if len(pictures) * passes_each <= SHORT_PASSES:
-            group = (id(backbone), tower.__name__, pixels[0].shape)
+            group = (id(backbone), kind, from_map, pixels[0].shape)
             results = SHARED_BATCHES.encode(group, pixels, encode)
         else:
             results = encode_in_turns(pixels, encode, on_gpu=device != "cpu")
@@ -250,8 +256,8 @@ def encode_pictures(
                 if tokens and backbone.mean_pooled:  # the pooled feature is there for nothing
                     joint = encoded[:, : backbone.embed_dim].float()  # (V, d)
                     pooled = window_feature(joint, entry.content, WHOLE_VIEW)
-                    kind = _kind(backbone, tokens=False)
-                    cache.put((*key[:2], kind, WHOLE_VIEW), pooled)
+                    pooled_kind = _kind(backbone, tokens=False, form=form)
+                    cache.put((*key[:2], pooled_kind, WHOLE_VIEW), pooled)
         waiting.clear()
 
     prepare = partial(
@@ -259,7 +265,9 @@ def encode_pictures(
         backbone,
         cache,
         identity=backbone.identity,  # here, once: it is found out by reading all the weights
-        kind=_kind(backbone, tokens=tokens),
+        kind=kind,
+        tokens=tokens,
+        form=form,
         views=views,
     )
     # with the batch that is being gathered: the workers and two batches
@@ -301,7 +309,7 @@ def encode_pictures(
 
     kept = tuple(sorted(rows))
     if not kept:
-        width = backbone.ranking_dim if tokens else backbone.embed_dim
+        width = backbone.ranking_width(form) if tokens else backbone.embed_dim
         features = torch.empty(0 if tokens else len(views), 0, width)
     elif tokens:
         features = torch.stack([rows[i][0] for i in kept])  # type: ignore[arg-type]
@@ -328,6 +336,8 @@ def _prepare(
     *,
     identity: str,
     kind: str,
+    tokens: bool,
+    form: TokenForm,
     views: tuple[int, ...],
 ) -> _Prepared:
     """Everything about a picture that comes before the tower; runs in a thread of its own."""
@@ -359,19 +369,19 @@ def _prepare(
         return _Prepared(problem=str(error))
     if not missing or image is None:
         return _Prepared(content, keys, found, look, notes=tuple(notes))
-    if backbone.mean_pooled and kind != _kind(backbone, tokens=True):
+    if backbone.mean_pooled and not tokens:
         view = WHOLE_VIEW if views == (WHOLE_VIEW,) else TEST_VIEW
-        passes = ((_view_of(backbone, image, content, view), missing),)
+        passes = ((_view_of(backbone, image, content, view, form), missing),)
     else:
         passes = tuple(
-            (_view_of(backbone, image, content, views[slot]), (slot,)) for slot in missing
+            (_view_of(backbone, image, content, views[slot], form), (slot,)) for slot in missing
         )
     return _Prepared(content, keys, found, look, passes, notes=tuple(notes))
 
 
-def _kind(backbone: Backbone, *, tokens: bool) -> str:
-    """What a feature is, and on CUDA the half precision that it was computed in."""
-    kind = "tokens" if tokens else "pooled"
+def _kind(backbone: Backbone, *, tokens: bool, form: TokenForm) -> str:
+    """What a feature is, how it was made, and on CUDA the half precision it was computed in."""
+    kind = f"tokens{form.name}" if tokens else f"pooled{TokenForm(form.side).name}"
     exact = backbone.device.type != "cuda" or (tokens and backbone.detail_stages)
     return kind if exact else f"{kind} {mixed_precision()}"
 
@@ -453,11 +463,13 @@ def window_feature(tokens: Tensor, content: str, view: int) -> Tensor:
     return F.normalize(window.mean(dim=(0, 1)), dim=-1)
 
 
-def _view_of(backbone: Backbone, image: Image.Image, content: str, view: int) -> Tensor:
+def _view_of(
+    backbone: Backbone, image: Image.Image, content: str, view: int, form: TokenForm
+) -> Tensor:
     """The pixels of a view by its number, before they are normalised. -> (H, W, 3), uint8"""
     if view == WHOLE_VIEW:
-        image = backbone.whole_square(image)
-    elif view != TEST_VIEW:
+        return backbone.whole_pixels(image, form)
+    if view != TEST_VIEW:
         image = backbone.random_crop(image, _view_seed(content, view))
     return backbone.raw_pixels(image)
 

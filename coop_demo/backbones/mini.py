@@ -22,6 +22,7 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from coop_demo.errors import BackboneError
@@ -259,6 +260,24 @@ def build_mini(directory: Path = CHECKPOINT_DIR) -> CLIP:
     visual: Any = model.visual
     fold_batch_norms(visual.trunk)
     return model.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+
+
+def mini_concepts(model: CLIP, n: int = 400) -> Tensor:
+    """What the image network tells apart, as directions of the joint space: (n, d).
+
+    The dot product with a spatial token is an activation there. The classifier's 1000 classes,
+    brought to `n` by spherical k-means: 120 breeds of dog would outvote the one class of clocks.
+    """
+    weights = imagenet_weights()["classifier.weight"].float()  # (1000, 1280)
+    visual: Any = model.visual
+    classes = (weights - weights.mean(dim=0)) @ visual.head.proj.weight.detach().float().cpu().T
+    unit = F.normalize(classes, dim=-1)
+    first = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))[:n]
+    centres, member = unit[first], torch.empty(0)
+    for _ in range(20):
+        member = F.one_hot((unit @ centres.T).argmax(dim=1), n).float()  # (1000, n)
+        centres = F.normalize(member.T @ unit, dim=-1)
+    return (member.T @ classes) / member.sum(dim=0).clamp_min(1)[:, None]
 
 
 def _causal_mask(length: int) -> Tensor:

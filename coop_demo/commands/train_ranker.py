@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from coop_demo.backbones.backbone import PLAIN_FORM
 from coop_demo.backbones.features import EncodedPictures, encode_pictures
 from coop_demo.commands.common import (
     add_backbone_options,
@@ -83,8 +84,9 @@ def run(args: argparse.Namespace) -> None:
 
     rows = [*learn.rows, *(measure.rows if measure else ())]
     pictures = {row.picture.name: row.picture for row in rows}
+    form = ranker.config.form if ranker else PLAIN_FORM
     encoded: EncodedPictures = with_progress(
-        encode_pictures(backbone, list(pictures.values()), tokens=True)
+        encode_pictures(backbone, list(pictures.values()), tokens=True, form=form)
     )
     names = list(pictures)
     row_of = {names[index]: row for row, index in enumerate(encoded.kept)}

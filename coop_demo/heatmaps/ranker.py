@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import PLAIN_FORM, Backbone, TokenForm
 from coop_demo.errors import HeatmapError
 from coop_demo.heatmaps.attribution import Grid
 from coop_demo.ranking.adapter import RankingAdapter
@@ -149,7 +149,7 @@ def order_maps(
     instruction: str,
 ) -> OrderMaps:
     """All maps of one picture, or of two that are compared; a picture given as pixels is the
-    backbone's `whole_view`.
+    backbone's `whole_view` in the adapter's form.
 
     Raises:
         HeatmapError: the instruction has no words, or the model's tokens fill no square.
@@ -157,15 +157,16 @@ def order_maps(
     """
     if len(images) not in (1, 2):
         raise ValueError(f"the maps are for one or two pictures, not {len(images)}")
+    form = adapter.config.form
     with torch.no_grad():
         pixels = [
-            backbone.whole_view(image) if isinstance(image, Image.Image) else image
+            backbone.whole_view(image, form) if isinstance(image, Image.Image) else image
             for image in images
         ]
-        tokens = [backbone.ranking_tokens(one[None])[0] for one in pixels]
+        tokens = [backbone.ranking_tokens(one[None], form)[0] for one in pixels]
         text = backbone.text_tokens([instruction])
     return OrderMaps(
-        token_grid(backbone, len(tokens[0])),
+        token_grid(backbone, len(tokens[0]), form),
         tuple(word_maps(adapter, backbone, one, instruction) for one in tokens),
         tuple(score_map(adapter, one, text) for one in tokens),
         pair_maps(adapter, tokens[0], tokens[1], text) if len(tokens) == 2 else None,
@@ -261,15 +262,15 @@ def score_map(
     return ScoreMap(score, parts.reshape(h, w))
 
 
-def token_grid(backbone: Backbone, n_tokens: int) -> Grid:
+def token_grid(backbone: Backbone, n_tokens: int, form: TokenForm = PLAIN_FORM) -> Grid:
     """Where `Backbone.ranking_tokens` lie in the picture, all of which they cover, for drawing.
 
     Raises:
         HeatmapError: the tokens fill no square.
     """
     side = _side(n_tokens)
-    view = (backbone.image_size, backbone.image_size)
-    return Grid((side, side), view)
+    pixels = form.side or backbone.image_size
+    return Grid((side, side), (pixels, pixels))
 
 
 def word_spans(backbone: Backbone, instruction: str) -> list[tuple[str, int, int]]:

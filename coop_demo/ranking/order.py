@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import PLAIN_FORM, Backbone, TokenForm
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.dataset import Picture, short_content
@@ -133,12 +133,15 @@ def score_images(
     tokens = pooled = None
     # where pooled features come with the tokens, the second pass finds all of them
     parts = 2 if with_ranker and with_words and not backbone.mean_pooled else 1
+    form = ranker.config.form if with_ranker and ranker is not None else PLAIN_FORM
     if with_ranker:
-        tokens = yield from encode_part(backbone, pictures, tokens=True, part=0, parts=parts)
+        tokens = yield from encode_part(
+            backbone, pictures, tokens=True, form=form, part=0, parts=parts
+        )
         pictures = [pictures[i] for i in tokens.kept]
     if with_words:
         pooled = yield from encode_part(
-            backbone, pictures, tokens=False, part=parts - 1, parts=parts
+            backbone, pictures, tokens=False, form=form, part=parts - 1, parts=parts
         )
         if tokens is not None and len(pooled.kept) != len(tokens.kept):
             raise RankingError(f"A picture changed while it was read. {pooled.problems[0]}")
@@ -252,11 +255,23 @@ def not_learned_from(
 
 
 def encode_part(
-    backbone: Backbone, pictures: Sequence[Picture], *, tokens: bool, part: int, parts: int
+    backbone: Backbone,
+    pictures: Sequence[Picture],
+    *,
+    tokens: bool,
+    form: TokenForm = PLAIN_FORM,
+    part: int,
+    parts: int,
 ) -> Generator[EncodeEvent, None, EncodedPictures]:
-    """Encode whole images; progress over `parts` passes, of which this is number `part`."""
+    """Encode whole images; progress over `parts` passes, of which this is number `part`.
+
+    Args:
+        form: `AdapterConfig.form` of the ranker that is to read them.
+    """
     result = None
-    for event in encode_pictures(backbone, list(pictures), views=(WHOLE_VIEW,), tokens=tokens):
+    for event in encode_pictures(
+        backbone, list(pictures), views=(WHOLE_VIEW,), tokens=tokens, form=form
+    ):
         if isinstance(event, EncodedPictures):
             result = event
         else:

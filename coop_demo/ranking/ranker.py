@@ -35,6 +35,7 @@ class RankingTask:
     weights: Tensor | None = None  # (M,) how often to draw each picture; None: by value balance
     paraphrases: tuple[str, ...] = ()  # other wordings, trained on in turn, never measured on
     weight: float = 1.0  # how often it is drawn, times the square root of M
+    counts_things: bool = False  # its words may be hidden: evidence says what is counted
     scale_of: str = ""  # tasks that name the same scale share it: counts of different things
 
     def __post_init__(self) -> None:
@@ -92,6 +93,8 @@ class RankerTrainConfig:
     keep: Literal["training", "held_out"] = "training"
     # What chooses the ranker that is kept: "training" never lets held-out pictures choose what
     # they judge; "held_out" is for recipes that have a third part to judge on.
+    hide_words: float = 0.0  # share of the batches of tasks whose words may be hidden that hide
+    # them, so that an adapter with evidence learns what holds for any thing
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -103,7 +106,7 @@ class RankerTrainConfig:
             raise RankingError(
                 f"The learning rate is {self.learning_rate:g}; choose a number above 0, up to 1."
             )
-        for name in ("warmup", "negatives", "balance"):
+        for name in ("warmup", "negatives", "balance", "hide_words"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RankingError(f"{name} is {getattr(self, name):g}; choose 0 to 1.")
         if self.weight_decay < 0 or self.gradient_clip <= 0:
@@ -179,7 +182,7 @@ class Ranker:
         """Raise RankingError unless this ranker was trained on this backbone's tokens."""
         if backbone.has_weights_of(self.backbone):
             reads = (self.config.input_dim, self.config.text_input_dim)
-            given = (backbone.ranking_dim, backbone.embed_dim)
+            given = (backbone.ranking_width(self.config.form), backbone.embed_dim)
             if reads != given:
                 raise RankingError(
                     f"This ranker reads pictures and words as {reads[0]} and {reads[1]} numbers a "

@@ -23,6 +23,7 @@ from coop_demo.turns import TURNS
 VALUE_BINS = 10  # values are balanced over at most this many bins of equal width
 
 
+SCALE_PICTURES = 200  # of a task, that say how wide a start ranker's scores are spread
 # How far a start ranker's spread of scores may set an instruction's scale, in standard deviations.
 SPREAD_LIMITS = (0.25, 4.0)
 
@@ -138,6 +139,7 @@ def train_ranker(
         view = torch.randint(len(views), (len(batch_rows),), generator=generator)
         text = words[sampler.wording(generator)]
 
+        hide = sampler.hides_words(generator)
         adapter.train()
         with (
             TURNS.long(),
@@ -146,7 +148,7 @@ def train_ranker(
         ):
             images = views[view, batch_rows]  # (B, V, D)
             if config.loss.rank_weight:
-                scores, pair_logits = adapter(images, text)
+                scores, pair_logits = adapter(images, text, hide_words=hide)
             else:
                 scores, pair_logits = adapter.scores(images, text, chunk=len(images)), None
             offset, scale = scales[sampler.task.instruction]
@@ -219,6 +221,7 @@ class _Sampler:
     def __init__(self, task: RankingTask, scale: tuple[float, float], config: RankerTrainConfig):
         self.task = task
         self.wordings = (task.instruction, *task.paraphrases)
+        self.hide_words = config.hide_words
         offset, spread = scale
         self.targets = (task.values.float() - offset) / spread
         self.zero = -offset / spread  # the target of a picture that has none of it
@@ -239,6 +242,12 @@ class _Sampler:
             rows = torch.cat([rows, self.negatives[pick]])
             targets = torch.cat([targets, torch.full((self.n_negatives,), self.zero)])
         return rows, targets
+
+    def hides_words(self, generator: torch.Generator) -> bool:
+        """Whether this batch's instruction is known by its evidence alone."""
+        if not (self.hide_words and self.task.counts_things):
+            return False
+        return float(torch.rand((), generator=generator)) < self.hide_words
 
     def wording(self, generator: torch.Generator) -> str:
         return self.wordings[int(torch.randint(len(self.wordings), (1,), generator=generator))]
@@ -324,12 +333,11 @@ def _check(views: Tensor, tasks: Sequence[RankingTask], config: AdapterConfig) -
                 and not 0 <= rows.min() <= rows.max() < views.shape[1]
             ):
                 raise ValueError(f"a task's rows are outside the {views.shape[1]} pictures")
-    if not torch.isfinite(views.sum()):  # one pass, no copy; a sum of finite fp16 may overflow
-        for part in views.flatten(0, 1).split(256):
-            if not torch.isfinite(part).all():
-                raise RankingError(
-                    "Some picture tokens are not finite numbers. Choose another model or precision."
-                )
+    for part in views.flatten(0, 1).split(64):  # small enough to stay near the processor
+        if not torch.isfinite(part.float().sum()):  # finite numbers of half precision add up
+            raise RankingError(
+                "Some picture tokens are not finite numbers. Choose another model or precision."
+            )
 
 
 def _encode_instructions(
@@ -370,7 +378,10 @@ def _scales(
         centre, width = 0.0, 1.0
         if fit_start:
             now = torch.cat(
-                [adapter.scores(image_tokens[t.rows], words[t.instruction]).cpu() for t in group]
+                [
+                    adapter.scores(image_tokens[_some(t.rows)], words[t.instruction]).cpu()
+                    for t in group
+                ]
             )
             centre = now.mean().item()
             width = min(max(now.std(correction=0).item(), SPREAD_LIMITS[0]), SPREAD_LIMITS[1])
@@ -378,6 +389,11 @@ def _scales(
         for task in group:
             scales[task.instruction] = (mean - scale * centre, scale)
     return scales
+
+
+def _some(rows: Tensor) -> Tensor:
+    """At most SCALE_PICTURES of the rows, evenly from all."""
+    return rows[:: -(-len(rows) // SCALE_PICTURES)]
 
 
 def _learned(

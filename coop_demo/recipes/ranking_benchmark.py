@@ -196,15 +196,16 @@ def benchmark_piles(
         raise RankingError(f'There is no picture in "{folder}". Name a folder with pictures.')
     backbone.text_tokens([instruction])  # what only the first call pays
     adapter = ranker.adapter(backbone.device)
+    form = ranker.config.form
     for n in sizes:
         with tempfile.TemporaryDirectory() as written:
             pile = [_variant(sources[i % len(sources)], i, Path(written)) for i in range(n)]
             cache = FeatureCache()
             start = time.perf_counter()
-            encoded = encode_all(backbone, pile, tokens=True, cache=cache)
+            encoded = encode_all(backbone, pile, tokens=True, form=form, cache=cache)
             encoding = time.perf_counter() - start
             start = time.perf_counter()
-            encoded = encode_all(backbone, pile, tokens=True, cache=cache)
+            encoded = encode_all(backbone, pile, tokens=True, form=form, cache=cache)
             cached = time.perf_counter() - start
             start = _now(backbone.device)
             with torch.no_grad():
@@ -261,6 +262,7 @@ def learning_curve(
     *,
     sizes: Sequence[int] = (10, 20, 30, 60, 120),
     seeds: Sequence[int] = (1, 2, 3),
+    fresh_seeds: Sequence[int] | None = None,
 ) -> Iterator[LabelsPoint]:
     """Teach the order of one instruction with more and more labelled pictures.
 
@@ -269,6 +271,8 @@ def learning_curve(
         instruction: how it is asked for; a wording of one's own, or one the ranker knows.
         sizes: numbers of labelled pictures, drawn anew for every seed; those below 3 or beyond
             what `learn` has are passed over.
+        fresh_seeds: those with which a ranker is trained from nothing too, which takes several
+            times as long; all when None.
 
     Raises:
         RankingError: too few pictures, equal values, a picture in both tables, a ranker of another
@@ -276,8 +280,9 @@ def learning_curve(
     """
     start.check_backbone(backbone)
     check_apart(learn, judge)
-    known = encode_all(backbone, [row.picture for row in learn.rows], tokens=True)
-    asked = encode_all(backbone, [row.picture for row in judge.rows], tokens=True)
+    form = start.config.form
+    known = encode_all(backbone, [row.picture for row in learn.rows], tokens=True, form=form)
+    asked = encode_all(backbone, [row.picture for row in judge.rows], tokens=True, form=form)
     values = torch.tensor([learn.rows[i].value for i in known.kept])
     truth = torch.tensor([judge.rows[i].value for i in asked.kept])
     judged = RankingTask(instruction, rows=torch.arange(len(truth)), values=truth)
@@ -301,14 +306,17 @@ def learning_curve(
                 backbone, known.features, task, start, RankerTrainConfig.teach(seed=seed)
             )
             seconds = time.perf_counter() - began
-            fresh = RankerTrainConfig.teach_afresh(seed=seed)
+            fresh = None
+            if fresh_seeds is None or seed in fresh_seeds:
+                afresh = RankerTrainConfig.teach_afresh(seed=seed)
+                fresh = figure(_taught(backbone, known.features, task, None, afresh))
             ridge = fit_ridge(pooled[rows], values[rows])
             yield LabelsPoint(
                 n,
                 seed,
                 before,
                 figure(taught),
-                figure(_taught(backbone, known.features, task, None, fresh)),
+                fresh,
                 srcc(ridge.scores(asked_pooled).numpy(), truth.numpy()),
                 seconds,
             )

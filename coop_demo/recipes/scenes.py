@@ -329,7 +329,7 @@ def compose(
     lighting: float = 0.12,
     max_overlap: float = 0.1,
     shadow: float = 0.45,
-    on: str | None = None,
+    on: str | Image.Image | None = None,
     place: Callable[[np.random.Generator], tuple[float, float]] | None = None,
 ) -> Scene:
     """Set the items on a background, in the order given, and say where they are.
@@ -341,14 +341,15 @@ def compose(
         rotation: the largest turn either way, in degrees.
         max_overlap: an object covers at most this part of any other, and lies inside the picture.
         shadow: how dark the soft shadow under an object is, from 0 to 1.
-        on: the background's kind (one of BACKGROUNDS), drawn when not given.
+        on: the background's kind (one of BACKGROUNDS), or a picture to put them on; drawn when
+            not given.
         place: where an object's centre should be, as parts of the free width and height; evenly
             distributed when not given.
     """
     rng = np.random.default_rng(seed)
     width, height = size
     short = min(size)
-    canvas, kind = background(rng, size, kind=on)
+    canvas, kind = _canvas(rng, size, on)
     # Objects already placed, on the coarse grid: index + 1, or 0 where free.
     grid = np.zeros((height // GRID + 2, width // GRID + 2), np.int16)
     areas: list[int] = []
@@ -398,6 +399,16 @@ def compose(
             box = (int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1)
         objects.append(SceneObject(item.label, item.key, mask, box))
     return Scene(_finish(canvas, rng), tuple(objects), kind)
+
+
+def _canvas(
+    rng: np.random.Generator, size: tuple[int, int], on: str | Image.Image | None
+) -> tuple[Floats, str]:
+    """What things are set on, float32 (height, width, 3) in 0…1, and what to call it."""
+    if not isinstance(on, Image.Image):
+        return background(rng, size, kind=on)
+    image = on.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(image, np.float32) / 255, "picture"
 
 
 def _drop_shadow(
@@ -471,13 +482,18 @@ def counting_scene(
     seed: int,
     rotation: float = 35.0,
     max_overlap: float = 0.08,
-    on: str | None = None,
+    largest: tuple[float, float] = (0.14, 0.4),
+    on: str | Image.Image | None = None,
 ) -> Scene:
     """Exactly `counts[name]` objects of each name, mixed, each a cut-out of `library[name]`.
 
     The size of the objects is drawn independently of how many there are as far as room allows,
     so that the covered area does not give the number away. To hold kinds out, leave them out of
     `counts`; to hold objects out, give a library without them.
+
+    Args:
+        largest: between what the largest object's longer side is drawn, of the picture's shorter.
+        on: as `compose` takes it.
 
     Raises:
         KeyError: a name that the library does not hold.
@@ -490,12 +506,12 @@ def counting_scene(
             items.append(Item(name, cutout.image, cutout.key))
     order = rng.permutation(len(items))
     room = 0.95 / np.sqrt(max(4, len(items)))  # the side at which a grid of squares would fit
-    largest = min(rng.uniform(0.14, 0.4), room)
+    side = min(rng.uniform(*largest), room)
     return compose(
         [items[i] for i in order.tolist()],
         size=size,
         seed=int(rng.integers(2**31)),
-        scale=(0.75 * largest, largest),
+        scale=(0.75 * side, side),
         rotation=rotation,
         max_overlap=max_overlap,
         on=on,

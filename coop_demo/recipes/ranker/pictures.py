@@ -11,10 +11,11 @@ pictures made from one photograph are in that photograph's part. Everything foll
 numbers, nothing from the order files happen to have.
 """
 
+import csv
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,19 @@ _SEEN = (
     "balloon ship tricycle guitar trumpet drum teapot kettle key hammer scissors pliers wrench "
     "basketball football lightbulb pen candle sign moon circle square triangle star heart"
 )
+# What everyday photographs are asked about, mostly drawn glyphs. Learned from alone: the scenes
+# that judge were chosen before them.
+_EVERYDAY = (
+    "person chair bottle cup glass bicycle motorcycle train boat bird umbrella backpack handbag "
+    "suitcase book laptop phone clock vase fork spoon knife bowl donut cake sandwich pizza egg "
+    "bread cookie grape peach cherry corn cucumber eggplant coconut kiwi avocado sofa bed door box "
+    "shirt shoe hat sock ball kite turtle snail bee ladybug snake monkey goat turkey swan dolphin "
+    "shark octopus tree cactus leaf house balloon flag ring bell gift basket bucket"
+)
 # Kinds the ranker never learns: near relatives of learned ones and things of their own.
 _UNSEEN = "tomato owl violin rabbit pineapple rooster truck camera zebra mug crab diamond butterfly"
-SEEN_KINDS: Sequence[str] = tuple(_SEEN.split())
+JUDGED_KINDS: Sequence[str] = tuple(_SEEN.split())  # the scenes that judge are made of these
+SEEN_KINDS: Sequence[str] = tuple(dict.fromkeys((*JUDGED_KINDS, *_EVERYDAY.split())))
 UNSEEN_KINDS: Sequence[str] = tuple(_UNSEEN.split())
 GLYPHS: Mapping[str, str] = {
     "apple": "🍎🍏",
@@ -98,6 +109,77 @@ GLYPHS: Mapping[str, str] = {
     "candle": "🕯",
     "star": "⭐",
     "heart": "💜💙💚",
+    "person": "🧍🚶🏃👩👨👦👧👵👴",
+    "chair": "🪑",
+    "bottle": "🍾🍼",
+    "cup": "🍵☕",
+    "glass": "🍷🍸",
+    "bicycle": "🚲",
+    "motorcycle": "🏍🛵",
+    "train": "🚂🚆",
+    "boat": "🚤🛶",
+    "bird": "🐦🐤",
+    "umbrella": "🌂☂",
+    "backpack": "🎒",
+    "handbag": "👜",
+    "suitcase": "🧳",
+    "book": "📕📘📗",
+    "laptop": "💻",
+    "phone": "📱",
+    "clock": "⏰🕰",
+    "vase": "🏺",
+    "fork": "🍴",
+    "spoon": "🥄",
+    "knife": "🔪",
+    "bowl": "🥣",
+    "donut": "🍩",
+    "cake": "🎂🍰",
+    "sandwich": "🥪",
+    "pizza": "🍕",
+    "egg": "🥚",
+    "bread": "🍞",
+    "cookie": "🍪",
+    "grape": "🍇",
+    "peach": "🍑",
+    "cherry": "🍒",
+    "corn": "🌽",
+    "cucumber": "🥒",
+    "eggplant": "🍆",
+    "coconut": "🥥",
+    "kiwi": "🥝",
+    "avocado": "🥑",
+    "sofa": "🛋",
+    "bed": "🛏",
+    "door": "🚪",
+    "box": "📦",
+    "shirt": "👕👔",
+    "shoe": "👟👞",
+    "hat": "👒🎩",
+    "sock": "🧦",
+    "ball": "🏐🎾",
+    "kite": "🪁",
+    "turtle": "🐢",
+    "snail": "🐌",
+    "bee": "🐝",
+    "ladybug": "🐞",
+    "snake": "🐍",
+    "monkey": "🐒🐵",
+    "goat": "🐐",
+    "turkey": "🦃",
+    "swan": "🦢",
+    "dolphin": "🐬",
+    "shark": "🦈",
+    "octopus": "🐙",
+    "tree": "🌳🌲🌴",
+    "cactus": "🌵",
+    "leaf": "🍁🍂",
+    "house": "🏠",
+    "flag": "🚩",
+    "ring": "💍",
+    "bell": "🔔",
+    "gift": "🎁",
+    "basket": "🧺",
+    "bucket": "🪣",
     "tomato": "🍅",
     "owl": "🦉",
     "violin": "🎻",
@@ -112,6 +194,13 @@ GLYPHS: Mapping[str, str] = {
 }
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
 _PLURALS = {
+    "person": "people",
+    "knife": "knives",
+    "leaf": "leaves",
+    "bread": "loaves of bread",
+    "corn": "corn cobs",
+    "octopus": "octopuses",
+    "cactus": "cacti",
     "sheep": "sheep",
     "fish": "fish",
     "shrimp": "shrimp",
@@ -177,11 +266,12 @@ _COUNT_WORDINGS = (
 class Sample:
     """One picture, drawn or decoded when it is needed, and what is known of it."""
 
-    family: str  # dice, aquarium, age, quality, counting, unseen, flips, attributes
+    family: str  # dice, aquarium, natural, unmet, age, quality, counting, unseen, flips, …
     part: str  # train, val or test
     draw: Callable[[], Image.Image] = field(repr=False)
     values: Mapping[str, float]  # by instruction; larger ranks first
     plain: bool = True  # as it is; False for an augmented view, which is learned from only
+    complete: bool = False  # what has no value is not in it
 
 
 def plural(noun: str) -> str:
@@ -281,15 +371,23 @@ def kind_library() -> dict[str, list[Cutout]]:
     return library
 
 
+Photographs = Sequence[tuple[str, str, Callable[[], Image.Image]]]  # name, part, how to get it
+
+
 def counting_samples(
-    library: Mapping[str, Sequence[Cutout]], *, share: float = 1.0
+    library: Mapping[str, Sequence[Cutout]],
+    *,
+    share: float = 1.0,
+    photographs: Photographs = (),
 ) -> Iterator[Sample]:
     """Scenes of one to three kinds, none to nine of each, and of two kinds that trade places.
 
-    Every scene also has the value 0 under kinds that are not in it, as many as are in it.
+    Every scene also has the value 0 under kinds that are not in it, as many as are in it. Every
+    second scene that is learned from stands on one of the `photographs`, where there are any, with
+    its things small and more of other kinds around them.
     """
     plan = (
-        ("counting", "train", 7800),
+        ("counting", "train", 9000),
         ("counting", "val", 60),
         ("counting", "test", 192),
         ("unseen", "test", 156),
@@ -300,12 +398,17 @@ def counting_samples(
         for index in range(max(4, round(number * share))):
             counts = _scene_counts(family, part, index)
             seed = seed_of("scene", family, part, index)
+            among_photographs = family == "counting" and part == "train" and index % 2 == 1
+            on = None
+            if photographs and among_photographs and not set(counts) & set(_IN_PHOTOGRAPHS):
+                on = photographs[seed % len(photographs)][2]
             yield Sample(
                 family,
                 part,
-                _Scene(counts, library, seed),
+                _Scene(counts, library, seed, on),
                 {count_prompt(kind): float(n) for kind, n in counts.items()}
                 | {count_prompt(ANYTHING): float(sum(counts.values()))},
+                complete=on is None,
             )
 
 
@@ -319,7 +422,8 @@ def _scene_counts(family: str, part: str, index: int) -> dict[str, int]:
         return dict(zip(APPLES_AND_ORANGES, (int(n) for n in rng.integers(0, 9, 2)), strict=True))
     first = _first_kinds(family, part)
     first = first[index % len(first)]
-    others = rng.permutation([kind for kind in SEEN_KINDS if kind != first])
+    among = SEEN_KINDS if part == "train" else JUDGED_KINDS
+    others = rng.permutation([kind for kind in among if kind != first])
     counts = {first: some()}
     for kind in others[: int(rng.integers(0, 3))].tolist():
         counts[kind] = some()
@@ -336,10 +440,14 @@ def _first_kinds(family: str, part: str) -> Sequence[str]:
     on, since an order is only as well known as it has pictures."""
     if family == "unseen":
         return UNSEEN_KINDS
-    return {"train": SEEN_KINDS, "val": SEEN_KINDS[2::16], "test": SEEN_KINDS[::5]}[part]
+    return {"train": SEEN_KINDS, "val": JUDGED_KINDS[2::16], "test": JUDGED_KINDS[::5]}[part]
 
 
 _COUNT_SHARES = np.array([1.5, 1, 1, 1, 1, 1, 1, 1, 1, 1]) / 10.5
+
+
+# Kinds that may be in any photograph: a scene with one of them stands on none.
+_IN_PHOTOGRAPHS = ("person", "car", "chair", "shirt", "hat", "shoe", "bottle", "cup", "tree")
 
 
 @dataclass(frozen=True)
@@ -347,9 +455,17 @@ class _Scene:
     counts: Mapping[str, int]
     library: Mapping[str, Sequence[Cutout]] = field(repr=False)
     seed: int
+    on: Callable[[], Image.Image] | None = None  # a photograph that it stands on, things small
 
     def __call__(self) -> Image.Image:
-        return counting_scene(self.counts, self.library, size=(288, 288), seed=self.seed).image
+        return counting_scene(
+            self.counts,
+            self.library,
+            size=(288, 288),
+            seed=self.seed,
+            largest=(0.14, 0.4) if self.on is None else (0.07, 0.25),
+            on=None if self.on is None else self.on(),
+        ).image
 
 
 # --- plain attributes -------------------------------------------------------------------------
@@ -459,24 +575,45 @@ LABELLED_SETS: Mapping[str, str] = {
     "aquarium_count": "aquarium",
     "fairface_age": "age",
     "quality_synth": "quality",
+    "counts_natural": "natural",
 }
-
+# Natural kinds that are never learned, only judged: tomatoes, which no scene that is learned from
+# has either, and windows, whose photographs' licence is not known.
+UNMET_CATEGORIES = ("tomatoes", "windows")
+# Sources of the natural counts that state no licence: their photographs may judge.
+UNLICENSED_SOURCES = (
+    "a-hwang/building-facade-segmentation",
+    "tamaturgo/intelligent_transportation_system_ModelML",
+)
+# Photographs of these hold nothing else that is asked for: what has no number there is not there.
+# In the others, everyday scenes, it was not counted.
+_NOTHING_ELSE = ("apples", "pears", "playing_cards", "chess_pieces")
 
 # sets with classes, whose training photographs serve to be changed; their labels play no part
 CLASS_SETS = ("clothing10", "grocery20")
 # family -> augmented views of each picture that is learned from
-AUGMENTED_VIEWS: Mapping[str, int] = {"dice": 3, "aquarium": 14, "age": 8, "quality": 1}
-MOSAICS: Mapping[str, int] = {"aquarium": 900}  # family -> pictures made of two side by side
+AUGMENTED_VIEWS: Mapping[str, int] = {
+    "dice": 3,
+    "aquarium": 9,
+    "age": 6,
+    "quality": 1,
+    "natural": 5,
+}
+# family -> pictures made of two or of four in one square
+MOSAICS: Mapping[str, int] = {"aquarium": 900, "natural": 3600}
 
 
-def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample]:
+def labelled_samples(
+    folder: Path, *, augmented: bool = True, only: Sequence[str] = ()
+) -> Iterator[Sample]:
     """The pictures of the labelled sets below a folder, and augmented views of those that are
-    learned from. Sets that are not there are passed over.
+    learned from. Sets that are not there are passed over, and all but `only` those named.
 
-    Aquarium keeps its own split: `valid` judges. Quality is parted by reference photograph.
+    Aquarium and the natural counts keep their own split, whose `val` judges. Quality is parted by
+    reference photograph.
     """
     for name, family in LABELLED_SETS.items():
-        if not (folder / name / "labels.csv").is_file():
+        if (only and name not in only) or not (folder / name / "labels.csv").is_file():
             continue
         table = read_labels_csv(folder / name / "labels.csv", check=False)
         learned: list[Sample] = []
@@ -490,9 +627,15 @@ def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample
             part = part_of(family, group)
             if family == "aquarium":
                 part = "test" if rows[0].split == "val" else {"test": "train"}.get(part, part)
+            if family == "natural":
+                part = "test" if rows[0].split == "val" else {"test": "val"}.get(part, "train")
             values = {row.prompt: row.value for row in rows}
             draw = _File(folder / name / picture)
-            sample = Sample(family, part, draw, values)
+            if {row.category for row in rows} & set(UNMET_CATEGORIES):
+                yield Sample("unmet", "test", draw, values)
+                continue
+            alone = {row.category for row in rows} <= set(_NOTHING_ELSE)
+            sample = Sample(family, part, draw, values, complete=alone or family == "aquarium")
             yield sample
             if part != "test":
                 learned.append(sample)
@@ -503,26 +646,98 @@ def labelled_samples(folder: Path, *, augmented: bool = True) -> Iterator[Sample
                     draw, seed, mirrored_only=family == "quality", may_cut=family == "age"
                 )
                 yield Sample(family, part, changed, values, plain=False)
+        if family == "natural" and augmented:
+            yield from _single_faces(folder)
         if augmented:
             yield from mosaics(learned, number=MOSAICS.get(family, 0))
 
 
+def _single_faces(folder: Path) -> Iterator[Sample]:
+    """Faces that are learned from, as photographs of one person each."""
+    people = count_prompt("person")
+    for sample in labelled_samples(folder, augmented=False, only=("fairface_age",)):
+        known = sample.part == "train" and isinstance(sample.draw, _File)
+        if known and seed_of("single", sample.draw.path.name) % 2:
+            yield Sample("natural", "train", sample.draw, {people: 1.0}, plain=False)
+
+
 def mosaics(samples: Sequence[Sample], *, number: int) -> Iterator[Sample]:
-    """Two pictures of one part side by side: their numbers of things add up."""
+    """Two or four pictures of one part in one square: their numbers of things add up.
+
+    A mosaic has a number under an instruction where all of its pictures have one, or are known to
+    hold none. Every second picture is drawn from those that share an instruction with the first.
+    """
     by_part = {part: [one for one in samples if one.part == part] for part in PARTS}
     for index in range(number if samples else 0):
         first = samples[index % len(samples)]
-        others = by_part[first.part]
         seed = seed_of("mosaic", first.family, index)
-        second = others[seed % len(others)]
-        if second is first:
+        rng = np.random.default_rng(seed)
+        alike = [one for one in by_part[first.part] if set(one.values) & set(first.values)]
+        chosen = [first]
+        for _ in range(3 if first.family == "natural" and index % 2 else 1):
+            others = alike if rng.uniform() < 0.5 else by_part[first.part]
+            chosen.append(others[int(rng.integers(len(others)))])
+        if any(one is first for one in chosen[1:]):
             continue
-        values = {
-            prompt: first.values.get(prompt, 0.0) + second.values.get(prompt, 0.0)
-            for prompt in {**first.values, **second.values}
+        values = _added(chosen)
+        if values:
+            views = tuple(_View(one.draw, seed + at) for at, one in enumerate(chosen))
+            yield Sample(first.family, first.part, Mosaic(views), values, plain=False)
+
+
+def _added(samples: Sequence[Sample]) -> dict[str, float]:
+    """Sums by instruction, where every picture has a number or is known to hold none."""
+    return {
+        prompt: sum(one.values.get(prompt, 0.0) for one in samples)
+        for prompt in {p: None for one in samples for p in one.values}
+        if all(prompt in one.values or one.complete for one in samples)
+    }
+
+
+def backgrounds(folder: Path) -> Photographs:
+    """Photographs that are learned from and hold no cut-out's kind as a rule: garments, and
+    everyday scenes with people and chairs."""
+    found = []
+    for sample in labelled_samples(folder, augmented=False, only=("counts_natural",)):
+        asked = {count_prompt("person"), count_prompt("chair")}
+        if sample.part == "train" and asked & set(sample.values):
+            found.append((sample.family, sample.part, sample.draw))
+    for path in sorted((folder / "clothing10" / "train").glob("*/*.jpg")):
+        label = f"clothing10/{path.parent.name}/{path.name}"
+        if part_of(label) == "train":
+            found.append((label, "train", _File(path)))
+    return found
+
+
+def licensed_only(samples: Sequence[Sample], folder: Path) -> list[Sample]:
+    """The samples, those in no part any more that would be learned from and hold a photograph
+    whose licence the natural counts' list of images does not know. What judges stays."""
+    table = folder / "counts_natural" / "images.csv"
+    if not table.is_file():
+        return list(samples)
+    with table.open(encoding="utf-8", newline="") as file:
+        unknown = {
+            folder / "counts_natural" / row["image"]
+            for row in csv.DictReader(file)
+            if row["repository"].partition("@")[0] in UNLICENSED_SOURCES
         }
-        drawn = _SideBySide((_View(first.draw, seed), _View(second.draw, seed + 1)))
-        yield Sample(first.family, first.part, drawn, values, plain=False)
+    return [
+        replace(one, part="left out")
+        if one.part != "test" and unknown & set(files_of(one.draw))
+        else one
+        for one in samples
+    ]
+
+
+def files_of(draw: Callable[[], Image.Image]) -> Iterator[Path]:
+    """The files that a picture is made from."""
+    if isinstance(draw, _File):
+        yield draw.path
+    for name in ("base", "on", "pieces"):
+        inner = getattr(draw, name, None)
+        for one in inner if isinstance(inner, tuple) else (inner,):
+            if one is not None:
+                yield from files_of(one)
 
 
 def photographs(folder: Path) -> list[tuple[str, str, Callable[[], Image.Image]]]:
@@ -532,7 +747,8 @@ def photographs(folder: Path) -> list[tuple[str, str, Callable[[], Image.Image]]
     found: list[tuple[str, str, Callable[[], Image.Image]]] = []
     for sample in labelled_samples(folder, augmented=False):
         untouched = sample.values.get(WORDINGS["quality"][0], 5) == 5
-        if sample.family != "dice" and untouched and isinstance(sample.draw, _File):
+        changed = sample.family not in ("dice", "unmet")
+        if changed and untouched and isinstance(sample.draw, _File):
             found.append((sample.draw.path.name, sample.part, sample.draw))
     for path in sorted((folder / "gallery" / "images").glob("*.jpg")):
         found.append((path.name, part_of("gallery", path.name), _File(path)))
@@ -553,16 +769,29 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _SideBySide:
-    """Two pictures of the same height in one square."""
+class Mosaic:
+    """Two pictures side by side, or four in two rows, in one square."""
 
-    halves: tuple[Callable[[], Image.Image], Callable[[], Image.Image]]
+    pieces: tuple[Callable[[], Image.Image], ...]
 
     def __call__(self) -> Image.Image:
-        both = Image.new("RGB", (320, 320))
-        for number, half in enumerate(self.halves):
-            both.paste(half().resize((160, 320), Image.Resampling.BICUBIC), (160 * number, 0))
-        return both
+        square = Image.new("RGB", (320, 320))
+        height = 320 if len(self.pieces) == 2 else 160
+        for number, piece in enumerate(self.pieces):
+            row, column = divmod(number, 2)
+            small = piece().resize((160, height), Image.Resampling.BICUBIC)
+            square.paste(small, (160 * column, 160 * row))
+        return square
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A picture seen in a mirror."""
+
+    base: Callable[[], Image.Image]
+
+    def __call__(self) -> Image.Image:
+        return self.base().transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
 @dataclass(frozen=True)

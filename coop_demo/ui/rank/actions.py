@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from coop_demo.backbones.backbone import PLAIN_FORM, TokenForm
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
@@ -198,7 +199,8 @@ def compare_again(session: Session, high: str, low: str) -> tuple[Order, ...]:
     if not orders:
         raise RankingError(say.RANK_FIRST)
     pair = AntonymPair(high.strip(), low.strip())
-    scores = _antonyms(session.backbone, orders[0].pictures, pair)
+    form = orders[0].ranker.config.form if orders[0].ranker else PLAIN_FORM
+    scores = _antonyms(session.backbone, orders[0].pictures, pair, form)
     changed = replace(orders[0], scores={**orders[0].scores, ANTONYMS: scores}, pair=pair)
     with session.lock:
         if session.pile.orders[:1] == orders[:1]:  # not when something else was ranked meanwhile
@@ -208,11 +210,13 @@ def compare_again(session: Session, high: str, low: str) -> tuple[Order, ...]:
 
 
 @gpu_job(duration=_GPU_SECONDS)
-def _antonyms(backbone: str, pictures: Sequence[Picture], pair: AntonymPair) -> Floats:
+def _antonyms(
+    backbone: str, pictures: Sequence[Picture], pair: AntonymPair, form: TokenForm
+) -> Floats:
     model = shared_backbone(backbone)
     for words in (pair.high, pair.low):
         check_instruction(words, model)
-    *_, encoded = encode_pictures(model, list(pictures), views=(WHOLE_VIEW,))
+    *_, encoded = encode_pictures(model, list(pictures), views=(WHOLE_VIEW,), form=form)
     assert isinstance(encoded, EncodedPictures)
     return antonym_scores(model, encoded.features[0], pair).numpy()
 

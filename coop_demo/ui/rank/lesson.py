@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from coop_demo.backbones.backbone import PLAIN_FORM
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.charts.training import CurvePoint
 from coop_demo.data.dataset import Picture
@@ -321,8 +322,11 @@ def _teach_events(
     instruction, pictures, n_learned = lesson.instruction, lesson.pictures, lesson.n_learned
     check_instruction(instruction, model)
     parts = 1 if model.mean_pooled else 2
-    tokens = yield from encode_part(model, pictures, tokens=True, part=0, parts=parts)
-    pooled = yield from encode_part(model, pictures, tokens=False, part=parts - 1, parts=parts)
+    form = lesson.start.config.form if lesson.start else PLAIN_FORM
+    tokens = yield from encode_part(model, pictures, tokens=True, form=form, part=0, parts=parts)
+    pooled = yield from encode_part(
+        model, pictures, tokens=False, form=form, part=parts - 1, parts=parts
+    )
     if len(tokens.kept) < len(pictures):
         raise RankingError(tokens.problems[0])
     features, judged = pooled.features[0][n_learned:], lesson.judged

@@ -5,9 +5,16 @@ import pytest
 import torch
 from images import edged
 from open_clip.transform import PreprocessCfg
+from PIL import Image
 from tiny import MadePicture, tiny_backbone
 
-from coop_demo.backbones.backbone import Backbone, random_backbone, spatial_tokens
+from coop_demo.backbones.backbone import (
+    PLAIN_FORM,
+    Backbone,
+    TokenForm,
+    random_backbone,
+    spatial_tokens,
+)
 from coop_demo.backbones.features import (
     WHOLE_VIEW,
     EncodeEvent,
@@ -65,7 +72,8 @@ def test_ranking_tokens_are_the_spatial_tokens_in_half_precision(backbone):
     assert torch.equal(tokens, backbone.image_tokens(pixels).half())
 
 
-def test_detail_stages_add_mean_and_spread_of_each_channel_under_a_token():
+def detailed_backbone() -> Backbone:
+    """64 pixels, a last map of 2 x 2 and a stage of 8 x 8 beside it."""
     model = open_clip.CLIP(
         embed_dim=8,
         vision_cfg={  # type: ignore[arg-type]
@@ -76,13 +84,17 @@ def test_detail_stages_add_mean_and_spread_of_each_channel_under_a_token():
         },
         text_cfg={"width": 32, "heads": 2, "layers": 1},  # type: ignore[arg-type]
     )
-    detailed = Backbone(
+    return Backbone(
         model,
         name="detailed",
         preprocess=PreprocessCfg(size=64),
         tokenizer=open_clip.tokenizer.SimpleTokenizer(),
         detail_stages=(2,),
     )
+
+
+def test_detail_stages_add_mean_and_spread_of_each_channel_under_a_token():
+    detailed = detailed_backbone()
     pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     tokens = detailed.ranking_tokens(pixels).float()  # 2 x 2 places; stage 2 has 8 x 8
     trunk = detailed.model.visual.trunk
@@ -95,6 +107,29 @@ def test_detail_stages_add_mean_and_spread_of_each_channel_under_a_token():
     mean, spread = tokens[:, 1, 8:].split(channels, dim=-1)
     assert torch.allclose(mean, top_right.mean(-1), atol=2e-2)
     assert torch.allclose(spread, top_right.std(-1, correction=0), atol=2e-2)
+
+
+def test_cells_keep_the_four_quarters_of_a_token_apart():
+    detailed, form = detailed_backbone(), TokenForm(cells=True)
+    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    tokens = detailed.ranking_tokens(pixels, form).float()
+    with torch.no_grad():
+        trunk = detailed.model.visual.trunk
+        stage = trunk.forward_intermediates(pixels, indices=[2], intermediates_only=True)[0]
+    channels = stage.shape[1]
+    assert tokens.shape[-1] == detailed.ranking_width(form) == 8 + 4 * channels
+    lower_left = tokens[:, 1, 8:].unflatten(-1, (4, channels))[:, 2]  # of the upper right token
+    assert torch.allclose(lower_left, stage[:, :, 2:4, 4:6].mean(dim=(2, 3)), atol=2e-2)
+
+
+def test_a_larger_square_gives_more_tokens_of_the_same_picture():
+    detailed, form = detailed_backbone(), TokenForm(side=128)
+    wide = Image.new("RGB", (90, 40), (200, 10, 10))
+    pixels = detailed.whole_view(wide, form)
+    assert pixels.shape == (3, 128, 128)
+    tokens = detailed.ranking_tokens(pixels[None], form)
+    assert tokens.shape == (1, 16, detailed.ranking_dim)
+    assert torch.equal(detailed.whole_view(wide), detailed.whole_view(wide, PLAIN_FORM))
 
 
 @pytest.mark.parametrize("architecture", ["RN50", "convnext_base"])

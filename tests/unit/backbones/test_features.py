@@ -9,7 +9,7 @@ from PIL import Image
 from tiny import MadePicture, tiny_backbone
 
 from coop_demo.backbones import preparing
-from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.backbone import PLAIN_FORM, Backbone, TokenForm
 from coop_demo.backbones.features import (
     TEST_VIEW,
     WHOLE_VIEW,
@@ -209,3 +209,20 @@ def test_there_is_a_worker_on_every_computer(monkeypatch):
         assert decoding_workers(device) == workers
     monkeypatch.setattr(preparing, "_decoders_in_memory", lambda: 0)
     assert decoding_workers("cuda") == 1
+
+
+def test_tokens_of_two_forms_are_kept_apart(backbone):
+    cache, pictures = FeatureCache(), made(2)
+    for form, encoded in ((PLAIN_FORM, 2), (TokenForm(cells=True), 2), (PLAIN_FORM, 0)):
+        found = encode_all(backbone, pictures, tokens=True, form=form, cache=cache)
+        assert found.n_encoded == encoded
+
+
+def test_a_picture_pooled_in_a_rankers_form_comes_with_its_tokens(backbone):
+    backbone.mean_pooled = True
+    cache, pictures, form = FeatureCache(), made(2), TokenForm(cells=True)
+    tokens = encode_all(backbone, pictures, tokens=True, form=form, cache=cache)
+    pooled = encode_all(backbone, pictures, views=(WHOLE_VIEW,), form=form, cache=cache)
+    assert pooled.n_encoded == 0
+    joint = tokens.features[..., : backbone.embed_dim].float().mean(dim=1)
+    torch.testing.assert_close(pooled.features[0], torch.nn.functional.normalize(joint, dim=-1))

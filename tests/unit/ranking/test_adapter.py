@@ -1,6 +1,7 @@
 """The adapter computes what the authors' code computes, and pairs only when asked."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from coop_demo.backbones.backbone import TokenForm
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter, count_parameters
 from coop_demo.ranking.losses import LossConfig, ranking_loss
@@ -357,3 +359,104 @@ def test_tokens_of_another_model_are_refused_in_one_sentence():
         adapter(images, text.expand(2, -1, -1))
     with pytest.raises(RankingError, match="no pictures"):
         adapter.scores(images[:0], text)
+
+
+# --- evidence
+
+SEEING = AdapterConfig(
+    dim=16,
+    layers=1,
+    heads=4,
+    n_learnable_tokens=3,
+    n_relational_tokens=5,
+    dropout=0.0,
+    token_dim=12,
+    text_token_dim=8,
+    concepts=6,
+    hidden_words=4,
+)
+
+
+def seeing_adapter():
+    """An adapter whose concepts are six directions of the joint space of eight."""
+    adapter = make_adapter(SEEING)
+    with torch.no_grad():
+        adapter.evidence.concepts.copy_(20 * torch.eye(8)[:6])
+        adapter.evidence.word_projection.copy_(torch.eye(8))
+        adapter.evidence.neutral.copy_(torch.eye(8)[7])
+        adapter.evidence.hidden_words.copy_(torch.ones(4, 8))
+    return adapter
+
+
+def pictures_and_words():
+    images, _ = make_tokens(dim=12)
+    return images, make_tokens(dim=8, seed=3)[1]
+
+
+def test_a_ranker_without_concepts_is_the_reference():
+    assert not any("evidence" in name for name in make_adapter().state_dict())
+    assert AdapterConfig.paper().form == TokenForm()
+
+
+def test_evidence_is_high_where_a_token_looks_like_the_instruction():
+    adapter = seeing_adapter()
+    images, words = pictures_and_words()
+    images, words = torch.zeros_like(images), torch.zeros_like(words)
+    images[0, 2, 1], words[-1, 1] = 1.0, 1.0  # one token is of the second concept
+    channels = adapter.evidence.channels(images, words[None])
+    assert channels.shape == (6, 7, adapter.evidence.CHANNELS)
+    cosine, own = channels[0, :, 0], channels[0, :, adapter.evidence.OWN_CLASSES]
+    assert cosine.argmax() == own.argmax() == 2
+    assert channels[1].std(dim=0).max() < 1e-9  # nothing in the others
+
+
+def test_one_instruction_and_the_same_for_every_picture_are_one_thing():
+    adapter = seeing_adapter()
+    images, words = pictures_and_words()
+    one = adapter.scores(images, words)
+    torch.testing.assert_close(one, adapter.scores(images, words[None].expand(6, -1, -1)))
+    torch.testing.assert_close(one, adapter.scores(images, words, chunk=2))
+
+
+def test_hidden_words_leave_the_evidence_alone():
+    adapter = seeing_adapter()
+    images, words = pictures_and_words()
+    other = words.clone()
+    other[:-1] = 5.0  # the end, which the evidence reads, stays
+    shown = [adapter(images, text).scores for text in (words, other)]
+    hidden = [adapter(images, text, hide_words=True).scores for text in (words, other)]
+    assert not torch.allclose(*shown)
+    torch.testing.assert_close(*hidden)
+    other[-1] = -words[-1]
+    assert not torch.allclose(hidden[0], adapter(images, other, hide_words=True).scores)
+
+
+def test_what_the_backbone_knows_is_saved_and_not_trained():
+    adapter = seeing_adapter()
+    trained = {name for name, _ in adapter.named_parameters()}
+    assert "evidence.first.weight" in trained
+    assert "evidence.concepts" not in trained
+    copy = RankingAdapter.from_state(SEEING, adapter.state_dict())
+    assert torch.equal(copy.evidence.concepts, adapter.evidence.concepts.float())
+    assert AdapterConfig.from_state(adapter.state_dict(), heads=4) == replace(SEEING, dropout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"concepts": -1}, "concepts"),
+        ({"concepts": 5}, "token_dim"),
+        ({"view_side": 0}, "view_side"),
+    ],
+)
+def test_settings_of_the_form_that_cannot_be_are_refused(values, reason):
+    with pytest.raises(RankingError, match=reason):
+        replace(SMALL, **values)
+
+
+def test_settings_saved_before_forms_and_evidence_still_read():
+    old = {k: v for k, v in AdapterConfig.mini().to_mapping().items() if k not in NEWER}
+    assert AdapterConfig.from_mapping(old) == AdapterConfig.mini()
+
+
+NEWER = ("view_side", "cells", "concepts", "hidden_words")

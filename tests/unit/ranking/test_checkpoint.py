@@ -182,7 +182,7 @@ def test_an_official_checkpoints_entries_become_a_ranker(shared_dir):
     backbone = SimpleNamespace(
         name="wide",
         identity="wide@1",
-        ranking_dim=width,
+        ranking_width=lambda form: width,
         embed_dim=width,
         has_weights_of="wide@1".__eq__,
     )

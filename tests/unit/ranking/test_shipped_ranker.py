@@ -36,7 +36,11 @@ def found(backbone, ranker, sample: str, instruction: str) -> float:
     table = read_labels_csv(ASSETS_DIR / "samples" / sample / "labels.csv")
     table = table.select(prompt=instruction)
     encoded = encode_all(
-        backbone, [row.picture for row in table.rows], tokens=True, cache=FeatureCache()
+        backbone,
+        [row.picture for row in table.rows],
+        tokens=True,
+        form=ranker.config.form,
+        cache=FeatureCache(),
     )
     words = backbone.text_tokens([instruction])
     scores = ranker.adapter().scores(encoded.features, words).numpy()
@@ -63,7 +67,8 @@ def test_brightness_and_darkness_are_opposite_orders(backbone, ranker):
     bright = found(backbone, ranker, "conditions", "Rank the brightness.")
     table = read_labels_csv(ASSETS_DIR / "samples/conditions/labels.csv")
     table = table.select(prompt="Rank the brightness.")
-    tokens = encode_all(backbone, [row.picture for row in table.rows], tokens=True).features
+    pictures = [row.picture for row in table.rows]
+    tokens = encode_all(backbone, pictures, tokens=True, form=ranker.config.form).features
     with torch.no_grad():
         dark = ranker.adapter().scores(tokens, backbone.text_tokens(["Rank the darkness."]))
     values = np.array([row.value for row in table.rows])
@@ -73,7 +78,7 @@ def test_brightness_and_darkness_are_opposite_orders(backbone, ranker):
 
 def test_its_card_lists_what_it_learned_from():
     card = (CHECKPOINT_DIR / "ranker-mini.md").read_text(encoding="utf-8")
-    for source in ("dice_detection", "Aquarium", "FairFace", "Open Images", "tuxpaint"):
+    for source in ("dice_detection", "Aquarium", "FairFace", "Open Images", "COCO", "tuxpaint"):
         assert source in card
     assert re.search(r"python -m coop_demo\.recipes\.ranker", card)
 
@@ -89,6 +94,6 @@ def test_its_card_says_what_the_file_gives_on_labelled_photographs(shared_dir, b
     table = train.measure(backbone, held, ranker, learned=("train", "val"), rivals=False)
     found = train.family_means(table)
     said = json.loads((CHECKPOINT_DIR / "ranker-mini.json").read_text(encoding="utf-8"))
-    assert set(found) == {"dice", "aquarium", "age", "quality"}
+    assert set(found) == {"dice", "aquarium", "age", "quality", "natural", "unmet"}
     for family, figures in found.items():
         assert figures["adapter"] == pytest.approx(said["families"][family]["adapter"], abs=0.02)

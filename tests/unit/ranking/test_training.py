@@ -9,7 +9,7 @@ from tiny import tiny_backbone
 
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
-from coop_demo.ranking.adapter import AdapterConfig
+from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.labels import RankingRow, RankingTable
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.ranker import RankerTrainConfig, RankingTask, tasks_from_table
@@ -359,3 +359,26 @@ def test_what_does_not_fit_is_refused_before_training(backbone):
 def test_impossible_training_settings_are_named(change, said):
     with pytest.raises(RankingError, match=said):
         RankerTrainConfig(**change)
+
+
+def test_only_words_of_counted_things_are_hidden_and_only_as_often_as_asked(backbone, monkeypatch):
+    tokens, amounts = make_pictures(16, seed=3)
+    first, second = make_tasks(amounts)
+    shape = replace(SHAPE, concepts=3, hidden_words=2)
+    hidden = []
+    forward = RankingAdapter.forward
+
+    def watched(self, images, text, *, hide_words=False):
+        hidden.append(hide_words)
+        return forward(self, images, text, hide_words=hide_words)
+
+    monkeypatch.setattr(RankingAdapter, "forward", watched)
+    tasks = [replace(first, counts_things=True), second]
+    for share, expected in ((0.0, {False}), (0.5, {True, False})):
+        hidden.clear()
+        config = replace(QUICK, steps=24, hide_words=share)
+        events = run(backbone, tokens, tasks, config, adapter_config=shape)
+        assert set(hidden) == expected
+        asked = [event.instruction for event in events[1:]]
+        both = zip(hidden, asked, strict=True)
+        assert all(name == FIRST for hide, name in both if hide)
