@@ -45,6 +45,7 @@ from coop_demo.ranking.order import (
     score_images,
 )
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.trust import trust_sentence
 from coop_demo.settings import environment_backbone
 
 METHOD_OF = {"adapter": RANKER, "antonyms": ANTONYMS, "cosine": COSINE}  # as the option says it
@@ -134,6 +135,8 @@ def run(args: argparse.Namespace) -> None:
     scores = order.scores[method]
     ranked = [(order.pictures[i].name, float(scores[i])) for i in order.ranking(method)]
     notes = [*chosen.notes, *said]
+    if order.trust is not None and method == RANKER:
+        notes.append(trust_sentence(order.trust))
     if (scores == scores[0]).all():
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {
@@ -144,6 +147,9 @@ def run(args: argparse.Namespace) -> None:
         "ranker": str(ranker_file) if ranker_file is not None else None,
         "antonyms": [pair.high, pair.low] if ANTONYMS in order.scores else None,
         "learned_instruction": ranker.learned(instruction) is not None if ranker else None,
+        "trust": None
+        if order.trust is None
+        else asdict(order.trust) | {"level": order.trust.level},
         "n_pictures": len(ranked),
         "order": [{"image": image, "score": score} for image, score in ranked],
         "srcc": None,

@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.backbones.texts import remembered
 from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
-from coop_demo.prompts.templates import remembered
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 
 PROMPT = CheckpointKind(

@@ -4,8 +4,7 @@ The data-set templates are those of the CoOp paper's own zero-shot baseline (its
 `trainers/zsclip.py`); they are facts about the baseline that a learned prompt must beat.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import open_clip
 import torch
@@ -13,12 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import FeatureCache
+from coop_demo.backbones.texts import remembered
 from coop_demo.errors import PromptError
-from coop_demo.turns import TURNS
-
-# Everybody predicts with the same few sentences: 15 ms of the text tower each time.
-_REMEMBERED = FeatureCache(32 * 2**20)
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 
@@ -93,27 +88,6 @@ def class_weights(
         return F.normalize(features, dim=-1)
 
     return remembered(backbone, [str(len(templates)), *texts], compute)
-
-
-def remembered(
-    backbone: Backbone, made_from: Iterable[str | bytes], compute: Callable[[], Tensor]
-) -> Tensor:
-    """`compute()`, what the text tower says of something; known again when it is asked for again.
-
-    Args:
-        made_from: all that the result depends on besides the backbone.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in made_from:
-        raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    key = (backbone.identity, str(backbone.device), digest.hexdigest())
-    result = _REMEMBERED.get(key)
-    if result is None:
-        with TURNS.short():
-            result = compute()
-        _REMEMBERED.put(key, result)
-    return result.clone()
 
 
 def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:

@@ -214,6 +214,7 @@ def _instruction_is_sound(one: LearnedInstruction) -> bool:
         isinstance(one.instruction, str)
         and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
         and one.scale > 0
+        and (one.held_out is None or (type(one.held_out) is float and -1 <= one.held_out <= 1))
     )
 
 

@@ -24,6 +24,7 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.instructions import AntonymPair, check_instruction
 from coop_demo.ranking.metrics import RankingMetrics, bootstrap_interval, ranking_metrics, srcc
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.trust import Trust, trust_in
 from coop_demo.turns import TURNS
 from coop_demo.wording import counted, unread_words
 
@@ -49,6 +50,7 @@ class Scored:
     scores: Mapping[str, Floats]
     compared: tuple[int, ...] = ()
     pair_logits: Floats | None = None
+    trust: Trust | None = None  # None without a ranker
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,7 @@ class Order:
     compared: tuple[int, ...] = ()
     pair_logits: Floats | None = None
     seconds: float = 0.0
+    trust: Trust | None = None
 
     @property
     def leading(self) -> str:
@@ -173,7 +176,11 @@ def score_images(
             scores[ANTONYMS] = antonym_scores(backbone, pooled.features[0], pair).numpy()
         if pooled is not None and COSINE in methods:
             scores[COSINE] = cosine_scores(backbone, pooled.features[0], instruction).numpy()
-        found.append(Scored(instruction, pair, scores, compared, logits))
+        trust = None
+        if ranker is not None and RANKER in scores:
+            chosen = scores[RANKER][list(compared)]
+            trust = trust_in(backbone, ranker, instruction, scores=chosen, pair_logits=logits)
+        found.append(Scored(instruction, pair, scores, compared, logits, trust))
     unread = backbone.unread_words(instructions)
     yield ScoredImages(
         first.kept,
@@ -221,6 +228,7 @@ def orders_of(
                 compared=one.compared,
                 pair_logits=one.pair_logits,
                 seconds=seconds,
+                trust=one.trust,
             )
         )
     return tuple(orders), list(notes)

@@ -75,6 +75,7 @@ class LearnedInstruction:
     lowest: float  # of the training values, in the person's unit
     highest: float
     n_pictures: int
+    held_out: float | None = None  # SRCC on images it had not seen; None where nobody measured it
 
 
 @dataclass(frozen=True)

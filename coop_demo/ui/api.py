@@ -20,6 +20,7 @@ from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.ranking.order import Order, judge, order_csv
+from coop_demo.ranking.trust import trust_sentence
 from coop_demo.ui import strings
 from coop_demo.ui.compare.actions import run_comparison
 from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
@@ -504,6 +505,10 @@ def _order_figures(order: Order, problems: Sequence[str]) -> dict[str, Any]:
         "instruction": order.instruction,
         "backbone": order.backbone,
         "learned_instruction": bool(ranker and ranker.learned(order.instruction)),
+        "trust": None
+        if order.trust is None
+        else asdict(order.trust) | {"level": order.trust.level},
+        "trust_sentence": "" if order.trust is None else trust_sentence(order.trust),
         "order": [
             {
                 "image": order.pictures[i].name,

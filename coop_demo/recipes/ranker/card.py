@@ -43,6 +43,7 @@ def card(report: dict) -> str:
     """The model card from the figures of a run; parts that were not run are left out."""
     lines = [*_what_it_is(report), *_families(report), *_natural(report)]
     for part, write in (
+        ("trust", _trust),
         ("held_out_kinds", _held_out_kinds),
         ("ablations", _ablations),
         ("curve", _curve),
@@ -132,7 +133,9 @@ def _families(report: dict) -> list[str]:
         f"{_percent(flips['adapter'])} (antonym pair {_percent(flips['antonyms'])}, cosine "
         f"{_percent(flips['cosine'])}; chance 25 %).",
         "",
-        "These pictures decided nothing: settings were chosen on a part of the others.",
+        "Settings were chosen on a part of the other pictures. But figures of these pictures were "
+        "seen during the work, and the classes that evidence speaks of were chosen on all natural "
+        "pictures, these included.",
     ]
 
 
@@ -154,6 +157,30 @@ def _natural(report: dict) -> list[str]:
             two_digits(row["srcc"].get(one)) for one in ("adapter", "ridge", "activation", "cosine")
         ]
         lines.append(_row([name, row["n"], f"**{figures[0]}**", *figures[1:]]))
+    return lines
+
+
+def _trust(report: dict) -> list[str]:
+    """What an order says of itself, and what it is worth."""
+    rows = report["trust"]
+    lines = [
+        "## Can an order say that it is wrong?",
+        "",
+        "Counted instructions of the test part. Pairs: the share of pairs that the pair branch and "
+        "the scores put the same way round. Mirrored: SRCC between the scores of pictures and of "
+        "their mirror images. Neither tells a guess from knowledge; whether the instruction was "
+        "learned does, so that is what the app says.",
+        "",
+        *_head(["instruction", "orders", "pairs", "mirrored", "mean SRCC", "lowest SRCC"]),
+    ]
+    for name, learned in (("learned", True), ("never learned", False)):
+        own = [row for row in rows if row["learned"] == learned and row["srcc"] == row["srcc"]]
+        if not own:
+            continue
+        means = [sum(r[key] for r in own) / len(own) for key in ("pairs", "mirrored", "srcc")]
+        lowest = min(row["srcc"] for row in own)
+        cells = [f"{value:.2f}" for value in (*means, lowest)]
+        lines.append(_row([name, len(own), *cells]))
     return lines
 
 

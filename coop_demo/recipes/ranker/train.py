@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -32,7 +33,7 @@ from coop_demo.backbones.mini import MINI_NAME, mini_concepts
 from coop_demo.ranking.adapter import AdapterConfig, Evidence, RankingAdapter
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores, fit_ridge
 from coop_demo.ranking.checkpoint import load_ranker, save_ranker
-from coop_demo.ranking.instructions import COUNT_TEMPLATE
+from coop_demo.ranking.instructions import COUNT_TEMPLATE, instruction_key
 from coop_demo.ranking.labels import RankingRow, RankingTable, read_labels_csv
 from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.metrics import mean_of_known, pair_accuracy, srcc, two_digits
@@ -956,6 +957,16 @@ def train_shipped(
     return ranker, time.perf_counter() - began
 
 
+def with_figures(ranker: Ranker, table: Sequence[Mapping[str, Any]]) -> Ranker:
+    """The ranker that knows how well it ordered images it had not seen, by instruction."""
+    found = {instruction_key(row["instruction"]): row["srcc"]["adapter"] for row in table}
+    instructions = tuple(
+        replace(one, held_out=found.get(instruction_key(one.instruction)))
+        for one in ranker.instructions
+    )
+    return replace(ranker, instructions=instructions)
+
+
 def make_ranker(
     backbone: Backbone, samples: Sequence[Sample], args: argparse.Namespace, command: str
 ) -> None:
@@ -980,6 +991,8 @@ def make_ranker(
     table = measure(backbone, collection, ranker, learned=LEARNED)
     means = family_means(table)
     print(json.dumps(means, indent=1))
+    ranker = with_figures(ranker, table)
+    save_ranker(ranker, args.out, half=True)
     learned = sum(one.part in LEARNED and one.plain for one in collection.samples)
     update(
         args.out,

@@ -325,7 +325,14 @@ def _status(session: Session, found: Sequence[Order]) -> str:
     elif float(scores.max()) == float(scores.min()):
         problems.insert(0, say.all_same(RANKER))
     ranked = say.ranked(len(first.pictures), first.seconds, len(found))
-    return page_html.hint(ranked) + page_html.notes(problems)
+    trusted = dict.fromkeys(trust_sentence(one.trust) for one in found if one.trust is not None)
+    doubtful = [one.trust for one in found if one.trust and one.trust.level == "doubtful"]
+    said = list(trusted)
+    return (
+        page_html.hint(ranked)
+        + page_html.notes([*problems, *said] if doubtful else problems)
+        + ("" if doubtful else page_html.hint(" ".join(said)))
+    )
 
 
 def _ends(n: int, most: int) -> list[int]:
@@ -364,3 +371,6 @@ def _slope(session: Session, found: Sequence[Order]) -> str:
     if len(found) < 2:
         return ""
     return rank_html.head(say.SLOPE_TITLE) + rank_html.slope(found[0], found[1], session.thumbnail)
+
+
+from coop_demo.ranking.trust import trust_sentence
