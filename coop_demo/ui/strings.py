@@ -17,7 +17,7 @@ MODEL_LABEL = "Model"
 FETCH = "Fetch"
 
 
-ALL_MODELS = "All models"
+ABOUT_MODELS = "About the models"
 
 
 SHIPPED = "ships with the app"

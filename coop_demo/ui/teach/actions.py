@@ -364,16 +364,13 @@ def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -
     """
     taught = session.current
     if taught is not None:
-        names, hand, learned = (
-            taught.prompt.class_names,
-            taught.hand_crafted_weights,
-            taught.prompt.class_weights,
-        )
+        prompt, hand = taught.prompt, taught.hand_crafted_weights
+        names = prompt.class_names
     else:
-        names, hand, learned = tuple(session.named_classes()), None, None
+        names, hand, prompt = tuple(session.named_classes()), None, None
         if len(names) < 2:
             raise UserError(say.TRY_NOTHING_TO_TELL)
-    return _try(session.backbone, pictures, names, learned, hand, template)
+    return _try(session.backbone, pictures, names, prompt, hand, template)
 
 
 @gpu_job(duration=_GPU_SECONDS)
@@ -381,7 +378,7 @@ def _try(
     backbone: str,
     pictures: Sequence[Picture],
     names: Sequence[str],
-    learned: Tensor | None,
+    prompt: LearnedPrompt | None,
     hand: Tensor | None,
     template: str,
 ) -> Tried:
@@ -391,13 +388,18 @@ def _try(
     encoded = _encode(backbone, pictures)
     if not encoded.kept:
         raise UserError(encoded.problems[0] if encoded.problems else say.NO_TRY_PICTURES)
-    features = encoded.features[0]
+    features = encoded.features[0].float().cpu()
+    learned = prompt and probabilities(features, prompt.class_weights, model.logit_scale)
+    unlike = ()
+    if prompt is not None and prompt.familiar is not None:
+        unlike = tuple(prompt.familiar.unlike(features, prompt.class_weights))
     return Tried(
         class_names=tuple(names),
         pictures=tuple(pictures[i].name for i in encoded.kept),
-        learned=None if learned is None else probabilities(features, learned, model.logit_scale),
+        learned=learned,
         words=probabilities(features, hand, model.logit_scale),
         problems=encoded.problems,
+        unlike=unlike,
     )
 
 

@@ -127,3 +127,4 @@ class Tried:
     learned: Tensor | None
     words: Tensor
     problems: tuple[str, ...] = ()
+    unlike: tuple[bool, ...] = ()  # whether each may be none of the classes; () if not known

@@ -8,6 +8,7 @@ import gradio as gr
 
 from coop_demo.data.dataset import Picture
 from coop_demo.data.picture_formats import UPLOAD_TYPES
+from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import LOOKS, Part, Shell
@@ -167,7 +168,7 @@ def _bars(tried: Tried) -> str:
     return teach_html.pair(
         teach_html.bars(say.LEARNED, "learned", names, learned, empty=say.TRAIN_FIRST),
         teach_html.bars(say.WORDS, "words", names, tried.words[0], empty=""),
-    )
+    ) + page_html.notes([], [UNLIKE] if tried.unlike[:1] == (True,) else [])
 
 
 def _no_bars() -> str:
