@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import io
+import itertools
+import random
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,10 +32,13 @@ from coop_demo.settings import LIMITS
 from coop_demo.ui.progress import KEEP_EVERY, Progress, TrainingPace, encoding
 from coop_demo.ui.session import Session, Taught, UnderWay
 from coop_demo.ui.teach import strings as say
-from coop_demo.ui.teach.state import MAX_STEPS_PAGE, TeachSettings, Tried
+from coop_demo.ui.teach.state import MAX_STEPS_PAGE, AtHand, TeachSettings, Tried
 from coop_demo.ui.theme import FOLDER_MARK
 
 MAX_PICTURES_TO_TRY = 1_000
+
+
+MAX_AT_HAND = 12  # thumbnails: two rows
 
 
 _GPU_SECONDS = 60
@@ -352,6 +357,42 @@ def load(session: Session, path: str | Path) -> Taught:
     words = prompt.train_config.template
     taught = judge(prompt, words, None, backbone=backbone, dataset=None, ending=ending)
     return keep(session, backbone, taught)
+
+
+def at_hand(session: Session) -> tuple[AtHand, ...]:
+    """Some held-out pictures, a few of every class; none while nothing is held out.
+
+    They are those that the prompt in use is judged on, else those that would be.
+    """
+    taught = session.current
+    dataset = taught.dataset if taught else None
+    if dataset is None:
+        try:
+            dataset, _ = session.split(seed=session.settings.seed if session.settings else 1)
+        except DatasetError:
+            return ()
+    by_class: list[list[AtHand]] = [[] for _ in dataset.class_names]
+    for item in dataset.test:
+        by_class[item.label].append(AtHand(item.picture, dataset.class_names[item.label]))
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_class))
+    found = itertools.islice((one for one in turns if one is not None), MAX_AT_HAND)
+    return tuple(sorted(found, key=lambda one: dataset.class_names.index(one.truth)))
+
+
+def surprise(session: Session) -> AtHand:
+    """A picture of a sample set that is not the one in use.
+
+    Raises:
+        UserError: there is no other.
+    """
+    others = [one for one in samples.sample_sets() if one.teaches and one.title != session.source]
+    if not others:
+        raise UserError(say.NO_OTHER_SET)
+    sample = random.choice(others)
+    dataset = samples.read_sample(sample.name)
+    item = random.choice(dataset.test or dataset.train)
+    picture = item.picture if item.picture.content else item.picture.checked()
+    return AtHand(picture, dataset.class_names[item.label], sample.title)
 
 
 def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -> Tried:

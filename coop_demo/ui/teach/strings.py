@@ -304,6 +304,27 @@ LOAD_PROMPT = "Load prompt"
 TRY_EMPTY = "Drop a picture, paste one, or use the webcam."
 
 
+EXAMPLES = "Held-out pictures to try"
+
+
+EXAMPLES_HINT = "Or click one of these, which are held out:"
+
+
+EXAMPLE_GONE = "That picture is not there any more. Choose another one."
+
+
+SURPRISE = "Surprise me"
+
+
+NO_OTHER_SET = "There is no other sample set to take a picture from."
+
+
+def truth(name: str, elsewhere: str) -> str:
+    if elsewhere:
+        return f"From another set, “{elsewhere}”: {name}."
+    return f"Held out; its true class is “{name}”."
+
+
 TRY_NOTHING_TO_TELL = "Name two classes or load a prompt first; then a picture can be tried."
 
 
