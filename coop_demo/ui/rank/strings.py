@@ -98,7 +98,13 @@ def loaded(name: str, n_instructions: int) -> str:
 # --- order --------------------------------------------------------------------------------------
 ORDER_TITLE = "Look at the order"
 ORDER_LEAD = "First is most, by what the instruction asks."
-NOTHING_RANKED = "The order appears here."
+NOTHING_RANKED = "Choose pictures and an instruction, then press Rank. Then you will see:"
+PROMISES = (
+    "the pictures in order, the first one first; click one to see what the ranker looked at",
+    "how good the order is, if your pictures come with labels",
+    "two instructions side by side, and what simpler ways make of the same pictures",
+    "any two pictures, and which of them it puts ahead",
+)
 ONE_PICTURE = "There is one picture here; an order needs two or more. Add pictures."
 NO_PICTURES = "There are no pictures to rank. Choose a sample or add some."
 SAME_TWICE = "Both instructions are the same. Change one, or leave the second one empty."
@@ -115,9 +121,9 @@ AGAIN = "Compare again"
 PILE_CHANGED = "The pictures changed while they were ranked. Rank them again."
 RANK_FIRST = "Rank the pictures first."
 SLOPE_TITLE = "The same pictures, two instructions"
-SCORES_TITLE = "Scores"
+SCORES_TITLE = "Scores of all pictures"
 SCORES_LEAD = "How far apart the pictures are. Scores of two instructions have no common scale."
-PAIRS_TITLE = "Pairs"
+PAIRS_TITLE = "Any two pictures: which is ahead?"
 PAIRS_LEAD = (
     "The ranker's second branch answers for every pair which ranks above. Choose a cell, or two "
     "pictures; × marks pairs for which it claims the same both ways."

@@ -34,6 +34,9 @@ class Examples:
     def view(self, session: Session) -> Updates:
         """What is at hand now; a click finds it again in `session.at_hand`."""
         session.at_hand = at_hand(session)
+        trying = session.trying
+        if trying is not None and not trying.elsewhere and trying not in session.at_hand:
+            session.trying = None  # its set is gone
         thumbnails = [str(session.thumbnail(one.picture)) for one in session.at_hand]
         return {
             self.hint: page_html.hint(say.EXAMPLES_HINT if thumbnails else say.TRY_EMPTY),

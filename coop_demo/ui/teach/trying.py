@@ -47,7 +47,7 @@ class TryColumn:
             label=say.TRY_LABEL,
             type="filepath",
             sources=["upload", "webcam", "clipboard"],
-            height=260,
+            height=200,
             buttons=[],
             elem_id="try-picture",
         )
