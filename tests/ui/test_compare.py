@@ -180,7 +180,7 @@ def test_settings_that_cannot_be_used_are_one_sentence(changes, message) -> None
 
 
 def test_a_person_has_one_long_job_at_a_time(session: Session) -> None:
-    with working(session), pytest.raises(UserError, match="running already"), working(session):
+    with working(session), pytest.raises(UserError, match="already running"), working(session):
         pass
     assert not session.training
 
