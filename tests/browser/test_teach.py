@@ -244,3 +244,24 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_train(studio: Page) -
     expect(page.locator("#stop")).to_be_enabled()
     page.locator("#stop").click()
     expect(page.locator("#train")).to_be_enabled()
+
+
+def test_holding_the_button_records_pictures_of_a_class(studio: Page) -> None:
+    page = studio
+    button = page.get_by_role("button", name=say.hold_label(1), exact=True)
+    counted = page.locator(".cs-class").first.locator(".cs-burst span")
+    note = page.locator(".cs-class").first.locator(".block.cs-count")
+    button.scroll_into_view_if_needed()
+    button.hover()
+    page.mouse.down()
+    expect(counted).to_have_text(re.compile(r"^([4-9]|\d\d)$"))
+    page.mouse.up()
+    expect(note).to_contain_text(re.compile(r"\b([4-9]|\d\d) pictures"))
+    first = int(re.findall(r"(\d+) picture", note.inner_text())[0])
+    # by the keyboard, added to those that are there
+    button.focus()
+    page.keyboard.down(" ")
+    expect(counted).to_have_text(re.compile(r"^([2-9]|\d\d)$"))
+    page.keyboard.up(" ")
+    expect(page.locator("#pictures-1 button.thumbnail-item").nth(first)).to_be_visible()
+    expect(note).not_to_contain_text(f"{first} pictures")

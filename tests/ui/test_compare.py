@@ -325,11 +325,11 @@ def judged(session: Session, learned_right: int, words_right: int):
 @pytest.mark.parametrize(
     ("learned", "words", "says", "winner"),
     [
-        (12, 2, "beats the hand-crafted prompt, and it is very unlikely to be chance", "learned"),
+        (12, 2, "beats the hand-crafted prompt, and that is very unlikely to be chance", "learned"),
         (8, 7, "ahead of the hand-crafted prompt, but it could be chance", "nobody"),
         (5, 5, "A draw", "nobody"),
         (5, 6, "behind the hand-crafted prompt, but it could be chance", "nobody"),
-        (2, 12, "loses to the hand-crafted prompt, and it is very unlikely to be chance", "words"),
+        (2, 12, "loses to the hand-crafted prompt, and that is very unlikely", "words"),
     ],
 )
 def test_the_headline_says_who_won_whoever_it_is(

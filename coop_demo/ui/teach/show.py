@@ -14,6 +14,7 @@ from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Part, Refresh, Shell
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.session import Session
+from coop_demo.ui.teach import burst
 from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.actions import open_folder, open_sample, open_zip
@@ -120,6 +121,7 @@ class ShowColumn:
                     elem_classes="cs-gallery",
                 )
             )
+            gr.HTML(burst.button(index + 1), padding=False)
             note = _row_note(0, 0) if shown else ""
             self.counts.append(gr.HTML(note, padding=False, elem_classes="cs-count"))
         self.boxes.append(box)

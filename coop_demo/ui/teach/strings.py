@@ -83,6 +83,19 @@ def remove_label(number: int) -> str:
     return f"Remove class {number}"
 
 
+HOLD = "Hold to record"
+
+
+def hold_label(number: int) -> str:
+    return f"Hold to record pictures of class {number} with the webcam"
+
+
+NO_CAMERA = "The browser gives no camera. Allow it for this page, or upload pictures."
+
+
+HOLD_AGAIN = "The camera is ready. Hold the button to record."
+
+
 def learn_and_test(n: int, n_test: int) -> str:
     return f"{n:,} to learn from · {n_test:,} to test"
 

@@ -117,7 +117,7 @@ class TryColumn:
             if not path and not chosen:
                 return {self.bars: ""}
             try:
-                picture = chosen.picture if chosen else Picture(Path(str(path)).name, Path(path))
+                picture = chosen.picture if chosen else _dropped(path)
                 tried = try_pictures(session, [picture], str(words))
                 head = _shown(session, chosen) if chosen else ""
             except Exception as error:
@@ -203,6 +203,11 @@ def _bars(tried: Tried) -> str:
         teach_html.bars(say.LEARNED, "learned", names, learned, empty=say.TRAIN_FIRST),
         teach_html.bars(say.WORDS, "words", names, tried.words[0], empty=""),
     ) + page_html.notes([], [UNLIKE] if tried.unlike[:1] == (True,) else [])
+
+
+def _dropped(path: str | None) -> Picture:
+    source = Path(str(path))
+    return Picture(source.name, source)
 
 
 def _shown(session: Session, chosen: AtHand) -> str:
