@@ -1,6 +1,8 @@
-"""Hold to record: a class gets a picture from the webcam several times a second.
+"""What a class row does in the browser alone: it unfolds, and records while a button is held.
 
-All of it happens in the browser. The pictures are handed to the field of the class's gallery, as
+Hold to record: a class gets a picture from the webcam several times a second.
+
+The pictures are handed to the field of the class's gallery, as
 if a person had chosen files, so that everything behind it stays as it is. Where a browser gives no
 camera (a page that is neither https nor on this computer), the button is not there.
 """
@@ -9,6 +11,13 @@ import json
 from html import escape
 
 from coop_demo.ui.teach import strings as say
+
+_SAID = {
+    "refused": say.NO_CAMERA,
+    "early": say.HOLD_AGAIN,
+    "all": say.SHOW_ALL,
+    "fewer": say.SHOW_FEWER,
+}
 
 MOST_FRAMES = 30  # in one go
 FRAMES_A_SECOND = 5
@@ -23,11 +32,19 @@ def button(number: int) -> str:
     )
 
 
+def unfold() -> str:
+    """Shows all pictures of a class row, or the first rows of them again."""
+    return (
+        f'<button type="button" class="cs-unfold" data-unfold aria-expanded="false">'
+        f"{escape(say.SHOW_ALL)}</button>"
+    )
+
+
 SCRIPT = f"""
 <script>
 (() => {{
   const most = {MOST_FRAMES}, pause = {1000 // FRAMES_A_SECOND};
-  const said = {json.dumps({"refused": say.NO_CAMERA, "early": say.HOLD_AGAIN})};
+  const said = {json.dumps(_SAID)};
   let going = null;
   if (!navigator.mediaDevices) document.documentElement.classList.add("cs-no-camera");
 
@@ -98,6 +115,13 @@ SCRIPT = f"""
     if (!event.repeat) begin(of(event));
   }});
   document.addEventListener("keyup", (event) => of(event) && going && end(going));
+  document.addEventListener("click", (event) => {{
+    const more = event.target.closest && event.target.closest("[data-unfold]");
+    if (!more) return;
+    const open = more.closest(".cs-class").classList.toggle("cs-unfolded");
+    more.setAttribute("aria-expanded", open);
+    more.textContent = open ? said.fewer : said.all;
+  }});
   document.addEventListener("contextmenu", (event) => of(event) && event.preventDefault());
 }})();
 </script>

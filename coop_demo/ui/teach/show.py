@@ -21,6 +21,7 @@ from coop_demo.ui.teach.actions import open_folder, open_sample, open_zip
 from coop_demo.ui.windows import Updates
 
 N_ROWS = LIMITS.max_classes_page
+FOLDED = 12  # thumbnails: two rows of them; the rest shows when asked for
 
 
 class Training(Part, Protocol):
@@ -341,4 +342,7 @@ def _row_note(n: int, n_test: int, problems: Sequence[str] = ()) -> str:
     counted = say.counted(n, "picture") if n else say.NO_PICTURES_YET
     if n_test:
         counted = say.learn_and_test(n, n_test)
-    return page_html.hint(counted) + page_html.notes(problems)
+    more = burst.unfold() if n > FOLDED else ""
+    return f'<div class="cs-row-note">{page_html.hint(counted)}{more}</div>' + page_html.notes(
+        problems
+    )

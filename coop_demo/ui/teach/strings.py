@@ -83,6 +83,9 @@ def remove_label(number: int) -> str:
     return f"Remove class {number}"
 
 
+SHOW_ALL, SHOW_FEWER = "Show all", "Show fewer"
+
+
 HOLD = "Hold to record"
 
 
