@@ -65,6 +65,7 @@ class Answer:
     image: str
     learned: Mapping[str, float]
     hand_crafted: Mapping[str, float]
+    unlike: bool | None = None  # it may be none of the classes; None: the prompt does not know
 
     @property
     def best(self) -> str:
@@ -172,9 +173,13 @@ def predict(
         probabilities(features, weights, backbone.logit_scale).tolist()
         for weights in (prompt.class_weights, words)
     )
+    familiar = prompt.familiar
+    unlike = familiar.unlike(features, prompt.class_weights) if familiar else [None] * len(pictures)
     return [
-        Answer(picture.name, _largest_first(prompt, ours), _largest_first(prompt, theirs))
-        for picture, ours, theirs in zip(pictures, learned, hand_crafted, strict=True)
+        Answer(picture.name, _largest_first(prompt, ours), _largest_first(prompt, theirs), other)
+        for picture, ours, theirs, other in zip(
+            pictures, learned, hand_crafted, unlike, strict=True
+        )
     ]
 
 

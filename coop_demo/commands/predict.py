@@ -17,6 +17,7 @@ from coop_demo.data.dataset import Picture
 from coop_demo.data.images import list_pictures
 from coop_demo.errors import PictureError, UserError
 from coop_demo.prompts.checkpoint import load_prompt
+from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.prompts.templates import class_weights, probabilities
 
 
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
             )
             for weights in (prompt.class_weights, words)
         )
+        familiar = prompt.familiar
+        unlike = familiar.unlike(feature, prompt.class_weights)[0] if familiar else None
         best, best_words = next(iter(learned)), next(iter(hand_crafted))
         results.append(
             {
@@ -75,13 +78,14 @@ def run(args: argparse.Namespace) -> None:
                 "probability": learned[best],
                 "hand_crafted_class": best_words,
                 "hand_crafted_probability": hand_crafted[best_words],
+                "unlike": unlike,
                 "learned": learned,
                 "hand_crafted": hand_crafted,
             }
         )
         lines.append(
             f"{path}: {best} ({learned[best]:.0%}); by the words {best_words} "
-            f"({hand_crafted[best_words]:.0%})"
+            f"({hand_crafted[best_words]:.0%})" + (f". {UNLIKE}" if unlike else "")
         )
     if not rows:
         raise PictureError(encoded.problems[0])

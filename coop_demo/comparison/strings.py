@@ -22,15 +22,15 @@ def verdict_sentence(verdict: Verdict) -> str:
     )
     p = p_value(verdict.test.p_value)
     said = {
-        Outcome.SAME: "They are right on the very same pictures.",
+        Outcome.SAME: "They are right on exactly the same pictures.",
         Outcome.EQUAL: "Neither is better.",
-        Outcome.BETTER: f"It beats the words, and chance is an unlikely explanation ({p}).",
-        Outcome.WORSE: f"It loses to the words, and chance is an unlikely explanation ({p}).",
+        Outcome.BETTER: f"It beats the words, and that is unlikely to be chance ({p}).",
+        Outcome.WORSE: f"It loses to the words, and that is unlikely to be chance ({p}).",
         Outcome.AHEAD: (
-            f"It is ahead, but so small a difference could be chance ({p}): more held-out "
-            "pictures would tell."
+            f"It is ahead, but a difference this small could be chance ({p}). More held-out "
+            "pictures would settle it."
         ),
-        Outcome.BEHIND: f"It is behind the words; so small a difference could be chance ({p}).",
+        Outcome.BEHIND: f"It is behind, but a difference this small could be chance ({p}).",
     }[verdict.outcome]
     return f"{result} {said}"
 
@@ -52,7 +52,7 @@ def paired_sentence(
         return f"Neither is better: {counted}."
     better = first if b > c else second
     if found in (Outcome.BETTER, Outcome.WORSE):
-        return f"{better} is better, and chance is an unlikely explanation: {counted}."
+        return f"{better} is better, and that is unlikely to be chance: {counted}."
     return f"{better} looks better, but it could be chance: {counted}."
 
 
@@ -64,7 +64,7 @@ def at_bound_sentences(calibrations: Mapping[str, Calibration]) -> list[str]:
         + (
             ", since it is right on every one of these pictures."
             if found.before.accuracy == 1
-            else ". Its confidence says next to nothing here."
+            else ". Its confidence tells you almost nothing here."
         )
         for title, found in calibrations.items()
         if found.at_bound

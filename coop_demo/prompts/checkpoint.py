@@ -18,6 +18,7 @@ from coop_demo.backbones.texts import remembered
 from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
+from coop_demo.prompts.familiar import Familiar
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 
@@ -43,6 +44,7 @@ def prompt_to_bytes(prompt: LearnedPrompt) -> bytes:
         "history": list(prompt.history),
         "learned_from": None if prompt.learned_from is None else list(prompt.learned_from),
         "looks": list(prompt.looks),
+        "familiar": prompt.familiar and prompt.familiar.to_mapping(),
     }
     return PROMPT.to_bytes({"ctx": prompt.ctx.float()}, description)
 
@@ -100,7 +102,7 @@ def load_prompt(path: str | Path, backbone: Backbone) -> LearnedPrompt:
 
     said = json.dumps([metadata["class_names"], metadata["prompt_config"]], sort_keys=True)
     weights = remembered(backbone, ["prompt", said, ctx.numpy().tobytes()], compute)
-    prompt = _prompt(metadata, ctx, weights, prompt_config, train_config)
+    prompt = _prompt(path, metadata, ctx, weights, prompt_config, train_config)
     return replace(prompt, backbone=backbone.identity)
 
 
@@ -124,7 +126,7 @@ def read_prompt(path: str | Path, class_weights: Tensor) -> LearnedPrompt:
     fits = class_weights.ndim == 2 and len(class_weights) == C
     if not fits or class_weights.dtype != torch.float32 or not torch.isfinite(class_weights).all():
         raise PROMPT.damaged(path, "its class weights are not those of its classes")
-    return _prompt(metadata, ctx, class_weights, prompt_config, train_config)
+    return _prompt(path, metadata, ctx, class_weights, prompt_config, train_config)
 
 
 def _contents(path: Path, metadata: dict[str, Any]) -> tuple[Tensor, PromptConfig, TrainConfig]:
@@ -142,13 +144,18 @@ def _contents(path: Path, metadata: dict[str, Any]) -> tuple[Tensor, PromptConfi
 
 
 def _prompt(
+    path: Path,
     metadata: dict[str, Any],
     ctx: Tensor,
     class_weights: Tensor,
     prompt_config: PromptConfig,
     train_config: TrainConfig,
 ) -> LearnedPrompt:
-    sources = metadata.get("learned_from")
+    sources, familiar = metadata.get("learned_from"), metadata.get("familiar")
+    try:
+        familiar = familiar and Familiar.from_mapping(familiar, *class_weights.shape)
+    except (ValueError, AttributeError) as error:
+        raise PROMPT.damaged(path, "what it says of familiar pictures does not fit") from error
     return LearnedPrompt(
         ctx=ctx,
         class_weights=class_weights,
@@ -160,6 +167,7 @@ def _prompt(
         history=tuple(metadata["history"]),
         learned_from=None if sources is None else tuple(sources),
         looks=tuple(metadata.get("looks", ())),
+        familiar=familiar or None,
     )
 
 

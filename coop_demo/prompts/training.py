@@ -21,6 +21,7 @@ from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import PromptError
+from coop_demo.prompts.familiar import Familiar, familiar_from
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.step import TrainStep
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, accuracy, class_weights
@@ -130,6 +131,7 @@ class LearnedPrompt:
     # `short_content` of the shots: never judged on these. None: an older file that does not say
     learned_from: tuple[str, ...] | None = field(default=None, repr=False)
     looks: tuple[str, ...] = field(default=(), repr=False)  # `Look.text` of the shots
+    familiar: Familiar | None = None  # tells pictures that may be none of the classes
 
     def learner(self, backbone: Backbone) -> PromptLearner:
         """The prompt on its backbone, for other class names or further training."""
@@ -241,6 +243,8 @@ def train_prompt(
     )
     prompt_config = learner.config
     device = backbone.device
+    plain = features[0].float().cpu(), labels  # the whole pictures
+    plain_held_out = None if held_out is None else held_out[0].float().cpu()
     features = features.to(device)
     device_labels = labels.to(device)
     if hand_crafted is None:
@@ -319,9 +323,10 @@ def train_prompt(
             last = step == config.steps
             if train_loss < best_loss or last:
                 best_loss, n_best = train_loss, len(history)
+                class_weights_now = weights.float().cpu()
                 best = LearnedPrompt(
                     ctx=learner.ctx.detach().cpu().clone(),
-                    class_weights=weights.float().cpu(),
+                    class_weights=class_weights_now,
                     class_names=tuple(class_names),
                     prompt_config=prompt_config,
                     train_config=config,
@@ -329,6 +334,7 @@ def train_prompt(
                     shots=shots,
                     learned_from=learned_from,
                     looks=looks,
+                    familiar=familiar_from(*plain, class_weights_now, plain_held_out),
                 )
             assert best is not None
             prompt = replace(best, history=tuple(history[:n_best]))

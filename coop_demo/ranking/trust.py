@@ -7,8 +7,8 @@ guesses, and so do the scores of mirrored images. The figures are on the ranker'
 branches disagree is said where it happens.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class Trust:
     nearness: float
     held_out: float | None
     agreement: float | None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "level": self.level}
 
     @property
     def is_near(self) -> bool:

@@ -50,7 +50,7 @@ def main() -> None:
         )
         page.set_default_timeout(_PATIENCE)
         page.goto(f"{address}?__theme={'dark' if args.dark else 'light'}")
-        page.locator("#model-status").get_by_text("is in use").wait_for()
+        page.locator("#model-status").get_by_text("is in use").wait_for(state="attached")
         page.evaluate("document.fonts.ready")
         teach(page)
         for tab in args.tabs:

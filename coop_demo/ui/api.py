@@ -19,6 +19,7 @@ from coop_demo.data.dataset import Dataset, Picture, check_trainable, split_held
 from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
+from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.ranking.order import Order, judge, order_csv
 from coop_demo.ranking.trust import trust_sentence
 from coop_demo.ui import strings
@@ -235,7 +236,11 @@ class Endpoints:
                 yield {"status": "error", "message": sentence_for(error)}, None
 
     def predict(self, prompt=None, picture=None) -> dict[str, Any]:
-        """Probabilities of a saved prompt and of its hand-crafted words for one picture."""
+        """Probabilities of a saved prompt and of its hand-crafted words for one picture.
+
+        `unlike`: whether it is unlike the pictures that the prompt learned from, so that it may
+        be none of its classes; null where the prompt does not know.
+        """
         with tempfile.TemporaryDirectory(prefix="coop-studio-") as folder:
             try:
                 if not prompt or not picture:
@@ -251,6 +256,8 @@ class Endpoints:
             "status": "done",
             "learned": dict(zip(tried.class_names, tried.learned[0].tolist(), strict=True)),
             "words": dict(zip(tried.class_names, tried.words[0].tolist(), strict=True)),
+            "unlike": tried.unlike[0] if tried.unlike else None,
+            "message": UNLIKE if tried.unlike and tried.unlike[0] else "",
         }
 
     def compare(

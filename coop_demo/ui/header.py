@@ -24,7 +24,7 @@ def build(shell: Shell) -> None:
 
 
 class Header:
-    """Name and promise on the left; on the right the model in use, and others to choose."""
+    """Name and promise on the left; on the right the model in use, with more on it to unfold."""
 
     def __init__(self, default: str) -> None:
         self._default = default
@@ -46,12 +46,10 @@ class Header:
                         strings.FETCH, variant="primary", visible=False, scale=1, min_width=110
                     )
                 self.status = gr.HTML(padding=False, elem_id="model-status")
-                with gr.Accordion(strings.ALL_MODELS, open=False):
-                    self.table = gr.HTML(padding=False, elem_id="model-table")
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.chosen, self.fetch, self.table, self.status]
+        return [self.chosen, self.fetch, self.status]
 
     def view(self, session: Session, sentence: str = "", *, offered: str = "") -> Updates:
         """The model in use, or `offered`, which is chosen but not here yet."""
@@ -64,8 +62,8 @@ class Header:
                 visible=bool(offered),
                 value=strings.fetch_button(entry.download_mb) if entry else strings.FETCH,
             ),
-            self.table: page_html.model_table(_rows()),
-            self.status: page_html.hint(sentence or _in_use(session.backbone)),
+            self.status: page_html.hint(sentence)
+            + page_html.model_details(_in_use(session.backbone), _rows()),
         }
 
     def wire(self, shell: Shell) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
+from coop_demo.ui.strings import ABOUT_MODELS
+
 
 def step_head(number: int, title: str, lead: str) -> str:
     """The head of one of the three columns."""
@@ -68,6 +70,16 @@ def brand(name: str, promise: str) -> str:
 
 def footer(sentence: str) -> str:
     return f'<footer class="cs-footer"><p>{escape(sentence)}</p></footer>'
+
+
+def model_details(sentence: str, rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+    """What the model in use is, and the list of models; folded away until asked for."""
+    return fold(ABOUT_MODELS, hint(sentence) + model_table(rows))
+
+
+def fold(title: str, inside: str) -> str:
+    """HTML that shows when its title is clicked."""
+    return f'<details class="cs-fold"><summary>{escape(title)}</summary>{inside}</details>'
 
 
 def model_table(rows: Sequence[tuple[str, str, str, str, str]]) -> str:

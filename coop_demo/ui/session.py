@@ -37,7 +37,7 @@ from coop_demo.ui.compare.state import CompareState
 from coop_demo.ui.explain.state import LookState, OrderLookState
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.teach import strings as teach_strings
-from coop_demo.ui.teach.state import TeachSettings
+from coop_demo.ui.teach.state import AtHand, TeachSettings
 
 THUMBNAIL_SIDE = 320  # pixels; what the page shows of a picture
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
@@ -142,6 +142,8 @@ class Session:
     under_way: dict[str, UnderWay] = field(default_factory=dict)  # by backbone name
     settings: TeachSettings | None = None  # of the last training, for the page to show again
     undo: Undo | None = field(default=None, repr=False)
+    at_hand: tuple[AtHand, ...] = field(default=(), repr=False)  # as the page offers them
+    trying: AtHand | None = field(default=None, repr=False)  # the one it shows, if any
     compare: CompareState = field(default_factory=CompareState, repr=False)
     pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
     look: LookState = field(default_factory=LookState, repr=False)
@@ -438,6 +440,8 @@ _MADE = (
     "under_way",
     "settings",
     "undo",
+    "at_hand",
+    "trying",
     "pictures",
     "compare",
     "pile",

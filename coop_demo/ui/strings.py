@@ -17,7 +17,7 @@ MODEL_LABEL = "Model"
 FETCH = "Fetch"
 
 
-ALL_MODELS = "All models"
+ABOUT_MODELS = "About the models"
 
 
 SHIPPED = "ships with the app"
@@ -58,14 +58,14 @@ def in_use(title: str, licence: str) -> str:
 
 
 SESSION_GONE = (
-    "Your session is not on this server any more (it was restarted, or unused for half a day). "
-    "Reload the page to begin anew."
+    "Your session is no longer on this server: it was restarted, or you were away for half a day. "
+    "Reload the page to start again."
 )
 
 
 WAS_AWAY = (
-    "The app was away for a moment, and this page was loaded again. If your last click did "
-    "nothing, please click again."
+    "The connection to the app was lost for a moment, so the page has been reloaded. If your last "
+    "click did nothing, please click again."
 )
 
 
@@ -89,7 +89,7 @@ FOOTER = (
 )
 
 
-SAMPLE_OR_ZIP = "Give either the name of a sample set or a zip, and not both."
+SAMPLE_OR_ZIP = "Give either the name of a sample set or a zip, not both."
 
 
 PROMPT_AND_PICTURE = "Give a saved prompt and a picture."
@@ -106,7 +106,7 @@ def out_of_range(label: str, given: float, low: int, high: int) -> str:
 UNDO = "Undo"
 
 
-NOTHING_TO_UNDO = "There is nothing to undo any more: something has changed since."
+NOTHING_TO_UNDO = "There is nothing left to undo: something has changed since."
 
 
 STOP = "Stop"
@@ -116,12 +116,12 @@ PREPARING = "Getting ready…"
 
 
 BUSY = (
-    "A training or comparison of yours is running already, maybe in another tab or window. Stop "
-    "it or wait for it."
+    "A training or comparison of yours is already running, perhaps in another tab or window. Stop "
+    "it or wait until it is done."
 )
 
 
-STOPPED_IN_LINE = "Stopped while it was waiting for its turn; nothing was begun."
+STOPPED_IN_LINE = "Stopped while waiting in line; nothing was started."
 
 
 def in_line(number: int, seconds: float | None) -> str:

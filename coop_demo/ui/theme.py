@@ -10,6 +10,7 @@ from gradio import themes
 
 from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui import event_stream, strings
+from coop_demo.ui.teach import burst
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
 
@@ -142,7 +143,7 @@ def launch_options() -> dict:
     return {
         "theme": theme(),
         "css_paths": [STYLE_SHEET],
-        "head": event_stream.SCRIPT + _HEAD,
+        "head": event_stream.SCRIPT + _HEAD + burst.SCRIPT,
         "footer_links": ["api", "settings"],
         "max_file_size": LIMITS.max_upload,
         "allowed_paths": [],

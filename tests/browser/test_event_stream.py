@@ -36,7 +36,7 @@ def test_a_click_while_a_stream_ends_is_answered(page: Page, watch, app_address:
     watch.follow(page)
     page.add_init_script(LATE_ENDS)
     page.goto(app_address)
-    page.get_by_text("is in use").first.wait_for()
+    page.get_by_text("is in use").first.wait_for(state="attached")
     page.wait_for_timeout(3000)  # the stream of the opening has ended
     for number in (3, 5):
         ended = page.evaluate("window.lateEnds")
@@ -56,7 +56,7 @@ def test_after_the_last_answer_no_stream_stays_open(page: Page, watch, app_addre
     for end in ("requestfinished", "requestfailed"):  # by the server, or by the page
         page.on(end, lambda request: "/queue/data" in request.url and ended.append(1))
     page.goto(app_address)
-    page.get_by_text("is in use").first.wait_for()
+    page.get_by_text("is in use").first.wait_for(state="attached")
     for number in (3, 4, 5):
         page.locator("#add-class").click()
         expect(class_name(page, number)).to_be_visible()

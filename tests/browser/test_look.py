@@ -156,6 +156,7 @@ def test_a_picture_and_a_pair_of_an_order_lead_to_the_rankers_maps(
     expect(page.locator("#look-empty")).to_be_hidden()
 
     page.get_by_role("tab", name="Rank", exact=True).click()
+    page.locator("#rank-pairs-fold > button").click()
     page.locator("#rank-look-pair").click()
     expect(answer).to_contain_text("of the attention is on", timeout=LONG)
     expect(page.locator("#look-ranked-pair img")).to_have_count(4)

@@ -109,7 +109,7 @@ def test_what_to_look_for_stays_when_it_was_typed_before_the_picture_had_arrived
     monkeypatch.setattr(explain_actions, "dropped", slow)
     watch.follow(page)
     page.goto(app)
-    page.get_by_text("is in use").first.wait_for()
+    page.get_by_text("is in use").first.wait_for(state="attached")
     page.get_by_role("tab", name="Look", exact=True).click()
     expect(page.locator("#look-gallery button img")).to_have_count(12)
     page.locator("#look-gallery button.thumbnail-item").nth(0).click()
@@ -128,7 +128,7 @@ def test_what_to_look_for_stays_when_it_was_typed_before_the_picture_had_arrived
 def test_a_number_typed_while_the_page_draws_stays(page: Page, watch, app: str) -> None:
     watch.follow(page)
     page.goto(app)
-    page.get_by_text("is in use").first.wait_for()
+    page.get_by_text("is in use").first.wait_for(state="attached")
     page.get_by_role("tab", name="Rank", exact=True).click()
     page.locator("#rank-conditions").click()
     expect(page.locator("#rank-summary")).to_contain_text("24 pictures")

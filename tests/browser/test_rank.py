@@ -48,6 +48,10 @@ def open_rank(page: Page, sample: str) -> None:
     expect(page.locator("#rank-summary")).to_contain_text("24 pictures", timeout=LONG)
 
 
+def unfold(page: Page, part: str) -> None:
+    page.locator(f"#rank-{part}-fold > button").click()
+
+
 def rank(page: Page) -> None:
     page.locator("#rank-go").click()
     expect(page.locator("#rank-status")).to_contain_text("Ranked 24 pictures", timeout=LONG)
@@ -65,11 +69,14 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     # both instructions, each beside its rivals, and a line for every picture
     expect(page.locator("#rank-figures table")).to_have_count(2)
     expect(page.locator("#rank-figures .cs-verdict")).to_have_count(2)
+    unfold(page, "slope")
     expect(page.locator("#rank-slope .cs-line")).to_have_count(24)
+    unfold(page, "rivals")
     expect(page.locator("#rank-strips .cs-strip")).to_have_count(3)
     expect(page.locator("#rank-gallery img")).to_have_count(24)
 
     # a pair by its cell, and by the keyboard
+    unfold(page, "pairs")
     cells = page.locator("#rank-pairs .nsewdrag").first
     cells.scroll_into_view_if_needed()
     shown = page.locator("#rank-pair").inner_text()
@@ -111,6 +118,7 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     # a reload brings all of it back
     open_page(page, app_address)
     page.get_by_role("tab", name="Rank", exact=True).click()
+    unfold(page, "slope")
     expect(page.locator("#rank-slope .cs-line")).to_have_count(24)
     expect(page.locator("#rank-taught")).to_contain_text("Completed all 4 steps")
 
@@ -145,6 +153,8 @@ def test_nothing_scrolls_sideways_on_a_phone(studio: Page, ranker_file: Path) ->
     page.locator(LOAD_RANKER).set_input_files(ranker_file)
     expect(page.locator("#ranker-note")).to_contain_text("blank.safetensors", timeout=LONG)
     rank(page)
+    for part in ("slope", "rivals", "scores", "pairs"):
+        unfold(page, part)
     expect(page.locator("#rank-pairs .js-plotly-plot")).to_be_visible()
     assert page.evaluate(TOO_WIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -244,3 +244,20 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_train(studio: Page) -
     expect(page.locator("#stop")).to_be_enabled()
     page.locator("#stop").click()
     expect(page.locator("#train")).to_be_enabled()
+
+
+def test_holding_the_button_records_pictures_of_a_class(studio: Page) -> None:
+    page = studio
+    button = page.get_by_role("button", name=say.hold_label(1), exact=True)
+    note = page.locator(".cs-class").first.locator(".block.cs-count")
+    button.hover()
+    page.mouse.down()
+    page.wait_for_timeout(5000)  # at most 30 pictures, after which it stops by itself
+    page.mouse.up()
+    expect(note).to_contain_text(re.compile(r"\b([4-9]|\d\d) pictures"))
+    # and by the keyboard
+    page.get_by_role("button", name=say.hold_label(2), exact=True).focus()
+    page.keyboard.down(" ")
+    page.wait_for_timeout(5000)
+    page.keyboard.up(" ")
+    expect(page.locator("#pictures-2 button.thumbnail-item").nth(1)).to_be_visible()

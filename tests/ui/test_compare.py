@@ -180,7 +180,7 @@ def test_settings_that_cannot_be_used_are_one_sentence(changes, message) -> None
 
 
 def test_a_person_has_one_long_job_at_a_time(session: Session) -> None:
-    with working(session), pytest.raises(UserError, match="running already"), working(session):
+    with working(session), pytest.raises(UserError, match="already running"), working(session):
         pass
     assert not session.training
 
@@ -325,11 +325,11 @@ def judged(session: Session, learned_right: int, words_right: int):
 @pytest.mark.parametrize(
     ("learned", "words", "says", "winner"),
     [
-        (12, 2, "beats the hand-crafted prompt, and it is very unlikely to be chance", "learned"),
+        (12, 2, "beats the hand-crafted prompt, and that is very unlikely to be chance", "learned"),
         (8, 7, "ahead of the hand-crafted prompt, but it could be chance", "nobody"),
         (5, 5, "A draw", "nobody"),
         (5, 6, "behind the hand-crafted prompt, but it could be chance", "nobody"),
-        (2, 12, "loses to the hand-crafted prompt, and it is very unlikely to be chance", "words"),
+        (2, 12, "loses to the hand-crafted prompt, and that is very unlikely", "words"),
     ],
 )
 def test_the_headline_says_who_won_whoever_it_is(

@@ -10,6 +10,8 @@ import pytest
 from gradio_client import Client, handle_file
 from images import grey, write_image, zipped
 
+from coop_demo.prompts.familiar import UNLIKE
+
 SCENES = Path(__file__).resolve().parents[2] / "assets" / "samples" / "scenes" / "pictures"
 STEPS = 12  # enough to learn two colours, few enough to be quick
 
@@ -51,6 +53,12 @@ def test_a_prompt_is_taught_saved_and_used(app_address, tmp_path, colour_zip) ->
     assert sum(said["learned"].values()) == pytest.approx(1, abs=1e-4)
     assert sum(said["words"].values()) == pytest.approx(1, abs=1e-4)
     assert max(said["learned"], key=said["learned"].get) == "brick"
+    assert (said["unlike"], said["message"]) == (False, "")  # it learned from this one
+    other = sorted(SCENES.iterdir())[0]
+    said = client.predict(
+        prompt=handle_file(saved), picture=handle_file(str(other)), api_name="/predict"
+    )
+    assert (said["unlike"], said["message"]) == (True, UNLIKE)
 
 
 def test_a_sample_set_can_be_taught_by_name(app_address, tmp_path) -> None:

@@ -109,7 +109,7 @@ def test_only_one_at_a_time() -> None:
     running = bench.run()
     next(running)
     (refused,) = bench.run()
-    assert "running already" in refused[bench.job.status]
+    assert "already running" in refused[bench.job.status]
     assert bench.result not in refused
     assert len(list(running)) == 4  # the first one goes on
 

@@ -348,7 +348,7 @@ def test_what_is_unused_for_too_long_is_deleted_also_across_restarts(store, tmp_
     later = SessionStore("tiny", home=store.shelf.home)
     later.open(None)
     assert not session.kept.exists()
-    with pytest.raises(UserError, match="not on this server any more"):
+    with pytest.raises(UserError, match="no longer on this server"):
         later.get(session.key)
 
 

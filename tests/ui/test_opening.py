@@ -13,7 +13,7 @@ from coop_demo.ui.store import SessionStore
 from coop_demo.ui.windows import MAX_WINDOWS, Window, Windows
 
 #: what depends on the model in use, or on files that are made when they are first shown
-KNOWN_LATER = {"ranker-note", "look-gallery", "model-status", "model-table"}
+KNOWN_LATER = {"ranker-note", "look-gallery", "model-status"}
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def order_with(scores: dict[str, list[float]], values: list[float]) -> Order:
 
 @pytest.mark.parametrize(
     ("own", "kind", "words"),
-    [(1, "better", "beats"), (-1, "worse", "loses"), (0, "unsure", "no better")],
+    [(1, "better", "beats"), (-1, "worse", "loses"), (0, "unsure", "no clear difference")],
 )
 def test_the_verdict_says_who_wins_whoever_it_is(own: int, kind: str, words: str) -> None:
     values = list(range(20))
@@ -506,7 +506,7 @@ def test_an_emptied_pile_comes_back_until_something_takes_its_place(
     assert session.pile.can_undo, "clearing an empty pile takes nothing"
     rank_files.show_sample(session, ranking_sample)
     assert session.pile.can_undo is None
-    with pytest.raises(UserError, match="nothing to undo"):
+    with pytest.raises(UserError, match="nothing left to undo"):
         session.pile.bring_back()
 
 

@@ -175,7 +175,7 @@ def test_a_removed_class_comes_back_as_it_was(filled) -> None:
     filled.bring_back()
     assert filled.held() == before
     assert filled.can_undo is None, "there is one step back, and no more"
-    with pytest.raises(UserError, match="nothing to undo"):
+    with pytest.raises(UserError, match="nothing left to undo"):
         filled.bring_back()
 
 

@@ -162,6 +162,44 @@ def test_before_training_only_the_words_answer(session) -> None:
         teach_actions.try_pictures(session, [Picture("x", Path("x.png"))], "{}")
 
 
+def test_held_out_pictures_are_at_hand_with_their_true_classes(session) -> None:
+    dataset, _ = session.split(1)
+    held_out = {(one.picture.content, dataset.class_names[one.label]) for one in dataset.test}
+    shown = {(one.picture.content, one.truth) for one in teach_actions.at_hand(session)}
+    assert shown == held_out
+    taught = learned(session)
+    used = {(one.picture.content, taught.dataset.class_names[one.label]) for one in dataset.test}
+    assert {(one.picture.content, one.truth) for one in teach_actions.at_hand(session)} == used
+    session.clear()
+    assert teach_actions.at_hand(session) == ()
+
+
+def test_many_held_out_pictures_are_a_few_of_every_class(session) -> None:
+    teach_actions.open_sample(session, "everyday")
+    shown = teach_actions.at_hand(session)
+    assert len(shown) == teach_actions.MAX_AT_HAND
+    assert {one.truth for one in shown} == set(session.named_classes())
+
+
+def test_a_surprise_comes_from_another_set(session) -> None:
+    teach_actions.open_sample(session, "everyday")
+    for _ in range(8):
+        found = teach_actions.surprise(session)
+        assert found.elsewhere
+        assert found.elsewhere != session.source
+        assert session.thumbnail(found.picture).is_file()
+
+
+def test_a_learned_prompt_says_which_picture_may_be_none_of_its_classes(session) -> None:
+    taught = learned(session)
+    assert taught.prompt.familiar is not None
+    tried = teach_actions.try_pictures(session, [session.rows[0].pictures[0]], "{}")
+    assert tried.unlike == (False,)
+    session.taught.clear()
+    tried = teach_actions.try_pictures(session, [session.rows[0].pictures[0]], "a photo of a {}.")
+    assert tried.unlike == (), "the words alone do not know"
+
+
 def test_a_cell_a_spreadsheet_would_run_is_made_harmless(session) -> None:
     shares = learned_shares()
     tried = Tried(("=cmd()", "+b"), ("@name.png",), shares, shares)

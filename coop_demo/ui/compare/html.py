@@ -14,6 +14,7 @@ from coop_demo.comparison.strings import comparison_sentence
 from coop_demo.comparison.verdict import Outcome, outcome
 from coop_demo.data.images import data_uri
 from coop_demo.errors import UserError
+from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.session import Session
@@ -156,10 +157,9 @@ def _scrolling(label: str, inside: str) -> str:
     )
 
 
-def promise(lead: str, lines: Sequence[str]) -> str:
+def promise() -> str:
     """What will stand here, while nothing does."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f'<div class="cs-promise"><p>{escape(lead)}</p><ul>{items}</ul></div>'
+    return drawings.promise(drawings.bars(), say.NOTHING_YET, say.PROMISES)
 
 
 def sentences(lines: Sequence[str]) -> str:

@@ -38,8 +38,8 @@ NOTHING_YET = "Choose pictures and press Compare. Then you will see:"
 PROMISES = (
     "which method is right most often, how sure that is, and whether it could be chance",
     "how much more pictures would help, and where each method goes wrong, picture by picture",
-    "what was learned in words, what was forgotten, and how far it carries to another set",
-    "whether its confidence can be believed",
+    "what was learned, put into words; what was forgotten; and how well it works on another set",
+    "whether you can trust its confidence",
 )
 STOPPED_EMPTY = "Stopped before anything was measured."
 COMPARE_FIRST = "Compare first: this looks closer at a comparison."
@@ -94,7 +94,7 @@ THE_LINE = "the one to beat"
 def paired(better: int, worse: int, p_value: float) -> str:
     if better == worse:
         return f"+{better} −{worse}: a draw"
-    said = "not chance" if p_value < SIGNIFICANT else "may be chance"
+    said = "unlikely to be chance" if p_value < SIGNIFICANT else "could be chance"
     return f"+{better} −{worse}: {said} ({p_value_text(p_value)})"
 
 
@@ -102,12 +102,12 @@ def headline(title: str, found: Outcome) -> str:
     """A method against the hand-crafted prompt."""
     words = "the hand-crafted prompt"
     return {
-        Outcome.SAME: f"A draw: {title} and {words} are right on the very same pictures.",
+        Outcome.SAME: f"A draw: {title} and {words} are right on exactly the same pictures.",
         Outcome.EQUAL: f"A draw: {title} and {words} are right equally often.",
-        Outcome.BETTER: f"{title} beats {words}, and it is very unlikely to be chance.",
+        Outcome.BETTER: f"{title} beats {words}, and that is very unlikely to be chance.",
         Outcome.AHEAD: f"{title} is ahead of {words}, but it could be chance.",
         Outcome.BEHIND: f"{title} is behind {words}, but it could be chance.",
-        Outcome.WORSE: f"{title} loses to {words}, and it is very unlikely to be chance.",
+        Outcome.WORSE: f"{title} loses to {words}, and that is very unlikely to be chance.",
     }[found]
 
 
@@ -117,8 +117,8 @@ def against_rival(rival: str, found: Outcome) -> str:
         Outcome.SAME: f"{rival} does equally well.",
         Outcome.EQUAL: f"{rival} does equally well.",
         Outcome.BETTER: f"It beats {rival}.",
-        Outcome.AHEAD: f"It is ahead of {rival}, perhaps by chance.",
-        Outcome.BEHIND: f"{rival} is ahead of it, perhaps by chance.",
+        Outcome.AHEAD: f"It is ahead of {rival}, but that could be chance.",
+        Outcome.BEHIND: f"{rival} is ahead of it, but that could be chance.",
         Outcome.WORSE: f"{rival} beats it.",
     }[found]
 
@@ -130,8 +130,8 @@ def right_of(right: int, n: int, low: float, high: float) -> str:
 # --- panels ---------------------------------------------------------------------------------------
 SHOTS_TAB = "Shots"
 SHOTS_LEAD = (
-    "How much do more pictures help? Every point is trained anew with each seed; the line through "
-    "it is one standard deviation over the seeds. Methods that see no picture are flat."
+    "How much do more pictures help? Every point is trained from scratch with each seed; the line "
+    "through it is one standard deviation over the seeds. Methods that see no pictures are flat."
 )
 SHOTS_METHODS_LABEL = "Methods of the curve"
 SEEDS_LABEL = "Seeds"
@@ -166,19 +166,19 @@ def cell(n: int, true: str, answer: str) -> str:
     if not n:
         return f"No held-out picture of “{true}” is taken for “{answer}”."
     if true == answer:
-        return f"{counted(n, 'picture')} of “{true}” rightly named."
+        return f"{counted(n, 'picture')} of “{true}” named correctly."
     return f"{counted(n, 'picture')} of “{true}” taken for “{answer}”."
 
 
 DIFFER_TAB = "Disagreements"
 DIFFER_LEAD = (
-    "Pictures on which two methods part, the surest answers first. Click one to see where the "
-    "model looked."
+    "Pictures on which two methods disagree, the most confident answers first. Click one to see "
+    "where the model looked."
 )
 FIRST_LABEL = "One method"
 SECOND_LABEL = "The other"
 WHICH_LABEL = "Show"
-SAME_METHOD = "Choose two different methods to see where they part."
+SAME_METHOD = "Choose two different methods to see where they disagree."
 
 
 def only(title: str, n: int) -> str:
@@ -203,9 +203,9 @@ def more_pictures(shown: int, n: int) -> str:
 
 LEARNED_TAB = "What was learned"
 LEARNED_LEAD = (
-    "The vocabulary words nearest to each context vector, beside what a random vector of the same "
-    "length gets. Words that are no nearer than random ones say nothing, and the accuracy after "
-    "putting the words in place of the vectors shows how much of the prompt they carry."
+    "The vocabulary words closest to each context vector, next to those of a random vector of the "
+    "same length. Words no closer than random ones mean nothing. The accuracy with the words in "
+    "place of the vectors shows how much of the prompt they capture."
 )
 NO_LEARNED = "No learned prompt was part of this comparison."
 MAP_LEAD = (
@@ -227,7 +227,7 @@ def words_verdict(learned: float, best: float, hand: float | None) -> str:
     if lost <= 0.005:
         return (
             f"With words in place of its vectors the prompt is right on {100 * best:.1f} %, no "
-            f"worse than learned{beside}: here the words carry it."
+            f"worse than learned{beside}: here the words capture it."
         )
     return (
         f"With words in place of its vectors the prompt falls from {100 * learned:.1f} % to "
@@ -243,7 +243,7 @@ FORGET_LEAD = (
 HELD_LABEL = "Class names it must not see"
 HELD_INFO = (
     "Choose classes to hold out, or type any other names: having no pictures, they are more "
-    "wrong answers to choose from. When empty: the second half of the classes."
+    "wrong answers to choose from. If empty: the second half of the classes."
 )
 PULL_LABEL = "Pull of KgCoOp"
 FORGET_RUN = "Hold out and learn"
@@ -277,8 +277,8 @@ def _moved(difference: float, *, plural: bool = False) -> str:
 
 SHIFT_TAB = "Another set"
 SHIFT_LEAD = (
-    "Learned here, tested there: a second set with the same class names, in another style or from "
-    "another camera."
+    "Learned here, tested there: a second set with the same class names, in another style or taken "
+    "with another camera."
 )
 SECOND_SET_LABEL = "Second set"
 SECOND_ZIP = "Open a zip"
@@ -300,8 +300,8 @@ def shift_verdict(words_fall: float, learned_fall: float) -> str:
 
 TRUST_TAB = "Confidence"
 TRUST_LEAD = (
-    "Of the pictures a method is 80 % sure of, is it right on 80 %? On the dotted line it is. A "
-    "temperature above 1 makes every answer less sure and changes no answer."
+    "Of the pictures a method is 80 % sure about, is it right on 80 %? On the dotted line it is. A "
+    "temperature above 1 makes every answer less sure, but changes none of them."
 )
 TEMPERATURE_LABEL = "Temperature"
 FIT = "Fit it"
@@ -321,11 +321,11 @@ def trust(ece: float, temperature: float, confidence: float, accuracy: float) ->
 
 
 FITTED_ON = (
-    "The fitted temperature flatters these very pictures; the table's last column fits on one "
-    "half and measures on the other."
+    "This temperature was chosen on the pictures shown here, so it looks better than it is. The "
+    "table's last column is fairer: it chooses on one half and measures on the other."
 )
 
-TAKE_TAB = "Take away"
+TAKE_TAB = "Take home"
 TAKE_LEAD = (
     "Everything that was measured above, with settings, seeds and versions: one HTML page that "
     "needs no network, and all tables as CSV."

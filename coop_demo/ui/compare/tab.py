@@ -153,7 +153,7 @@ class Outcome:
     def __init__(self) -> None:
         gr.HTML(page_html.step_head(2, say.RESULT_TITLE, say.RESULT_LEAD), padding=False)
         self.verdict = gr.HTML(
-            compare_html.promise(say.NOTHING_YET, say.PROMISES),
+            compare_html.promise(),
             padding=False,
             elem_id="compare-verdict",
         )
@@ -166,7 +166,7 @@ class Outcome:
 
     def view(self, compared: Compared | None) -> Updates:
         if compared is None:
-            promise = compare_html.promise(say.NOTHING_YET, say.PROMISES)
+            promise = compare_html.promise()
             return {self.verdict: promise, self.table: "", self.notes: ""}
         comparison = compared.comparison
         notes = page_html.notes(comparison.problems, [*compared.notes, *comparison.notes])

@@ -6,6 +6,7 @@ from html import escape
 from typing import Literal
 
 from coop_demo.heatmaps.faithfulness import Curve
+from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
 from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.actions import curves
@@ -24,8 +25,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 408, 10, 188  # of the plot within it
 
 
 def promise() -> str:
-    lines = "".join(f"<li>{escape(line)}</li>" for line in say.PROMISES)
-    return f'<div class="cs-promise"><p>{escape(say.EMPTY)}</p><ul>{lines}</ul></div>'
+    """What will stand here, while nothing does."""
+    return drawings.promise(drawings.maps(), say.EMPTY, say.PROMISES)
 
 
 def part(title: str, lead: str) -> str:

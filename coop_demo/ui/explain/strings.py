@@ -3,11 +3,11 @@
 PICTURE_TITLE, PICTURE_LEAD = "Picture", "Choose one or drop one, and say what to look for."
 MAPS_TITLE = "Where it looked"
 MAPS_LEAD = "The same picture through the eyes of both prompts, and what changed between them."
-CHECK_TITLE = "Can it be believed?"
+CHECK_TITLE = "Can you trust it?"
 CHECK_LEAD = (
-    "Take away what the map marks and the score should fall at once; put it back into a blurred "
-    "picture and it should rise at once. Random places, and the map of a text without meaning, "
-    "go through the same."
+    "If the map is right, the score drops at once when we remove what it marks, and rises at once "
+    "when we put that back into a blurred picture. For comparison, the same is done with random "
+    "places and with the map of a meaningless text."
 )
 
 SCENES, MINE = "scenes", "mine"
@@ -48,7 +48,7 @@ WANTED_TOO_LONG = "What to look for is longer than 300 characters. Shorten it."
 UNKNOWN_PICTURE = "That picture is not in the list any more. Choose one that is shown."
 NO_MAPS = "There are no maps to save yet. Choose a picture and look first."
 NO_MINE = "There are no pictures in the tab Teach yet. Load a sample set or add some there."
-NO_PROMPT = "Train or load a prompt in the tab Teach: then its map stands beside this one."
+NO_PROMPT = "Train or load a prompt in the Teach tab, and its map will appear next to this one."
 NONE_NAMED = (
     "None of these pictures has a class name to look for. Name the classes in the tab Teach."
 )
@@ -60,17 +60,15 @@ FREE_TEXT = "A sentence is read as it stands; a learned prompt has a map for cla
 BORROWED = (
     "The learned prompt never saw some of these classes; its context is applied to their names."
 )
-EMPTY_MAP = (
-    "Nothing in this picture speaks for it under the hand-crafted prompt: nothing is marked."
-)
-PALE = "What is paled lies outside the square that the model sees."
+EMPTY_MAP = "The hand-crafted prompt finds nothing here that speaks for it, so nothing is marked."
+PALE = "The pale part lies outside the square that the model sees."
 COLOURS = "Difference: vermilion where the learned prompt marks more, blue where it marks less."
-EMPTY = "Choose a picture and say what to look for. Then there are here:"
+EMPTY = "Choose a picture and say what to look for. Then you will see:"
 PROMISES = (
     "the maps of the hand-crafted and of the learned prompt, and what changed between them",
     "the maps of all classes at once",
-    "a check of whether the maps can be believed",
-    "for an order of the tab Rank: click a picture or a pair there, and see what the ranker saw",
+    "a check of whether you can trust the maps",
+    "for an order from the Rank tab: click a picture or a pair there to see what the ranker saw",
 )
 
 
@@ -159,10 +157,11 @@ BACK = "Back to the maps of prompts"
 PAIR_HEAD = "Why is this one ahead?"
 PAIR_LEAD = (
     "Top: where the comparison looked, above an even spread over both pictures. Bottom: vermilion "
-    "pushes the first picture ahead, blue holds it back. Looking is not speaking for: read both."
+    "pushes the first picture ahead, blue holds it back. Where it looks is not always what counts "
+    "in favour, so read both."
 )
 SCORE_HEAD = "What makes the score"
-SCORE_LEAD = "To first order: vermilion raises the picture’s score, blue lowers it."
+SCORE_LEAD = "Vermilion raises the picture’s score, blue lowers it (to first order)."
 WORDS_HEAD = "Where each word is read"
 ZIP_RANKED = "Save these maps (zip)"
 NO_RANKER = (
@@ -196,7 +195,7 @@ def scores_are(first: float, other: float, agrees: bool) -> str:
 
 
 def scores_are_equal(score: float) -> str:
-    return f"The scores are equal, {score:.3f}: by them neither is ahead."
+    return f"The scores are equal, {score:.3f}: neither is ahead."
 
 
 def attention_on(name: str, share: float) -> str:

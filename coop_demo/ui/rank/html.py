@@ -16,6 +16,7 @@ from coop_demo.data.dataset import Picture
 from coop_demo.data.images import data_uri
 from coop_demo.ranking.metrics import RankingMetrics, srcc
 from coop_demo.ranking.order import RANKING_METHODS, Order, evenly
+from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
 from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.state import RankVerdict
@@ -35,6 +36,11 @@ def inlined(path: Path, *, whole: bool = False) -> str:
         shape = ImageOps.contain if whole else ImageOps.fit
         small = shape(image.convert("RGB"), (_SIDE, _SIDE))
     return data_uri(small, quality=78)
+
+
+def promise() -> str:
+    """What will stand here, while nothing does."""
+    return drawings.promise(drawings.order(), say.NOTHING_RANKED, say.PROMISES)
 
 
 def strips(order: Order, thumbnail: Thumbnail) -> str:

@@ -11,6 +11,7 @@ from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
 from coop_demo.ranking.metrics import contradictions
 from coop_demo.ranking.order import RANKER, Order, order_csv
+from coop_demo.ranking.trust import trust_sentence
 from coop_demo.ui import html as page_html
 from coop_demo.ui import strings, widgets
 from coop_demo.ui.context import LOOKS, QUIET, Shell
@@ -34,9 +35,8 @@ class OrderColumn:
     def __init__(self) -> None:
         gr.HTML(page_html.step_head(2, say.ORDER_TITLE, say.ORDER_LEAD), padding=False)
         self.status = gr.HTML(
-            page_html.hint(say.NOTHING_RANKED), padding=False, elem_id="rank-status", min_height=30
+            rank_html.promise(), padding=False, elem_id="rank-status", min_height=30
         )
-        self.figures = gr.HTML(padding=False, elem_id="rank-figures")
         self.gallery = widgets.pictures_to_click(
             say.GALLERY,
             columns=6,
@@ -45,14 +45,22 @@ class OrderColumn:
             elem_classes="cs-ordered",
         )
         self.gallery_note = gr.HTML(padding=False)
-        self.slope = gr.HTML(padding=False, elem_id="rank-slope")
+        self.figures = gr.HTML(padding=False, elem_id="rank-figures")
         with gr.Column(visible=False, elem_classes="cs-rank-more") as self.more:
-            self._rivals()
-            self._plots()
-            self._pairs()
+            with gr.Accordion(
+                say.SLOPE_TITLE, open=False, visible=False, elem_id="rank-slope-fold"
+            ) as self.slope_fold:
+                self.slope = gr.HTML(padding=False, elem_id="rank-slope")
+            with gr.Accordion(say.RIVALS_TITLE, open=False, elem_id="rank-rivals-fold"):
+                self._rivals()
+            with gr.Accordion(say.SCORES_TITLE, open=False, elem_id="rank-scores-fold"):
+                self._plots()
+            with gr.Accordion(say.PAIRS_TITLE, open=False, elem_id="rank-pairs-fold"):
+                self._pairs()
+            self.csv = gr.DownloadButton(say.DOWNLOAD, size="sm", elem_id="rank-csv")
 
     def _rivals(self) -> None:
-        gr.HTML(rank_html.head(say.RIVALS_TITLE, say.RIVALS_LEAD), padding=False)
+        gr.HTML(page_html.hint(say.RIVALS_LEAD), padding=False)
         with gr.Row(elem_classes="cs-antonyms", equal_height=False):
             self.high = gr.Textbox(
                 "", label=say.HIGH_LABEL, max_length=300, min_width=180, elem_id="rank-high"
@@ -64,23 +72,22 @@ class OrderColumn:
                 say.AGAIN, size="sm", scale=0, min_width=130, elem_id="rank-again"
             )
         self.strips = gr.HTML(padding=False, elem_id="rank-strips")
-        self.csv = gr.DownloadButton(say.DOWNLOAD, size="sm", elem_id="rank-csv")
 
     def _plots(self) -> None:
         with gr.Row(equal_height=False, elem_classes="cs-rank-plots"):
             with gr.Column(min_width=300):
-                gr.HTML(rank_html.head(say.SCORES_TITLE, say.SCORES_LEAD), padding=False)
+                gr.HTML(page_html.hint(say.SCORES_LEAD), padding=False)
                 self.strip_plot = gr.Plot(
                     show_label=False, elem_id="rank-scores", elem_classes="cs-plot"
                 )
             with gr.Column(min_width=300, visible=False) as self.scatter_box:
-                gr.HTML(rank_html.head(say.LABELS_TITLE), padding=False)
+                gr.HTML(page_html.hint(say.LABELS_TITLE), padding=False)
                 self.scatter = gr.Plot(
                     show_label=False, elem_id="rank-scatter", elem_classes="cs-plot"
                 )
 
     def _pairs(self) -> None:
-        gr.HTML(rank_html.head(say.PAIRS_TITLE, say.PAIRS_LEAD), padding=False)
+        gr.HTML(page_html.hint(say.PAIRS_LEAD), padding=False)
         with gr.Row(equal_height=False, elem_classes="cs-rank-plots"):
             with gr.Column(min_width=320, scale=3):
                 self.matrix = gr.Plot(
@@ -104,6 +111,7 @@ class OrderColumn:
             self.figures,
             self.gallery,
             self.gallery_note,
+            self.slope_fold,
             self.slope,
             self.more,
             self.high,
@@ -133,6 +141,7 @@ class OrderColumn:
             self.gallery_note: page_html.hint(
                 say.gallery_hint(len(shown), n, first.leading == RANKER)
             ),
+            self.slope_fold: gr.update(visible=len(found) > 1),
             self.slope: _slope(session, found),
             self.more: gr.update(visible=True),
             self.high: first.pair.high,
@@ -146,10 +155,11 @@ class OrderColumn:
         high, low = session.pile.pair
         no_choice = gr.update(choices=[], value=None)
         return {
-            self.status: page_html.hint(say.NOTHING_RANKED),
+            self.status: rank_html.promise(),
             self.figures: "",
             self.gallery: gr.update(value=[], visible=False),
             self.gallery_note: "",
+            self.slope_fold: gr.update(visible=False),
             self.slope: "",
             self.more: gr.update(visible=False),
             self.high: high,
@@ -370,7 +380,4 @@ def _figures(order: Order, n_orders: int) -> str:
 def _slope(session: Session, found: Sequence[Order]) -> str:
     if len(found) < 2:
         return ""
-    return rank_html.head(say.SLOPE_TITLE) + rank_html.slope(found[0], found[1], session.thumbnail)
-
-
-from coop_demo.ranking.trust import trust_sentence
+    return rank_html.slope(found[0], found[1], session.thumbnail)

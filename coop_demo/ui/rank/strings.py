@@ -16,13 +16,13 @@ START_OVER = "Start over"
 
 
 def cleared(n: int) -> str:
-    return f"{counted(n, 'picture')} {_are(n)} off the pile, with numbers and order."
+    return f"{counted(n, 'picture')} {_were(n)} removed, with numbers and order."
 
 
 INSTRUCTION = "Instruction"
 INSTRUCTION_INFO = "Choose one or write your own, in English."
 SECOND = "A second instruction"
-SECOND_INFO = "If you like: the same pictures in two orders, side by side."
+SECOND_INFO = "Optional: the same pictures in two orders, side by side."
 RANK = "Rank"
 NO_FILE = "None of these files is a picture, a zip or a CSV. Choose others."
 
@@ -54,7 +54,7 @@ def labels_elsewhere(table: str, names: list[str], n_rows: int) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return (
         f"“{table}” names {counted(len(names), 'picture')} that {_are(len(names))} not here "
-        f"({shown}{more}); {counted(n_rows, 'row')} of it {_are(n_rows)} passed over."
+        f"({shown}{more}); {counted(n_rows, 'row')} of it {_were(n_rows)} skipped."
     )
 
 
@@ -71,6 +71,10 @@ def labels_without_pictures(table: str) -> str:
 
 def _are(n: int) -> str:
     return "is" if n == 1 else "are"
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
 
 
 # --- ranker -------------------------------------------------------------------------------------
@@ -97,8 +101,14 @@ def loaded(name: str, n_instructions: int) -> str:
 
 # --- order --------------------------------------------------------------------------------------
 ORDER_TITLE = "Look at the order"
-ORDER_LEAD = "First is most, by what the instruction asks."
-NOTHING_RANKED = "The order appears here."
+ORDER_LEAD = "The picture with most of what the instruction asks for comes first."
+NOTHING_RANKED = "Choose pictures and an instruction, then press Rank. Then you will see:"
+PROMISES = (
+    "the pictures in order; click one to see what the ranker looked at",
+    "how good the order is, if your pictures come with labels",
+    "two instructions side by side, and what simpler ways make of the same pictures",
+    "any two pictures, and which of them it puts ahead",
+)
 ONE_PICTURE = "There is one picture here; an order needs two or more. Add pictures."
 NO_PICTURES = "There are no pictures to rank. Choose a sample or add some."
 SAME_TWICE = "Both instructions are the same. Change one, or leave the second one empty."
@@ -108,19 +118,22 @@ SAME_PICTURE = "That is one picture twice. Choose two to compare."
 DOWNLOAD = "Download CSV"
 METHOD = {"ranker": "Ranker", "antonyms": "Antonym pair", "cosine": "Cosine"}
 RIVALS_TITLE = "What simpler ways make of it"
-RIVALS_LEAD = "Two that learn nothing: nearer to one prompt than to its opposite, and the cosine."
+RIVALS_LEAD = (
+    "Two ways that learn nothing: how much closer a picture is to one prompt than to its opposite, "
+    "and how close it is to the instruction itself (the cosine)."
+)
 HIGH_LABEL = "Much of it"
 LOW_LABEL = "Little of it"
 AGAIN = "Compare again"
 PILE_CHANGED = "The pictures changed while they were ranked. Rank them again."
 RANK_FIRST = "Rank the pictures first."
 SLOPE_TITLE = "The same pictures, two instructions"
-SCORES_TITLE = "Scores"
+SCORES_TITLE = "Scores of all pictures"
 SCORES_LEAD = "How far apart the pictures are. Scores of two instructions have no common scale."
-PAIRS_TITLE = "Pairs"
+PAIRS_TITLE = "Any two pictures: which is ahead?"
 PAIRS_LEAD = (
-    "The ranker's second branch answers for every pair which ranks above. Choose a cell, or two "
-    "pictures; × marks pairs for which it claims the same both ways."
+    "A second part of the ranker says for every pair which picture is ahead. Choose a cell or two "
+    "pictures; × marks pairs where it contradicts itself when asked the other way round."
 )
 FIRST_PICTURE = "A picture"
 OTHER_PICTURE = "and another"
@@ -174,7 +187,7 @@ def slope_summary(n: int, agreement: float | None) -> str:
 
 
 def too_few_to_judge(n: int, least: int) -> str:
-    return f"{n} labels are too few to tell which way is better; {least} or more can."
+    return f"{n} labels are too few to tell which way is better; it takes {least} or more."
 
 
 def verdict(found: Judgement) -> str:
@@ -187,7 +200,7 @@ def verdict(found: Judgement) -> str:
         return f"The ranker beats the {name}: {figures}."
     if kind == WORSE:
         return f"The ranker loses to the {name}: {figures}."
-    return f"The ranker is no better than the {name} as far as can be told: {figures}."
+    return f"There is no clear difference between the ranker and the {name}: {figures}."
 
 
 VERDICT_UNDEFINED = (
@@ -212,10 +225,10 @@ def pair_sentence(first: str, other: str, one_way: float, other_way: float) -> s
 
 # --- teach it -----------------------------------------------------------------------------------
 TEACH_TITLE = "Teach it your order"
-TEACH_LEAD = "Ten to thirty pictures are enough. A third of them only judges."
+TEACH_LEAD = "Ten to thirty pictures are enough. A third of them are held out to test with."
 CLICK_LABEL = "Pictures to click in your order"
 CLICK_HINT = (
-    "Click the pictures in your order, the first one first; a second click takes one out again. "
+    "Click the pictures in your order, starting with the first; click again to take one out. "
     "Or type numbers in the table."
 )
 TABLE_LABEL = "Your numbers"
@@ -238,7 +251,7 @@ CURVES_TITLE = "Held-out pairs in order, %"
 LEARNED = "ranker, held-out pairs"
 RIVAL_LINE = "best simpler way"
 TEACH_HINT = "Number some pictures; the curves are drawn here while it learns."
-BAD_TABLE = "The table of numbers came back in pieces. Reload the page and number them again."
+BAD_TABLE = "The table of numbers came back damaged. Reload the page and number them again."
 NO_LABELS = "There are no labels for this instruction. Open a CSV, or type numbers."
 NO_ORDER = "There is no order yet. Rank the pictures first."
 
@@ -284,7 +297,7 @@ def taught_verdict(
     """What the held-out pairs say, whoever wins. Accuracies are shares."""
     if after is None:
         return "The held-out pictures all have the same number, so nothing could be measured."
-    few = "" if n_pairs >= 30 else f" {counted(n_pairs, 'pair')} can only hint."
+    few = "" if n_pairs >= 30 else f" {counted(n_pairs, 'pair')} can only give a hint."
     if before is None or after > before:
         own = "" if before is None else f"It went up from {before:.0%} to {after:.0%}."
     elif after == before:

@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import io
+import itertools
+import random
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,10 +32,13 @@ from coop_demo.settings import LIMITS
 from coop_demo.ui.progress import KEEP_EVERY, Progress, TrainingPace, encoding
 from coop_demo.ui.session import Session, Taught, UnderWay
 from coop_demo.ui.teach import strings as say
-from coop_demo.ui.teach.state import MAX_STEPS_PAGE, TeachSettings, Tried
+from coop_demo.ui.teach.state import MAX_STEPS_PAGE, AtHand, TeachSettings, Tried
 from coop_demo.ui.theme import FOLDER_MARK
 
 MAX_PICTURES_TO_TRY = 1_000
+
+
+MAX_AT_HAND = 12  # thumbnails: two rows
 
 
 _GPU_SECONDS = 60
@@ -363,6 +368,42 @@ def load(session: Session, path: str | Path) -> Taught:
     return keep(session, backbone, taught)
 
 
+def at_hand(session: Session) -> tuple[AtHand, ...]:
+    """Some held-out pictures, a few of every class; none while nothing is held out.
+
+    They are those that the prompt in use is judged on, else those that would be.
+    """
+    taught = session.current
+    dataset = taught.dataset if taught else None
+    if dataset is None:
+        try:
+            dataset, _ = session.split(seed=session.settings.seed if session.settings else 1)
+        except DatasetError:
+            return ()
+    by_class: list[list[AtHand]] = [[] for _ in dataset.class_names]
+    for item in dataset.test:
+        by_class[item.label].append(AtHand(item.picture, dataset.class_names[item.label]))
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_class))
+    found = itertools.islice((one for one in turns if one is not None), MAX_AT_HAND)
+    return tuple(sorted(found, key=lambda one: dataset.class_names.index(one.truth)))
+
+
+def surprise(session: Session) -> AtHand:
+    """A picture of a sample set that is not the one in use.
+
+    Raises:
+        UserError: there is no other.
+    """
+    others = [one for one in samples.sample_sets() if one.teaches and one.title != session.source]
+    if not others:
+        raise UserError(say.NO_OTHER_SET)
+    sample = random.choice(others)
+    dataset = samples.read_sample(sample.name)
+    item = random.choice(dataset.test or dataset.train)
+    picture = item.picture if item.picture.content else item.picture.checked()
+    return AtHand(picture, dataset.class_names[item.label], sample.title)
+
+
 def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -> Tried:
     """Probabilities of both prompts for some pictures.
 
@@ -373,16 +414,13 @@ def try_pictures(session: Session, pictures: Sequence[Picture], template: str) -
     """
     taught = session.current
     if taught is not None:
-        names, hand, learned = (
-            taught.prompt.class_names,
-            taught.hand_crafted_weights,
-            taught.prompt.class_weights,
-        )
+        prompt, hand = taught.prompt, taught.hand_crafted_weights
+        names = prompt.class_names
     else:
-        names, hand, learned = tuple(session.named_classes()), None, None
+        names, hand, prompt = tuple(session.named_classes()), None, None
         if len(names) < 2:
             raise UserError(say.TRY_NOTHING_TO_TELL)
-    return _try(session.backbone, pictures, names, learned, hand, template)
+    return _try(session.backbone, pictures, names, prompt, hand, template)
 
 
 @gpu_job(duration=_GPU_SECONDS)
@@ -390,7 +428,7 @@ def _try(
     backbone: str,
     pictures: Sequence[Picture],
     names: Sequence[str],
-    learned: Tensor | None,
+    prompt: LearnedPrompt | None,
     hand: Tensor | None,
     template: str,
 ) -> Tried:
@@ -400,13 +438,18 @@ def _try(
     encoded = _encode(backbone, pictures)
     if not encoded.kept:
         raise UserError(encoded.problems[0] if encoded.problems else say.NO_TRY_PICTURES)
-    features = encoded.features[0]
+    features = encoded.features[0].float().cpu()
+    learned = prompt and probabilities(features, prompt.class_weights, model.logit_scale)
+    unlike = ()
+    if prompt is not None and prompt.familiar is not None:
+        unlike = tuple(prompt.familiar.unlike(features, prompt.class_weights))
     return Tried(
         class_names=tuple(names),
         pictures=tuple(pictures[i].name for i in encoded.kept),
-        learned=None if learned is None else probabilities(features, learned, model.logit_scale),
+        learned=learned,
         words=probabilities(features, hand, model.logit_scale),
         problems=encoded.problems,
+        unlike=unlike,
     )
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.comparison.verdict import Outcome, Verdict
+from coop_demo.data.images import data_uri
 from coop_demo.ui import html as page_html
 from coop_demo.ui.teach import strings as say
 
@@ -60,6 +63,16 @@ def bars(
     rest = len(names) - len(top)
     more = f'<p class="cs-hint">and {rest} more</p>' if rest > 0 else ""
     return f"{head}<ol>{''.join(rows)}</ol>{more}</div>"
+
+
+def shown(picture: Path, sentence: str) -> str:
+    """The picture that is tried, and what it is."""
+    with Image.open(picture) as image:
+        small = ImageOps.contain(image.convert("RGB"), (160, 160))
+    return (
+        f'<figure class="cs-tried"><img src="{data_uri(small, quality=85)}" alt="">'
+        f"<figcaption>{escape(sentence)}</figcaption></figure>"
+    )
 
 
 def pair(left: str, right: str) -> str:

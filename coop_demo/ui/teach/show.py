@@ -14,12 +14,14 @@ from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Part, Refresh, Shell
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.session import Session
+from coop_demo.ui.teach import burst
 from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.actions import open_folder, open_sample, open_zip
 from coop_demo.ui.windows import Updates
 
 N_ROWS = LIMITS.max_classes_page
+FOLDED = 12  # thumbnails: two rows of them; the rest shows when asked for
 
 
 class Training(Part, Protocol):
@@ -120,6 +122,7 @@ class ShowColumn:
                     elem_classes="cs-gallery",
                 )
             )
+            gr.HTML(burst.button(index + 1), padding=False)
             note = _row_note(0, 0) if shown else ""
             self.counts.append(gr.HTML(note, padding=False, elem_classes="cs-count"))
         self.boxes.append(box)
@@ -339,4 +342,7 @@ def _row_note(n: int, n_test: int, problems: Sequence[str] = ()) -> str:
     counted = say.counted(n, "picture") if n else say.NO_PICTURES_YET
     if n_test:
         counted = say.learn_and_test(n, n_test)
-    return page_html.hint(counted) + page_html.notes(problems)
+    more = burst.unfold() if n > FOLDED else ""
+    return f'<div class="cs-row-note">{page_html.hint(counted)}{more}</div>' + page_html.notes(
+        problems
+    )

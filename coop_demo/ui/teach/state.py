@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from coop_demo.data.dataset import Picture
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import train_config_for
@@ -116,6 +117,15 @@ class TeachSettings:
 
 
 @dataclass(frozen=True)
+class AtHand:
+    """A picture that the page offers to try, and what it shows."""
+
+    picture: Picture
+    truth: str  # the name of its class
+    elsewhere: str = ""  # the title of the other set it comes from
+
+
+@dataclass(frozen=True)
 class Tried:
     """What both prompts say about pictures.
 
@@ -127,3 +137,4 @@ class Tried:
     learned: Tensor | None
     words: Tensor
     problems: tuple[str, ...] = ()
+    unlike: tuple[bool, ...] = ()  # whether each may be none of the classes; () if not known

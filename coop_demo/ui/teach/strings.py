@@ -46,7 +46,9 @@ UPLOAD_ZIP = "Open a zip"
 UPLOAD_FOLDER = "Open a folder"
 
 
-UPLOAD_HINT = "A zip or folder with one folder per class; also train/ and test/ with those inside."
+UPLOAD_HINT = (
+    "A zip or folder with one folder per class, or with train/ and test/ that hold such folders."
+)
 
 
 NO_PICTURES_YET = "No pictures yet."
@@ -67,7 +69,7 @@ YOUR_FOLDER = "your folder"
 FOLDER_EMPTY = "That folder holds no pictures. Choose a folder with one folder per class."
 
 
-NAME_PLACEHOLDER = "Name, for instance oak"
+NAME_PLACEHOLDER = "Name, for example oak"
 
 
 NO_FILE = "No file came through. Choose it again."
@@ -79,6 +81,22 @@ def licence(name: str) -> str:
 
 def remove_label(number: int) -> str:
     return f"Remove class {number}"
+
+
+SHOW_ALL, SHOW_FEWER = "Show all", "Show fewer"
+
+
+HOLD = "Hold to record"
+
+
+def hold_label(number: int) -> str:
+    return f"Hold to record pictures of class {number} with the webcam"
+
+
+NO_CAMERA = "The browser gives no camera. Allow it for this page, or upload pictures."
+
+
+HOLD_AGAIN = "The camera is ready. Hold the button to record."
 
 
 def learn_and_test(n: int, n_test: int) -> str:
@@ -167,7 +185,7 @@ def interrupted(step: int, total: int) -> str:
 SETTINGS = "Settings"
 
 
-CURVES_HINT = "Curves of loss and accuracy are drawn here while it learns."
+CURVES_HINT = "While it learns, curves of loss and accuracy are drawn here."
 
 
 STOPPED_BEFORE_TRAINING = "Stopped before the first step; nothing was learned."
@@ -221,7 +239,7 @@ POSITIONS = {"at the end": "end", "in the middle": "middle", "at the front": "fr
 INIT_LABEL = "Initial words"
 
 
-INIT_INFO = "Where learning starts, for instance “a photo of a”; random when empty."
+INIT_INFO = "Where learning starts, for example “a photo of a”; random if empty."
 
 
 SHOTS_LABEL = "Shots"
@@ -236,7 +254,7 @@ PRESET_LABEL = "Recipe"
 PRESETS = ("fast", "paper")
 
 
-PRESET_INFO = "fast: all pictures in every step. paper: CoOp's own, slower."
+PRESET_INFO = "fast: all pictures in every step. paper: as in the CoOp paper, slower."
 
 
 STEPS_LABEL = "Steps"
@@ -245,19 +263,19 @@ STEPS_LABEL = "Steps"
 RATE_LABEL = "Learning rate"
 
 
-FROM_RECIPE = "0: as the recipe has it."
+FROM_RECIPE = "0: as in the recipe."
 
 
 PULL_LABEL = "Pull towards the words"
 
 
-PULL_INFO = "KgCoOp's λ: 0 is off; 8, as in its paper, forgets less about new classes."
+PULL_INFO = "KgCoOp's λ: 0 is off; with 8, as in its paper, it forgets less about new classes."
 
 
 SEED_LABEL = "Seed"
 
 
-SEED_INFO = "Draws the shots, the held-out pictures and the start."
+SEED_INFO = "Decides which pictures are shots, which are held out, and where learning starts."
 
 
 TEMPLATE_TOO_LONG = "The words to beat are longer than 300 characters. Shorten them."
@@ -304,10 +322,31 @@ LOAD_PROMPT = "Load prompt"
 TRY_EMPTY = "Drop a picture, paste one, or use the webcam."
 
 
-TRY_NOTHING_TO_TELL = "Name two classes or load a prompt first; then a picture can be tried."
+EXAMPLES = "Held-out pictures to try"
 
 
-TRAIN_FIRST = "Train first: then its answer stands here."
+EXAMPLES_HINT = "Or click one of these, which are held out:"
+
+
+EXAMPLE_GONE = "That picture is not there any more. Choose another one."
+
+
+SURPRISE = "Surprise me"
+
+
+NO_OTHER_SET = "There is no other sample set to take a picture from."
+
+
+def truth(name: str, elsewhere: str) -> str:
+    if elsewhere:
+        return f"From another set, “{elsewhere}”: {name}."
+    return f"Held out; its true class is “{name}”."
+
+
+TRY_NOTHING_TO_TELL = "Name two classes or load a prompt first. Then you can try a picture."
+
+
+TRAIN_FIRST = "Train first, and its answer will appear here."
 
 
 NO_TRY_PICTURES = "There is no picture among those files. Add JPEG or PNG pictures."

@@ -19,4 +19,4 @@ def build(shell: Shell) -> None:
             attempt = TryColumn()
     show.wire(shell, train, attempt)
     train.wire(shell, show, attempt)
-    attempt.wire(shell, train)
+    attempt.wire(shell, train, show.summary)

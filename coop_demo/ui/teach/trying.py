@@ -8,6 +8,7 @@ import gradio as gr
 
 from coop_demo.data.dataset import Picture
 from coop_demo.data.picture_formats import UPLOAD_TYPES
+from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import LOOKS, Part, Shell
@@ -15,8 +16,16 @@ from coop_demo.ui.events import sentence_for, warned
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import html as teach_html
 from coop_demo.ui.teach import strings as say
-from coop_demo.ui.teach.actions import as_csv, gather, load, table_rows, try_pictures
-from coop_demo.ui.teach.state import Tried
+from coop_demo.ui.teach.actions import (
+    as_csv,
+    gather,
+    load,
+    surprise,
+    table_rows,
+    try_pictures,
+)
+from coop_demo.ui.teach.examples import Examples
+from coop_demo.ui.teach.state import AtHand, Tried
 from coop_demo.ui.windows import Updates
 
 
@@ -38,12 +47,13 @@ class TryColumn:
             label=say.TRY_LABEL,
             type="filepath",
             sources=["upload", "webcam", "clipboard"],
-            height=260,
+            height=200,
             buttons=[],
             elem_id="try-picture",
         )
         widgets.leave_to_our_loader(self.picture)
-        self.bars = gr.HTML(_no_bars(), padding=False, elem_id="bars")
+        self.examples = Examples()
+        self.bars = gr.HTML(padding=False, elem_id="bars")
         with gr.Accordion(say.MANY_TITLE, open=False, elem_id="many"):
             self.files = gr.File(
                 label=say.MANY_LABEL,
@@ -88,27 +98,55 @@ class TryColumn:
                 interactive=taught is not None,
             ),
             self.note: page_html.hint(_prompt_note(taught)),
-            self.bars: _no_bars(),
+            self.bars: "",
         }
 
-    def wire(self, shell: Shell, train: Training) -> None:
+    def wire(self, shell: Shell, train: Training, summary: gr.HTML) -> None:
         """Wire the column; a loaded prompt shows in the column `train`, whose words it is
-        compared with."""
+        compared with. `summary` changes when other pictures are shown."""
         self._wire_trying(shell, train.template)
+        self._wire_many(shell, train.template)
+        self.examples.wire(shell, summary.change, self.save.change)
         self._wire_file(shell, train)
         shell.refreshes(self.prompt_view, self.prompt_outputs)
 
     def _wire_trying(self, shell: Shell, template: gr.Textbox) -> None:
-        def try_one(session: Session, path: str | None, words: str) -> Updates:
-            if not path:
-                return {self.bars: _no_bars()}
+        def bars(session: Session, path: str | None, words: str) -> Updates:
+            """Of the picture at hand that was chosen last, else of the one that was dropped."""
+            chosen = session.trying
+            if not path and not chosen:
+                return {self.bars: ""}
             try:
-                picture = Picture(Path(path).name, Path(path))
+                picture = chosen.picture if chosen else _dropped(path)
                 tried = try_pictures(session, [picture], str(words))
+                head = _shown(session, chosen) if chosen else ""
             except Exception as error:
                 return {self.bars: page_html.notes([sentence_for(error)])}
-            return {self.bars: _bars(tried)}
+            return {self.bars: head + _bars(tried)}
 
+        def try_dropped(session: Session, path: str | None, words: str) -> Updates:
+            session.trying = None
+            return bars(session, path, words)
+
+        def try_again(session: Session, path: str | None, words: str) -> Updates:
+            return bars(session, path, words)
+
+        def try_example(session: Session, words: str, event: gr.SelectData) -> Updates:
+            self.examples.chosen(session, event.index)
+            return bars(session, None, words)
+
+        def try_other(session: Session, words: str) -> Updates:
+            session.trying = surprise(session)
+            return bars(session, None, words)
+
+        picture = [self.picture, template]
+        shell.on(self.picture.change, try_dropped, picture, [self.bars], **LOOKS)
+        # what is on show is tried again with the prompt that was just learned or loaded
+        shell.on(self.save.change, try_again, picture, [self.bars], **LOOKS)
+        shell.on(self.examples.gallery.select, try_example, [template], [self.bars], **LOOKS)
+        shell.on(self.examples.surprise.click, try_other, [template], [self.bars], **LOOKS)
+
+    def _wire_many(self, shell: Shell, template: gr.Textbox) -> None:
         def try_many(session: Session, paths: list[str] | None, words: str) -> Updates:
             nothing = {self.table: gr.update(visible=False), self.csv: gr.update(visible=False)}
             if not paths:
@@ -127,9 +165,6 @@ class TryColumn:
                 self.csv: gr.update(value=str(csv_path), visible=True),
             }
 
-        # what is on show is tried again with the prompt that was just learned or loaded
-        for changed in (self.picture.change, self.save.change):
-            shell.on(changed, try_one, [self.picture, template], [self.bars], **LOOKS)
         shell.on(
             self.files.change,
             try_many,
@@ -167,8 +202,15 @@ def _bars(tried: Tried) -> str:
     return teach_html.pair(
         teach_html.bars(say.LEARNED, "learned", names, learned, empty=say.TRAIN_FIRST),
         teach_html.bars(say.WORDS, "words", names, tried.words[0], empty=""),
+    ) + page_html.notes([], [UNLIKE] if tried.unlike[:1] == (True,) else [])
+
+
+def _dropped(path: str | None) -> Picture:
+    source = Path(str(path))
+    return Picture(source.name, source)
+
+
+def _shown(session: Session, chosen: AtHand) -> str:
+    return teach_html.shown(
+        session.thumbnail(chosen.picture), say.truth(chosen.truth, chosen.elsewhere)
     )
-
-
-def _no_bars() -> str:
-    return page_html.hint(say.TRY_EMPTY)

@@ -16,9 +16,9 @@ from coop_demo.comparison.verdict import Outcome, against_best, compare
     [
         (57, 41, 60, "beats the words"),
         (41, 57, 60, "loses to the words"),
-        (42, 40, 60, "so small a difference could be chance"),
-        (40, 42, 60, "behind the words; so small a difference could be chance"),
-        (40, 40, 60, "the very same pictures"),
+        (42, 40, 60, "a difference this small could be chance"),
+        (40, 42, 60, "behind, but a difference this small could be chance"),
+        (40, 40, 60, "exactly the same pictures"),
     ],
 )
 def test_the_sentence_says_who_won_or_that_nobody_did(learned, words, n, said) -> None:

@@ -42,6 +42,8 @@ def test_a_prompt_comes_back_as_it_was_saved(prompt, backbone, tmp_path):
         prompt.train_config,
     )
     assert (loaded.shots, loaded.history) == (8, prompt.history)
+    assert loaded.familiar is not None
+    assert loaded.familiar.to_mapping() == prompt.familiar.to_mapping()
     assert prompt_backbone(path) == backbone.identity
     assert path.stat().st_size < 300_000
 
@@ -118,6 +120,8 @@ def test_a_missing_file_is_named(backbone, tmp_path):
         ({"prompt_config": {"n_ctx": 4.0}}, "do not belong together"),
         ({"train_config": {"template": 5}}, "damaged|do not belong together"),
         ({"prompt_config": {"n_ctx": 9, "class_specific": False}}, "shape"),
+        ({"familiar": {"class_means": "", "text_share": 0, "least": 1}}, "damaged.*familiar"),
+        ({"familiar": [1]}, "damaged.*familiar"),
     ],
 )
 def test_a_description_that_was_tampered_with_is_refused(
@@ -187,7 +191,7 @@ def test_a_file_of_an_earlier_version_still_loads(backbone, tmp_path, later, lea
     assert loaded.train_config == TrainConfig(steps=5)
     assert loaded.prompt_config == PromptConfig(n_ctx=4)
     assert (loaded.shots, loaded.history) == (8, tuple(FIRST["history"]))
-    assert (loaded.learned_from, loaded.looks) == (learned_from, ())
+    assert (loaded.learned_from, loaded.looks, loaded.familiar) == (learned_from, (), None)
 
 
 def test_a_file_of_an_earlier_version_may_be_saved_again(backbone, tmp_path):
