@@ -21,6 +21,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coop_demo.errors import UserError
+from coop_demo.letters import printable
+
+_MOST_LETTERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a file; SafetensorError or OSError when they cannot be read."""
     with safe_open(str(path), "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def is_shown_name(text: str) -> bool:
+    """Whether a name or title may stand on a page: of a sane length, and nothing in it unseen."""
+    return len(text) <= _MOST_LETTERS and printable(text) == text
 
 
 def is_history(entries: Any) -> bool:

@@ -17,10 +17,19 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.catalog import find, load_backbone
 from coop_demo.errors import UserError
 from coop_demo.settings import on_zero_gpu
+from coop_demo.threads import renew_in_child
 from coop_demo.turns import TURNS
 
 _backbones: dict[tuple[str, str], Backbone] = {}
 _lock = threading.Lock()
+
+
+def _new_lock(_: object) -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+renew_in_child(Backbone, _new_lock)
 
 
 def pick_device(wanted: str = "") -> str:

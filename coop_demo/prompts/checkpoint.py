@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
+from coop_demo.checkpoints import CheckpointKind, is_history, is_shown_name, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
@@ -131,8 +131,11 @@ def _contents(path: Path, metadata: dict[str, Any]) -> tuple[Tensor, PromptConfi
     try:
         prompt_config = PromptConfig(**metadata["prompt_config"])
         train_config = TrainConfig(**metadata["train_config"])
-        if type(prompt_config.n_ctx) is not int or not isinstance(train_config.template, str):
+        template = train_config.template
+        if type(prompt_config.n_ctx) is not int or not isinstance(template, str):
             raise TypeError("a setting is of the wrong kind")
+        if "{}" not in template or not is_shown_name(template):
+            raise TypeError("the words to beat cannot be shown")
         ctx = read_tensors(path)["ctx"]
     except (TypeError, KeyError, SafetensorError, OSError) as error:
         raise PROMPT.damaged(path, "its contents do not belong together") from error
@@ -172,7 +175,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and isinstance(metadata.get("backbone"), str)
         and isinstance(names, list)
         and 1 <= len(names) <= MAX_CLASSES
-        and all(isinstance(name, str) for name in names)
+        and all(isinstance(name, str) and is_shown_name(name) for name in names)
         and isinstance(metadata.get("prompt_config"), dict)
         and isinstance(metadata.get("train_config"), dict)
         and (shots is None or isinstance(shots, int))

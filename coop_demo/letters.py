@@ -1,0 +1,34 @@
+"""Text from strangers -> text that can be shown: what cannot be seen does not come along.
+
+Control characters break lines and terminals, bidirectional overrides make "gpj.exe" read as
+"exe.jpg", and zero-width characters make two names look the same.
+"""
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"  # needed inside words of Persian and Hindi, and inside emoji
+_BREAKS = "\u0085\u2028\u2029"
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """The text without what cannot be seen; breaks and controls become spaces.
+
+    Args:
+        lines: line breaks and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    seen: list[str] = []
+    for one in text:
+        if one.isprintable() or (lines and one in "\n\t"):
+            seen.append(one)
+        elif one in _JOINERS:
+            if seen and not (seen[-1].isascii() or seen[-1] in _JOINERS):
+                seen.append(one)
+        elif one in _BREAKS or unicodedata.category(one) in ("Cc", "Zs"):
+            seen.append(" ")
+        elif unicodedata.category(one) != "Cf":  # half a character, or none that is known here
+            seen.append("\ufffd")
+    while seen and seen[-1] in _JOINERS:
+        seen.pop()
+    return "".join(seen)
