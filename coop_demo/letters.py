@@ -11,7 +11,7 @@ _BREAKS = "\u0085\u2028\u2029"
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """The text without what cannot be seen; breaks and controls become spaces.
+    """The text without what cannot be seen; breaks and controls become spaces, other spaces stay.
 
     Args:
         lines: line breaks and tabs stay.
@@ -25,7 +25,9 @@ def printable(text: str, *, lines: bool = False) -> str:
         elif one in _JOINERS:
             if seen and not (seen[-1].isascii() or seen[-1] in _JOINERS):
                 seen.append(one)
-        elif one in _BREAKS or unicodedata.category(one) in ("Cc", "Zs"):
+        elif unicodedata.category(one) == "Zs":  # macOS has such spaces in its files' names
+            seen.append(one)
+        elif one in _BREAKS or unicodedata.category(one) == "Cc":
             seen.append(" ")
         elif unicodedata.category(one) != "Cf":  # half a character, or none that is known here
             seen.append("\ufffd")

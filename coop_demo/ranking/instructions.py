@@ -55,7 +55,7 @@ def check_instruction(text: str, backbone: Backbone | None = None) -> str:
         RankingError: it is empty, has nothing to read in it, or, when the backbone is given,
             is longer than its text tower reads.
     """
-    if len(text or "") > LIMITS.max_instruction:
+    if backbone is None and len(text or "") > LIMITS.max_instruction:
         raise RankingError(
             f'The instruction "{_shorten(" ".join(text[:200].split()))}" has {len(text):,} '
             f"characters; at most {LIMITS.max_instruction} are read. Shorten it."
