@@ -12,9 +12,7 @@ Every message says what is wrong, with which thing, and what to do. Anything tha
 UserError is a bug of ours and must not be shown as if it were the person's mistake.
 """
 
-from coop_demo.letters import printable
-
-_HEAD, _TAIL = 1_500, 500  # letters of a long message: a name in it may be as long as a file
+from coop_demo.letters import shown
 
 
 class UserError(Exception):
@@ -25,8 +23,7 @@ class UserError(Exception):
     """
 
     def __str__(self) -> str:
-        said = printable(super().__str__())
-        return said if len(said) <= _HEAD + _TAIL else f"{said[:_HEAD]}…{said[-_TAIL:]}"
+        return shown(super().__str__())
 
 
 class PictureError(UserError):

@@ -7,6 +7,7 @@ Control characters break lines and terminals, bidirectional overrides make "gpj.
 import unicodedata
 
 _JOINERS = "\u200c\u200d"  # needed inside words of Persian and Hindi, and inside emoji
+_HEAD, _TAIL = 1_500, 500  # letters of a long sentence: a name in it may be as long as a file
 _BREAKS = "\u0085\u2028\u2029"
 
 
@@ -34,3 +35,11 @@ def printable(text: str, *, lines: bool = False) -> str:
     while seen and seen[-1] in _JOINERS:
         seen.pop()
     return "".join(seen)
+
+
+def shown(sentence: str) -> str:
+    """A sentence with names from strangers in it: printable, and cut where it is pages long."""
+    sentence = printable(sentence)
+    if len(sentence) <= _HEAD + _TAIL:
+        return sentence
+    return f"{sentence[:_HEAD]}…{sentence[-_TAIL:]}"

@@ -22,7 +22,7 @@ from PIL import Image
 
 from coop_demo.data.images import content_hash, load_picture
 from coop_demo.errors import DatasetError, PictureError
-from coop_demo.letters import printable
+from coop_demo.letters import printable, shown
 from coop_demo.settings import LIMITS
 from coop_demo.wording import counted
 
@@ -93,7 +93,7 @@ class Dataset:
             if not 0 <= item.label < len(self.class_names):
                 raise ValueError(f"label {item.label} of {len(self.class_names)} classes")
         for told in ("problems", "notes"):  # they repeat what files are called
-            object.__setattr__(self, told, tuple(map(printable, getattr(self, told))))
+            object.__setattr__(self, told, tuple(map(shown, getattr(self, told))))
         object.__setattr__(self, "name", printable(self.name))
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -142,3 +144,64 @@ def png(image: Image.Image, chunks: list[tuple[bytes, bytes]]) -> bytes:
         for kind, body in chunks
     )
     return whole[:head] + made + whole[head:]
+
+
+def changed(value: Any) -> st.SearchStrategy[Any]:
+    """This JSON value with one part of it, anywhere, taken for another or left out."""
+    places = list(_places(value))
+
+    def put(given: tuple[tuple, Any]) -> Any:
+        place, new = given
+        whole = json.loads(json.dumps(value))
+        if not place:
+            return new
+        at = whole
+        for key in place[:-1]:
+            at = at[key]
+        if new is _LEFT_OUT:
+            del at[place[-1]]
+        else:
+            at[place[-1]] = new
+        return whole
+
+    return st.tuples(st.sampled_from(places), st.sampled_from(_WRONG)).map(put)
+
+
+def _places(value: Any, at: tuple = ()) -> Iterator[tuple]:
+    yield at
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value[:4])
+        if at and isinstance(value, list)
+        else ()
+    )
+    for key, one in inside:
+        yield from _places(one, (*at, key))
+
+
+_LEFT_OUT = object()
+_DEEP: Any = "x"
+for _ in range(200):
+    _DEEP = [_DEEP]
+_WRONG: list[Any] = [
+    _LEFT_OUT,
+    None,
+    True,
+    -1,
+    0,
+    2**63,
+    10**400,
+    1e308,
+    -0.0,
+    [],
+    {},
+    [None],
+    {"": 1},
+    {"$tensor": "no such"},
+    {"$prompt": ["../../x", "0"]},
+    _DEEP,
+    ["oak"] * 5_000,
+    *NAMES[:-1],
+    "",
+]
