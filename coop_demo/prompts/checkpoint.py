@@ -132,12 +132,13 @@ def _contents(path: Path, metadata: dict[str, Any]) -> tuple[Tensor, PromptConfi
         prompt_config = PromptConfig(**metadata["prompt_config"])
         train_config = TrainConfig(**metadata["train_config"])
         template = train_config.template
-        if type(prompt_config.n_ctx) is not int or not isinstance(template, str):
+        kinds = (type(prompt_config.n_ctx), type(prompt_config.class_specific))
+        if kinds != (int, bool) or not isinstance(template, str):
             raise TypeError("a setting is of the wrong kind")
         if "{}" not in template or not is_shown_name(template):
             raise TypeError("the words to beat cannot be shown")
         ctx = read_tensors(path)["ctx"]
-    except (TypeError, KeyError, SafetensorError, OSError) as error:
+    except (TypeError, KeyError, ValueError, SafetensorError, OSError) as error:
         raise PROMPT.damaged(path, "its contents do not belong together") from error
     if ctx.dtype != torch.float32 or not torch.isfinite(ctx).all():
         raise PROMPT.damaged(path, "its context holds values that are not finite 32-bit numbers")
@@ -159,7 +160,7 @@ def _prompt(
         prompt_config=prompt_config,
         train_config=train_config,
         backbone=metadata["backbone"],
-        shots=metadata["shots"],
+        shots=metadata.get("shots"),
         history=tuple(metadata["history"]),
         learned_from=None if sources is None else tuple(sources),
         looks=tuple(metadata.get("looks", ())),
@@ -178,7 +179,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and all(isinstance(name, str) and is_shown_name(name) for name in names)
         and isinstance(metadata.get("prompt_config"), dict)
         and isinstance(metadata.get("train_config"), dict)
-        and (shots is None or isinstance(shots, int))
+        and (shots is None or (type(shots) is int and 0 < shots < 10**9))
         and (sources is None or are_digits(sources, 16))
         and are_digits(metadata.get("looks", []), 112)
         and is_history(history)

@@ -147,7 +147,7 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         instructions = tuple(LearnedInstruction(**one) for one in metadata["instructions"])
         train_config = _train_config(metadata["train_config"])
         state = read_tensors(path)
-    except (TypeError, KeyError, SafetensorError, OSError) as error:
+    except (TypeError, KeyError, ValueError, SafetensorError, OSError) as error:
         raise RANKER.damaged(path, "its contents do not belong together") from error
     except RankingError as error:
         raise RANKER.damaged(path, str(error)) from error

@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -154,7 +154,7 @@ def changed(value: Any) -> st.SearchStrategy[Any]:
         place, new = given
         whole = json.loads(json.dumps(value))
         if not place:
-            return new
+            return [] if new is _LEFT_OUT else new
         at = whole
         for key in place[:-1]:
             at = at[key]
@@ -169,13 +169,11 @@ def changed(value: Any) -> st.SearchStrategy[Any]:
 
 def _places(value: Any, at: tuple = ()) -> Iterator[tuple]:
     yield at
-    inside = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value[:4])
-        if at and isinstance(value, list)
-        else ()
-    )
+    inside: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, list):
+        inside = enumerate(value[:4])
     for key, one in inside:
         yield from _places(one, (*at, key))
 

@@ -252,8 +252,9 @@ def test_a_malformed_project_is_opened_or_costs_nothing(project, tmp_path) -> No
 
 
 def set_zip() -> bytes:
+    names = ("a/1", "a/2", "b/1", "b/2")
     return zipped(
-        {f"{c}/{i}.png": coloured((9, 99, 199), i, size=(8, 8)) for c in "ab" for i in (1, 2)}
+        {f"{name}.png": coloured((9, 99, 199), i, size=(8, 8)) for i, name in enumerate(names)}
     )
 
 
