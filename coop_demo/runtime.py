@@ -24,12 +24,15 @@ _backbones: dict[tuple[str, str], Backbone] = {}
 _lock = threading.Lock()
 
 
-def _new_lock(_: object) -> None:
+def _in_forked_child(_: object) -> None:
+    """Computing goes on in a forked process, as on ZeroGPU."""
     global _lock
     _lock = threading.Lock()
+    # GNU's OpenMP waits there for ever for the threads that it had before the fork
+    torch.set_num_threads(1)
 
 
-renew_in_child(Backbone, _new_lock)
+renew_in_child(Backbone, _in_forked_child)
 
 
 def pick_device(wanted: str = "") -> str:
