@@ -118,7 +118,7 @@ class Limits:
     max_classes: int = 1_000  # of one set on the page or at an endpoint: ImageNet's number
     max_class_name: int = 200  # characters; the token limit is checked apart, by the tokenizer
     max_template: int = 300  # characters of a prompt or of words to look for; models read 77 tokens
-    max_instruction: int = 1_000  # characters to rank by; the tokenizer counts more closely
+    max_instruction: int = 3_000  # characters to rank by; the tokenizer counts more closely
     max_session_bytes: int = 500 * 2**20  # all pictures of one person: a whole zip of them
     max_all_sessions_bytes: int = 4 * 2**30  # everybody's pictures: eight people with all they may
     max_jobs: int = 3  # trainings of one client that run or wait; thirty people share two places

@@ -57,6 +57,7 @@ def served(calls_elsewhere, tmp_path, monkeypatch) -> Iterator[str]:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     demo = app.build_demo("mini")
     demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    assert demo.local_url
     yield demo.local_url
     demo.close()
 
@@ -180,7 +181,7 @@ def test_with_a_class_list_nobody_else_comes_in(tmp_path, monkeypatch) -> None:
     people = [("anna", "pass:word")]
     demo.launch(prevent_thread_lock=True, quiet=True, auth=people, **launch_options())
     try:
-        page = demo.local_url
+        page = str(demo.local_url)
         for path in ("config", "gradio_api/info", "gradio_api/file=app.py"):
             assert status_of(page + path) == 401, path
         said = predict(page, {"path": "x", "meta": {"_type": "gradio.FileData"}})
