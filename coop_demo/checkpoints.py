@@ -21,6 +21,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coop_demo.errors import UserError
+from coop_demo.letters import printable
+
+_MOST_LETTERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class CheckpointKind:
             ) from error
         try:
             description = json.loads(header)
-            is_ours = description["format"] == self.format
+            is_ours = description["format"] == self.format and _is_sane(description)
         except (ValueError, RecursionError, KeyError, TypeError):
             is_ours = False
         if not is_ours:
@@ -143,6 +146,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a file; SafetensorError or OSError when they cannot be read."""
     with safe_open(str(path), "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _is_sane(value: Any, depth: int = 64) -> bool:
+    """Whether numbers are of a size, and lists of a depth, that anything of ours could have."""
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_sane(one, depth - 1) for one in value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(_is_sane(one, depth - 1) for one in value)
+    return not isinstance(value, int) or abs(value) < 2**53
+
+
+def is_shown_name(text: str) -> bool:
+    """Whether a name or title may stand on a page: of a sane length, and nothing in it unseen."""
+    return len(text) <= _MOST_LETTERS and printable(text) == text
 
 
 def is_history(entries: Any) -> bool:

@@ -12,9 +12,18 @@ Every message says what is wrong, with which thing, and what to do. Anything tha
 UserError is a bug of ours and must not be shown as if it were the person's mistake.
 """
 
+from coop_demo.letters import shown
+
 
 class UserError(Exception):
-    """Something the person can put right; `str(error)` is safe and meant to be shown."""
+    """Something the person can put right; `str(error)` is safe and meant to be shown.
+
+    Names in it come from files of strangers: what cannot be seen is left out. HTML in it is text,
+    which whoever shows it escapes.
+    """
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 class PictureError(UserError):

@@ -17,10 +17,22 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.catalog import find, load_backbone
 from coop_demo.errors import UserError
 from coop_demo.settings import on_zero_gpu
+from coop_demo.threads import renew_in_child
 from coop_demo.turns import TURNS
 
 _backbones: dict[tuple[str, str], Backbone] = {}
 _lock = threading.Lock()
+
+
+def _in_forked_child(_: object) -> None:
+    """Computing goes on in a forked process, as on ZeroGPU."""
+    global _lock
+    _lock = threading.Lock()
+    # GNU's OpenMP waits there for ever for the threads that it had before the fork
+    torch.set_num_threads(1)
+
+
+renew_in_child(Backbone, _in_forked_child)
 
 
 def pick_device(wanted: str = "") -> str:

@@ -115,7 +115,15 @@ class Limits:
     max_table_bytes: int = 32 * 2**20  # one CSV: some 300,000 rows, read into memory at once
     max_classes_page: int = 10  # class rows on the page; the command line has no such limit
     max_pictures_per_class_page: int = 200  # enough for 16 shots and a held-out part
+    max_classes: int = 1_000  # of one set on the page or at an endpoint: ImageNet's number
     max_class_name: int = 200  # characters; the token limit is checked apart, by the tokenizer
+    max_template: int = 300  # characters of a prompt or of words to look for; models read 77 tokens
+    max_instruction: int = 3_000  # characters to rank by; the tokenizer counts more closely
+    max_session_bytes: int = 500 * 2**20  # all pictures of one person: a whole zip of them
+    max_all_sessions_bytes: int = 4 * 2**30  # everybody's pictures: eight people with all they may
+    max_jobs: int = 3  # trainings of one client that run or wait; thirty people share two places
+    max_in_line: int = 120  # everybody's: thirty people with all they may, and a reserve
+    max_training_seconds: int = 30 * 60  # on the page and at the endpoints: others wait behind it
     working_side: int = 640  # the longer side kept in memory after loading, in pixels
 
 

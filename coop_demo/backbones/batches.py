@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from coop_demo.threads import renew_in_child
 from coop_demo.turns import TURNS, Turns
 
 # Passes through the tower up to which a request is short: a person waits for its answer.
@@ -35,6 +36,10 @@ class SharedBatches:
 
     def __init__(self, turns: Turns, most: int = SHORT_PASSES) -> None:
         self.turns, self.most = turns, most
+        self._start()
+        renew_in_child(self, SharedBatches._start)
+
+    def _start(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, list[_Request]] = {}
 

@@ -25,6 +25,7 @@ from coop_demo.data.images import content_hash
 from coop_demo.data.near_copies import Look
 from coop_demo.errors import PictureError
 from coop_demo.settings import LIMITS
+from coop_demo.threads import renew_in_child
 
 """Encode once: features of pictures and their augmented views, cached by content.
 
@@ -70,6 +71,10 @@ class FeatureCache:
         self.disk = disk
         self._entries: OrderedDict[tuple, Tensor] = OrderedDict()
         self._bytes = 0
+        self._new_lock()
+        renew_in_child(self, FeatureCache._new_lock)
+
+    def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
     def get(self, key: tuple) -> Tensor | None:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from coop_demo.data.code_pages import guessed_code_page
 from coop_demo.data.file_kinds import known_kind
 from coop_demo.errors import DatasetError
+from coop_demo.letters import printable
 from coop_demo.settings import LIMITS
 from coop_demo.wording import listed
 
@@ -86,7 +87,7 @@ def read_archive(
             LIMITS.max_zip_bytes or LIMITS.max_zip_ratio.
     """
     path = Path(path)
-    label = f'"{path.name}"'
+    label = f'"{printable(path.name)}"'
     try:
         with path.open("rb") as raw:
             unpacker = _Unpacker(label, wanted, into, zips_inside)
@@ -135,6 +136,7 @@ class _Unpacker:
             if self._n_bytes + sum(info.file_size for info in infos) > LIMITS.max_zip_bytes:
                 raise _too_large(self.label)
             names, note = _names(infos, label)
+            names = [printable(name) for name in names]
             for name in names:  # another name may have been read than the header's
                 _refuse_path_outside(name, label)
             self.notes += [note] if note else []
@@ -214,10 +216,16 @@ def _refuse_unsafe(infos: list[zipfile.ZipInfo], label: str) -> None:
     for info in infos:
         shown = f'"{info.filename[:200]}"'
         _refuse_path_outside(info.filename, label)
-        if stat.S_ISLNK(info.external_attr >> 16):
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind == stat.S_IFLNK:
             raise DatasetError(
                 f"{label} holds the symbolic link {shown}. Replace it by the file itself, zip the "
                 f"folder again and add that."
+            )
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DatasetError(
+                f"{label} holds {shown}, which is no file but a device or the like. Remove it, zip "
+                f"the folder again and add that."
             )
         if info.flag_bits & 0x1:
             raise DatasetError(f"{label} is protected by a password. Zip it without one.")

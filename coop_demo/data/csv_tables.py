@@ -15,6 +15,7 @@ from typing import Any
 from coop_demo.data.file_kinds import known_kind
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, UserError
+from coop_demo.letters import printable
 from coop_demo.settings import LIMITS
 
 
@@ -70,7 +71,7 @@ def read_table(
     rows: list[TableRow] = []
     try:
         for cells in reader:
-            cells = [cell.strip() for cell in cells]
+            cells = [printable(cell, lines=True).strip() for cell in cells]
             if not any(cells):
                 continue
             if told:  # the line that names the separator
@@ -164,5 +165,6 @@ def _bounded(path: Path) -> bytes:
 
 def spreadsheet_safe(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula, with an apostrophe before it; else as is."""
-    risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
+    risky = isinstance(value, str) and value.lstrip()[:1] in tuple("=+-@＝＋－＠")
+    risky = risky or (isinstance(value, str) and value[:1] in ("\t", "\r", "\n"))
     return f"'{value}" if risky else value

@@ -22,6 +22,7 @@ from PIL import Image
 
 from coop_demo.data.images import content_hash, load_picture
 from coop_demo.errors import DatasetError, PictureError
+from coop_demo.letters import printable, shown
 from coop_demo.settings import LIMITS
 from coop_demo.wording import counted
 
@@ -42,6 +43,10 @@ class Picture:
     source: Path | bytes | Image.Image = field(repr=False)
     content: str | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)  # what decoding guessed or mended
+
+    def __post_init__(self) -> None:
+        if not self.name.isprintable():
+            object.__setattr__(self, "name", printable(self.name))
 
     def load(self, notes: list[str] | None = None) -> Image.Image:
         """Decode to a safe RGB image; raises PictureError. Nothing is kept.
@@ -87,6 +92,9 @@ class Dataset:
         for item in (*self.train, *self.val, *self.test):
             if not 0 <= item.label < len(self.class_names):
                 raise ValueError(f"label {item.label} of {len(self.class_names)} classes")
+        for told in ("problems", "notes"):  # they repeat what files are called
+            object.__setattr__(self, told, tuple(map(shown, getattr(self, told))))
+        object.__setattr__(self, "name", printable(self.name))
 
     @property
     def train_counts(self) -> tuple[int, ...]:
@@ -105,8 +113,9 @@ def short_content(content: str) -> str:
 
 
 def clean_class_name(name: str) -> str:
-    """Bring a class name into the form prompts use: `_` as a space, no spaces around or doubled."""
-    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split())
+    """Bring a class name into the form prompts use: `_` as a space, no spaces around or doubled,
+    nothing that cannot be seen."""
+    return " ".join(printable(unicodedata.normalize("NFC", name)).replace("_", " ").split())
 
 
 def check_class_names(names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.texts import remembered
-from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
+from coop_demo.checkpoints import CheckpointKind, is_history, is_shown_name, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import PromptError
 from coop_demo.prompts.familiar import Familiar
@@ -133,10 +133,14 @@ def _contents(path: Path, metadata: dict[str, Any]) -> tuple[Tensor, PromptConfi
     try:
         prompt_config = PromptConfig(**metadata["prompt_config"])
         train_config = TrainConfig(**metadata["train_config"])
-        if type(prompt_config.n_ctx) is not int or not isinstance(train_config.template, str):
+        template = train_config.template
+        kinds = (type(prompt_config.n_ctx), type(prompt_config.class_specific))
+        if kinds != (int, bool) or not isinstance(template, str):
             raise TypeError("a setting is of the wrong kind")
+        if "{}" not in template or not is_shown_name(template):
+            raise TypeError("the words to beat cannot be shown")
         ctx = read_tensors(path)["ctx"]
-    except (TypeError, KeyError, SafetensorError, OSError) as error:
+    except (TypeError, KeyError, ValueError, SafetensorError, OSError) as error:
         raise PROMPT.damaged(path, "its contents do not belong together") from error
     if ctx.dtype != torch.float32 or not torch.isfinite(ctx).all():
         raise PROMPT.damaged(path, "its context holds values that are not finite 32-bit numbers")
@@ -163,7 +167,7 @@ def _prompt(
         prompt_config=prompt_config,
         train_config=train_config,
         backbone=metadata["backbone"],
-        shots=metadata["shots"],
+        shots=metadata.get("shots"),
         history=tuple(metadata["history"]),
         learned_from=None if sources is None else tuple(sources),
         looks=tuple(metadata.get("looks", ())),
@@ -180,10 +184,10 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and isinstance(metadata.get("backbone"), str)
         and isinstance(names, list)
         and 1 <= len(names) <= MAX_CLASSES
-        and all(isinstance(name, str) for name in names)
+        and all(isinstance(name, str) and is_shown_name(name) for name in names)
         and isinstance(metadata.get("prompt_config"), dict)
         and isinstance(metadata.get("train_config"), dict)
-        and (shots is None or isinstance(shots, int))
+        and (shots is None or (type(shots) is int and 0 < shots < 10**9))
         and (sources is None or are_digits(sources, 16))
         and are_digits(metadata.get("looks", []), 112)
         and is_history(history)

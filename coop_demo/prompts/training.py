@@ -61,8 +61,10 @@ class TrainConfig:
                 f"The pull towards the hand-crafted prompt is {self.kgcoop_weight:g}; choose 0 "
                 "(off) or more (KgCoOp uses 8)."
             )
-        if self.n_views < 1 or self.batch_size < 0:
-            raise PromptError("The number of views must be 1 or more and the batch size 0 or more.")
+        if not 1 <= self.n_views <= 1_000 or self.batch_size < 0:
+            raise PromptError(
+                "The number of views must be 1 to 1,000 and the batch size 0 or more."
+            )
 
     @property
     def view_numbers(self) -> tuple[int, ...]:

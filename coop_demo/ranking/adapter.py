@@ -43,6 +43,19 @@ PICTURES_A_CHUNK = 64
 PAIRS_A_CHUNK = 16_384
 
 
+# Far beyond what anybody trains: a file that asks for more would stop the app.
+_MOST = {
+    "dim": 16_384,
+    "layers": 64,
+    "heads": 256,
+    "n_learnable_tokens": 4_096,
+    "n_relational_tokens": 4_096,
+    "prompt_width": 16_384,
+    "token_dim": 16_384,
+    "text_token_dim": 16_384,
+}
+
+
 @dataclass(frozen=True)
 class AdapterConfig:
     """The adapter's shape. Raises RankingError when the numbers do not fit together."""
@@ -75,6 +88,14 @@ class AdapterConfig:
                 raise RankingError(
                     f"A ranker's {name} must be 1 or more; it is {getattr(self, name)}."
                 )
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value > most):
+                raise RankingError(
+                    f"A ranker's {name} must be a whole number up to {most:,}; it is {value}."
+                )
+        if not 0 < self.mlp_ratio <= 64:
+            raise RankingError(f"A ranker's mlp_ratio must be positive; it is {self.mlp_ratio}.")
         if self.n_learnable_tokens < 0:
             raise RankingError(
                 f"A ranker's n_learnable_tokens must be 0 or more; it is {self.n_learnable_tokens}."

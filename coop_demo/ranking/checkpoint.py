@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.checkpoints import CheckpointKind, is_history, read_tensors
+from coop_demo.checkpoints import CheckpointKind, is_history, is_shown_name, read_tensors
 from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
@@ -147,7 +147,7 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         instructions = tuple(LearnedInstruction(**one) for one in metadata["instructions"])
         train_config = _train_config(metadata["train_config"])
         state = read_tensors(path)
-    except (TypeError, KeyError, SafetensorError, OSError) as error:
+    except (TypeError, KeyError, ValueError, SafetensorError, OSError) as error:
         raise RANKER.damaged(path, "its contents do not belong together") from error
     except RankingError as error:
         raise RANKER.damaged(path, str(error)) from error
@@ -212,6 +212,7 @@ def _instruction_is_sound(one: LearnedInstruction) -> bool:
     numbers = (one.offset, one.scale, one.lowest, one.highest, one.n_pictures)
     return (
         isinstance(one.instruction, str)
+        and is_shown_name(one.instruction)
         and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
         and one.scale > 0
         and (one.held_out is None or (type(one.held_out) is float and -1 <= one.held_out <= 1))
@@ -235,6 +236,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     whole = (
         isinstance(metadata.get("backbone"), str)
         and isinstance(metadata.get("title"), str)
+        and is_shown_name(metadata["title"])
         and isinstance(metadata.get("adapter_config"), dict)
         and isinstance(metadata.get("train_config"), dict | None)
         and isinstance(instructions, list)

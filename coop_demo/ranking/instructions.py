@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import RankingError
+from coop_demo.settings import LIMITS
 
 COUNT_TEMPLATE = "Rank the numbers of {}."  # the paper's wording for counts
 
@@ -54,6 +55,11 @@ def check_instruction(text: str, backbone: Backbone | None = None) -> str:
         RankingError: it is empty, has nothing to read in it, or, when the backbone is given,
             is longer than its text tower reads.
     """
+    if backbone is None and len(text or "") > LIMITS.max_instruction:
+        raise RankingError(
+            f'The instruction "{_shorten(" ".join(text[:200].split()))}" has {len(text):,} '
+            f"characters; at most {LIMITS.max_instruction} are read. Shorten it."
+        )
     tidy = " ".join("".join(c if c.isprintable() else " " for c in text or "").split())
     if not any(c.isalnum() for c in tidy):
         raise RankingError(

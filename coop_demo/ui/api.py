@@ -15,7 +15,14 @@ from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
 from coop_demo.charts.comparison import methods_table
 from coop_demo.comparison.strings import comparison_sentence, verdict_sentence
-from coop_demo.data.dataset import Dataset, Picture, check_trainable, split_held_out
+from coop_demo.data.dataset import (
+    Dataset,
+    Picture,
+    check_class_names,
+    check_trainable,
+    clean_class_name,
+    split_held_out,
+)
 from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
@@ -36,7 +43,7 @@ from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank import lesson
 from coop_demo.ui.rank.state import OrderSettings, TaughtOrder
-from coop_demo.ui.session import Session, Taught
+from coop_demo.ui.session import Session, Taught, check_number_of_classes
 from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn, load, try_pictures
 from coop_demo.ui.teach.state import TeachSettings
@@ -197,6 +204,7 @@ class Endpoints:
         learning_rate=None,
         kgcoop_weight=None,
         seed=None,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
         """Train a prompt on a sample set (by name) or a zip with one folder per class.
 
@@ -223,7 +231,7 @@ class Endpoints:
                 )
                 dataset, n_held_out = split_held_out(dataset, seed=settings.seed)
                 check_trainable(dataset)
-                with TRAININGS.join() as place:
+                with TRAININGS.join(_client(request)) as place:
                     yield from _in_line(place)
                     for event in learn(session, dataset, settings):
                         if isinstance(event, Progress):
@@ -271,6 +279,7 @@ class Endpoints:
         preset=None,
         context_length=None,
         steps=None,
+        request: gr.Request | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Measure methods side by side on a sample set (by name) or a zip with one folder a class.
 
@@ -297,7 +306,7 @@ class Endpoints:
                     steps,
                 )
                 compared = None
-                with TRAININGS.join() as place:
+                with TRAININGS.join(_client(request)) as place:
                     yield from (answer for answer, _ in _in_line(place))
                     for event in run_comparison(session, settings):
                         if isinstance(event, Compared):
@@ -320,6 +329,7 @@ class Endpoints:
         steps=None,
         learning_rate=None,
         seed=None,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
         """Teach a ranker an order: a sample set (by name), or a zip of pictures with a CSV of the
         columns image, value and prompt in it.
@@ -337,7 +347,7 @@ class Endpoints:
                 settings = OrderSettings.parse(steps, learning_rate, seed, from_nothing)
                 lesson.take_labels(session, wanted)
                 taught = None
-                with TRAININGS.join() as place:
+                with TRAININGS.join(_client(request)) as place:
                     yield from _in_line(place)
                     for event in lesson.teach_order(session, wanted, settings):
                         if isinstance(event, TaughtOrder):
@@ -417,7 +427,7 @@ class Endpoints:
                     load(session, prompt)
                 given = [name.strip() for name in str(class_names or "").split(",")]
                 subject = explain_actions.dropped(session, picture)
-                names = subject.class_names or tuple(dict.fromkeys(n for n in given if n))
+                names = subject.class_names or _names(given)
                 explain_actions.choose(session, replace(subject, class_names=names))
                 looks = explain_actions.look(session, wanted, method or "auto")
                 looked = next(looks)
@@ -431,6 +441,19 @@ class Endpoints:
                 yield {"status": "done", **explain_actions.as_numbers(looked)}, str(path)
             except Exception as error:
                 yield {"status": "error", "message": sentence_for(error)}, None
+
+
+def _client(request: gr.Request | None) -> str:
+    """Who asks, as far as gradio knows: a client's calls have one hash in common."""
+    return str(request.session_hash or "") if request else ""
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    """Class names as they are shown, each once; DatasetError where they cannot be used."""
+    names = tuple(dict.fromkeys(clean for name in given if (clean := clean_class_name(name))))
+    check_number_of_classes(names)
+    check_class_names(names)
+    return names
 
 
 def _in_line(place: Place) -> Iterator[tuple[dict[str, Any], None]]:
@@ -447,7 +470,9 @@ def _given_set(sample: Any, archive: Any) -> tuple[Dataset, str]:
     if sample:
         name = str(sample)
         return samples.read_sample(name), samples.find_sample(name).template or ""
-    return read_zip(str(archive)), ""
+    dataset = read_zip(str(archive))
+    check_number_of_classes(dataset.class_names)
+    return dataset, ""
 
 
 def _figures(taught: Taught, n_held_out: int) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class LongJob:
         def run(session: Session, *values: Any) -> Iterator[Updates]:
             is_begun, failed, last = False, False, ""
             try:
-                with working(session), TRAININGS.join() as place:
+                with working(session), TRAININGS.join(session.key) as place:
                     events = job(session, *values)
                     is_begun = True
                     yield self._begun() | (begun or {})

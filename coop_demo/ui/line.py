@@ -7,6 +7,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coop_demo.errors import UserError
+from coop_demo.settings import LIMITS
+from coop_demo.ui import strings
+
 AT_ONCE = 2  # trainings; more would only make each of them slower on a small computer
 _REMEMBERED = 8  # trainings whose length says how long one takes
 
@@ -14,8 +18,9 @@ _REMEMBERED = 8  # trainings whose length says how long one takes
 class Place:
     """Somebody's place in the line."""
 
-    def __init__(self, line: "Line") -> None:
+    def __init__(self, line: "Line", person: str = "") -> None:
         self._line = line
+        self.person = person
         self.began: float | None = None  # when it was let in
 
     @property
@@ -44,10 +49,23 @@ class Line:
         self._lengths: deque[float] = deque(maxlen=_REMEMBERED)
 
     @contextmanager
-    def join(self) -> Iterator[Place]:
-        """A place at the end of the line, until the end of the `with`."""
-        place = Place(self)
+    def join(self, person: str = "") -> Iterator[Place]:
+        """A place at the end of the line, until the end of the `with`.
+
+        Args:
+            person: who asks, of whom there may be a few at a time; "" is nobody in particular.
+
+        Raises:
+            UserError: this person has as many places as one may, or the line is full.
+        """
+        place = Place(self, person)
         with self._moved:
+            everybody = [*self._waiting, *self._inside]
+            own = sum(one.person == person for one in everybody)
+            if person and own >= LIMITS.max_jobs:
+                raise UserError(strings.too_many_jobs(own))
+            if len(everybody) >= LIMITS.max_in_line:
+                raise UserError(strings.LINE_FULL)
             self._waiting.append(place)
             self._let_in()
         try:

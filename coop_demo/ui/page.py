@@ -17,6 +17,7 @@ from coop_demo.ui.compare import tab as compare_tab
 from coop_demo.ui.context import QUIET, Refresh, Shell
 from coop_demo.ui.events import forgiving, warned
 from coop_demo.ui.explain import tab as explain_tab
+from coop_demo.ui.no_fetching import fetch_nothing
 from coop_demo.ui.rank import tab as rank_tab
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import SessionStore
@@ -45,6 +46,7 @@ def build_page(
         store: where sessions live; a new one when None.
         classroom: with a tab for a class; None without.
     """
+    fetch_nothing()
     name = backbone or environment_backbone()
     store = store or SessionStore(name, home=sessions_folder())
     if os.environ.get("SPACES_ZERO_GPU"):

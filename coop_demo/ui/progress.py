@@ -8,6 +8,7 @@ from typing import Any
 
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.charts.training import CurvePoint
+from coop_demo.settings import LIMITS
 from coop_demo.ui import strings
 
 # Seconds between two reports of a long job, and between two drawings of its live curves. Every
@@ -43,6 +44,17 @@ class Pace:
             return False
         self._last = now
         return True
+
+
+class Deadline:
+    """When a training that others wait behind has to end."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic() + LIMITS.max_training_seconds
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._at
 
 
 class TrainingPace:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from coop_demo.data.dataset import (
 )
 from coop_demo.data.folders import from_classes
 from coop_demo.errors import DatasetError, PictureError, UserError
+from coop_demo.letters import printable
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt, TrainState
 from coop_demo.settings import ASSETS_DIR, LIMITS
@@ -155,6 +156,7 @@ class Session:
     lock: threading.RLock = field(default_factory=threading.RLock)
     last_used: float = field(default_factory=time.monotonic)
     disk_bytes: int = 0
+    room: Callable[[int], bool] = field(default=lambda size: True, repr=False)  # among everybody's
 
     # --- pictures ------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class Session:
 
         Raises:
             PictureError: it cannot be read.
-            DatasetError: this person has handed over all that one may.
+            DatasetError: this person, or everybody together, has handed over all that they may.
         """
         assert isinstance(picture.source, Path)
         known = self.pictures.get(picture.source.stem)
@@ -178,12 +180,14 @@ class Session:
         source, picture = picture.source, picture.checked()
         content = picture.content
         assert content is not None
+        size = source.stat().st_size
+        if content not in self.pictures and not self.room(size):
+            raise DatasetError(strings.SERVER_FULL)
         with self.lock:
             known = self.pictures.get(content)
             if known is not None:
                 return known
-            size = source.stat().st_size
-            if self.disk_bytes + size > LIMITS.max_zip_bytes:
+            if self.disk_bytes + size > LIMITS.max_session_bytes:
                 raise DatasetError(teach_strings.too_many_bytes(picture.name))
             suffix = source.suffix.lower()
             name = content + (suffix if _SUFFIX.fullmatch(suffix) else "")
@@ -284,7 +288,7 @@ class Session:
         """Take the names as they stand on the page; rows beyond them keep theirs."""
         with self.lock:
             for row, name in zip(self.rows, names, strict=False):
-                row.name = str(name or "")[: 2 * LIMITS.max_class_name]
+                row.name = printable(str(name or "")[: 2 * LIMITS.max_class_name])
 
     def clear(self) -> None:
         """Forget classes, pictures and the prompts that were learned from them."""
@@ -364,7 +368,12 @@ class Session:
         template: str | None = None,
         about: tuple[str, ...] = (),
     ) -> None:
-        """Put a whole set in place of the rows."""
+        """Put a whole set in place of the rows.
+
+        Raises:
+            DatasetError: it has more classes than are taken here.
+        """
+        check_number_of_classes(dataset.class_names)
         rows = [ClassRow(name) for name in dataset.class_names]
         for item in dataset.train:
             rows[item.label].pictures.append(item.picture)
@@ -448,6 +457,12 @@ _MADE = (
     "look",
     "order_look",
 )
+
+
+def check_number_of_classes(names: Sequence[str]) -> None:
+    """Raises DatasetError: there are more than the page and the endpoints take."""
+    if len(names) > LIMITS.max_classes:
+        raise DatasetError(strings.too_many_classes(len(names)))
 
 
 def _same_ones(first: Mapping[str, object], second: Mapping[str, object]) -> bool:

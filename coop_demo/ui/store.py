@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coop_demo.errors import UserError
+from coop_demo.settings import LIMITS
 from coop_demo.ui import strings
 from coop_demo.ui.keeping import strings as say
 from coop_demo.ui.keeping.sections import Keeper, drop_strays, read_sections
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 MAX_SESSIONS = 200  # of a few hundred KB each: features are in the process-wide cache
 MAX_IDLE_SECONDS = 12 * 3600  # a class comes back after lunch; nobody comes back after a night
 MEMORY_IDLE_SECONDS = 3600  # from then on a session that is kept lies on disk only
-MAX_DISK_BYTES = 4 * 2**30  # all people's pictures together
+MAKE_ROOM_SECONDS = 600  # unused so long, a session gives its place to somebody who is here
 _KEY_BYTES = 24
 _KEY = re.compile(r"[A-Za-z0-9_-]{32}")
 _TOUCH_EVERY = 60.0  # seconds
@@ -59,7 +60,7 @@ class SessionStore:
         capacity: int = MAX_SESSIONS,
         max_idle_seconds: float = MAX_IDLE_SECONDS,
         memory_idle_seconds: float = MEMORY_IDLE_SECONDS,
-        max_disk_bytes: int = MAX_DISK_BYTES,
+        max_disk_bytes: int = LIMITS.max_all_sessions_bytes,
         home: Path | None = None,
     ) -> None:
         self.default_backbone = default_backbone
@@ -120,6 +121,30 @@ class SessionStore:
             session.stop.set()  # what still runs ends, and finds no place to write to
             self._drop(session, forever=True)
 
+    def has_room(self, size: int) -> bool:
+        """Whether so many more bytes of pictures fit beside everybody's.
+
+        Sessions that nobody used for a while make room, the longest unused first.
+        """
+        with self._lock:
+            if self._bytes() + size <= self.max_disk_bytes:
+                return True
+            now = time.monotonic()
+            for session in list(self._sessions.values()):
+                resting = now - session.last_used > MAKE_ROOM_SECONDS and not session.training
+                if resting and session.disk_bytes:
+                    self._drop(session, forever=True)
+                    if self._bytes() + size <= self.max_disk_bytes:
+                        return True
+            return False
+
+    def _bytes(self) -> int:
+        """Of everybody's pictures, in use and at rest."""
+        in_use = sum(session.disk_bytes for session in self._sessions.values())
+        if self.shelf is None:
+            return in_use
+        return in_use + self.shelf.bytes_beside({one.place.folder for one in self._kept.values()})
+
     def __len__(self) -> int:
         return len(self._sessions)
 
@@ -130,7 +155,7 @@ class SessionStore:
 
     def _new(self) -> Session:
         key = secrets.token_urlsafe(_KEY_BYTES)
-        session = Session(key, self._folder(), self.default_backbone)
+        session = Session(key, self._folder(), self.default_backbone, room=self.has_room)
         if self.shelf is not None:
             try:
                 place = self.shelf.take(key)
@@ -152,7 +177,9 @@ class SessionStore:
         except OSError as error:
             log.warning("a kept session cannot be opened: %s", error)
             return None
-        session = Session(key, self._folder(), self.default_backbone, kept=place.folder)
+        session = Session(
+            key, self._folder(), self.default_backbone, kept=place.folder, room=self.has_room
+        )
         found = read_sections(place.folder)
         found.put(session)
         session.problems = (*session.problems, *found.problems)

@@ -1,5 +1,7 @@
 """Sentences that no single tab owns."""
 
+from coop_demo.settings import LIMITS
+
 APP_NAME = "CoOp Studio"
 
 
@@ -131,6 +133,41 @@ def in_line(number: int, seconds: float | None) -> str:
     )
     wait = "" if seconds is None else f" · {_about(seconds)}"
     return f"Others are training. {before}{wait}"
+
+
+def too_many_jobs(number: int) -> str:
+    return (
+        f"{number} trainings of yours are running or waiting already, the most one person may "
+        "have here. Wait until one of them has ended."
+    )
+
+
+LINE_FULL = "Too many people are waiting to train here. Try again in a few minutes."
+
+
+def time_is_up() -> str:
+    return (
+        f"It ended after {LIMITS.max_training_seconds // 60} minutes, the longest one training may "
+        "take here."
+    )
+
+
+NOTHING_IN_TIME = (
+    "Nothing was learned by then. Choose fewer pictures, shots or steps, or use the command line."
+)
+
+
+def too_many_classes(number: int) -> str:
+    return (
+        f"There are {number:,} classes; at most {LIMITS.max_classes:,} are taken here. Leave some "
+        "out, or use the command line."
+    )
+
+
+SERVER_FULL = (
+    "There is no room for more pictures here at the moment: other people's fill it. Try again "
+    "later, or run the app on your own computer."
+)
 
 
 NOTHING_TO_STOP = "Nothing of yours is running."

@@ -28,13 +28,14 @@ from coop_demo.prompts.teach import Prepared, prepare, train_config_for
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent
 from coop_demo.prompts.words import nearest_words, words_accuracy
 from coop_demo.runtime import gpu_job, shared_backbone
+from coop_demo.ui import strings
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.kept import amend, keep, need_compared
 from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings, Words
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import state
 from coop_demo.ui.forms import whole
-from coop_demo.ui.progress import Pace, Progress, encoding
+from coop_demo.ui.progress import Deadline, Pace, Progress, encoding
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach.state import MAX_SHOTS_PAGE
 
@@ -83,7 +84,7 @@ def run_comparison(
     dataset, settings, prompts, notes = _source(session, settings)
     began = time.monotonic()
     so_far = _Measured(settings)
-    pace = Pace()
+    pace, deadline = Pace(), Deadline()
     title, n_started, stopped = "", 0, False
     n_methods = len(find_methods(["hand-crafted", *settings.methods]))
 
@@ -93,7 +94,7 @@ def run_comparison(
     events = _comparison_events(backbone, dataset, settings, prompts)
     with contextlib.closing(events):
         for event in events:
-            if session.stop.is_set():
+            if session.stop.is_set() or deadline.is_over:
                 stopped = True
                 break
             so_far.add(event)
@@ -109,15 +110,20 @@ def run_comparison(
             else:
                 yield from _report(event, title, pace, before=n_started - 1, of=n_methods)
     if not so_far.results:
-        raise UserError(say.STOPPED_EMPTY)
+        raise UserError(_and_why(session, say.STOPPED_EMPTY))
     comparison = _slim(so_far.whole or so_far.partial())
     n = len(comparison.results)
     ending = (
-        say.stopped(n)
+        _and_why(session, say.stopped(n))
         if stopped and so_far.whole is None
         else say.compared(n, len(comparison.labels), time.monotonic() - began)
     )
     yield keep(session, backbone, kept(comparison, ending))
+
+
+def _and_why(session: Session, stopped: str) -> str:
+    """What came of a job that ended early; where nobody stopped it, its time was over."""
+    return stopped if session.stop.is_set() else f"{strings.time_is_up()} {stopped}"
 
 
 @dataclass
@@ -264,7 +270,7 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
     backbone, base = session.backbone, need_compared(session)
     cells: list[Cell] = []
     problems: list[str] = []
-    seconds, stopped, pace = 0.0, False, Pace()
+    seconds, stopped, pace, deadline = 0.0, False, Pace(), Deadline()
 
     def kept(ending: str) -> Compared:
         return amend(
@@ -281,7 +287,7 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
     )
     with contextlib.closing(events):
         for event in events:
-            if session.stop.is_set():
+            if session.stop.is_set() or deadline.is_over:
                 stopped = True
                 break
             if isinstance(event, GridProblem):
@@ -305,7 +311,9 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
                 seconds = event.seconds
             else:
                 yield from _report(event, "", pace)
-    ending = say.curve_stopped(len(cells)) if stopped else say.curve_done(len(cells), seconds)
+    ending = say.curve_done(len(cells), seconds)
+    if stopped:
+        ending = _and_why(session, say.curve_stopped(len(cells)))
     yield Progress(ending, None, kept(ending))
 
 
@@ -399,13 +407,13 @@ def read_second(name: str) -> Dataset:
 
 def _watch(session: Session, events: Iterator[Any], wanted: type) -> Iterator[Progress]:
     """Progress of a job that ends with `wanted`, which comes back through `yield from`."""
-    title, pace = "", Pace()
+    title, pace, deadline = "", Pace(), Deadline()
     with contextlib.closing(events):  # type: ignore[type-var]
         for event in events:
             if isinstance(event, wanted):
                 return event
-            if session.stop.is_set():
-                raise UserError(say.STOPPED_EMPTY)
+            if session.stop.is_set() or deadline.is_over:
+                raise UserError(_and_why(session, say.STOPPED_EMPTY))
             if isinstance(event, MethodStarted):
                 title = event.title
                 yield Progress(say.fitting(title))

@@ -13,10 +13,12 @@ from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
 from coop_demo.data.dataset import Dataset
 from coop_demo.errors import PromptError, UserError
+from coop_demo.letters import printable
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.teach import train_config_for
 from coop_demo.prompts.templates import fill
 from coop_demo.prompts.words import VectorWords, WordsAccuracy
+from coop_demo.settings import LIMITS
 from coop_demo.ui.compare import strings as say
 from coop_demo.ui.forms import whole
 from coop_demo.ui.teach import strings as teach_strings
@@ -62,12 +64,12 @@ class CompareSettings:
         if source != TAUGHT and source not in known:
             raise UserError(say.no_such_source(source))
         chosen = find_methods(["hand-crafted", *(str(key) for key in methods or ())])
-        lines = [line.strip() for line in str(templates or "").splitlines()]
+        lines = [printable(line).strip() for line in str(templates or "").splitlines()]
         lines = list(dict.fromkeys(line for line in lines if line))
         if len(lines) > say.MAX_TEMPLATES:
             raise PromptError(say.too_many_templates(len(lines)))
         for line in lines:
-            if len(line) > 300:
+            if len(line) > LIMITS.max_template:
                 raise PromptError(teach_strings.TEMPLATE_TOO_LONG)
             fill(line, "thing")  # raises when there is no {}
         if not lines:

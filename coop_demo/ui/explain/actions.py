@@ -18,10 +18,11 @@ from coop_demo.errors import UserError
 from coop_demo.heatmaps.attribution import MAP_METHODS, compare, explain, methods_for, view_box
 from coop_demo.heatmaps.faithfulness import Claim, Curve, assess_together
 from coop_demo.heatmaps.render import draw, png_bytes, safe_stem, shrunken, zip_bytes
+from coop_demo.letters import printable
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.settings import ASSETS_DIR
+from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.state import Drawn, Looked, Subject
 from coop_demo.ui.session import Session
@@ -162,10 +163,10 @@ def fitting_methods(model: str) -> list[tuple[str, str]]:
 
 def check_question(wanted: object, method: object) -> tuple[str, str]:
     """Raises UserError: nothing asked, too long, or an unknown method."""
-    asked = " ".join(str(wanted or "").split())
+    asked = " ".join(printable(str(wanted or "")).split())
     if not asked:
         raise UserError(say.NOTHING_WANTED)
-    if len(asked) > 300:
+    if len(asked) > LIMITS.max_template:
         raise UserError(say.WANTED_TOO_LONG)
     if method not in ("auto", *MAP_METHODS):
         raise UserError(f"There is no method “{str(method)[:40]}”. Choose one of those shown.")

@@ -1,5 +1,7 @@
 """Every sentence of the Look tab."""
 
+from coop_demo.settings import LIMITS
+
 PICTURE_TITLE, PICTURE_LEAD = "Picture", "Choose one or drop one, and say what to look for."
 MAPS_TITLE = "Where it looked"
 MAPS_LEAD = "The same picture through the eyes of both prompts, and what changed between them."
@@ -44,7 +46,7 @@ LOOKING, CHECKING = "Drawing the maps …", "Taking pixels away and putting them
 
 NO_PICTURE = "Choose a picture or drop one first."
 NOTHING_WANTED = "Say what to look for: choose a class or write a sentence."
-WANTED_TOO_LONG = "What to look for is longer than 300 characters. Shorten it."
+WANTED_TOO_LONG = f"What to look for is longer than {LIMITS.max_template} characters. Shorten it."
 UNKNOWN_PICTURE = "That picture is not in the list any more. Choose one that is shown."
 NO_MAPS = "There are no maps to save yet. Choose a picture and look first."
 NO_MINE = "There are no pictures in the tab Teach yet. Load a sample set or add some there."

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from coop_demo.comparison.methods import COMPARISON_METHODS
-from coop_demo.prompts.checkpoint import MAX_CLASSES
 from coop_demo.ranking.order import RANKING_METHODS
 from coop_demo.settings import LIMITS
 from coop_demo.ui.rank.state import AMOUNT, MAX_PICTURES, PLACE
@@ -32,10 +31,10 @@ def _are_labels(labels: Tensor, n_classes: int) -> bool:
 def classes(held: Any) -> bool:
     n_pictures = sum(len(row.pictures) + len(row.test) for row in held.rows)
     return (
-        2 <= len(held.rows) <= MAX_CLASSES
+        2 <= len(held.rows) <= LIMITS.max_classes
         and n_pictures <= LIMITS.max_zip_files
         and all(len(row.name) <= 2 * LIMITS.max_class_name for row in held.rows)
-        and len(held.template) <= 300
+        and len(held.template) <= LIMITS.max_template
     )
 
 
@@ -48,7 +47,7 @@ def _chosen(teach: TeachSettings) -> bool:
     return (
         1 <= teach.shots <= MAX_SHOTS_PAGE
         and (teach.steps is None or 1 <= teach.steps <= MAX_STEPS_PAGE)
-        and len(teach.template) <= 300
+        and len(teach.template) <= LIMITS.max_template
         and "{}" in teach.template
     )
 

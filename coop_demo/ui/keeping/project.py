@@ -12,6 +12,7 @@ from coop_demo.data.archives import read_archive
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import DatasetError, PictureError, UserError
 from coop_demo.settings import LIMITS
+from coop_demo.ui import strings as page_strings
 from coop_demo.ui.keeping import strings
 from coop_demo.ui.keeping.sections import SECTIONS, Found, Keeper, drop_strays, read_sections
 from coop_demo.ui.keeping.shelf import folder_bytes
@@ -57,6 +58,8 @@ def open_project(session: Session, path: Path) -> None:
         _unpack(path, folder)
         pictures = _checked_pictures(folder, path.name)
         taken: list[Path] = []
+        if not session.room(sum(picture.stat().st_size for picture in pictures)):
+            raise UserError(page_strings.SERVER_FULL)
         try:
             session.pictures_folder.mkdir(exist_ok=True)
             for picture in pictures:

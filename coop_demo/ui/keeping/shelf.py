@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Shelf:
         probe.unlink()
         self._looked = -_LOOK_EVERY
         self._lock = threading.Lock()
+        self._sizes: dict[Path, int] = {}  # of every session's folder, when they were looked at
 
     def folder_of(self, key: str) -> Path:
         return self.home / hashlib.sha256(key.encode()).hexdigest()[:40]
@@ -81,6 +82,11 @@ class Shelf:
             (place.folder / _USED).unlink()  # first: half a session is none
         place.close()
         shutil.rmtree(place.folder, ignore_errors=True)
+        self._sizes.pop(place.folder, None)
+
+    def bytes_beside(self, folders: Set[Path]) -> int:
+        """Of all other folders, as far as they were looked at."""
+        return sum(size for folder, size in self._sizes.copy().items() if folder not in folders)
 
     def tidy(self, *, max_idle_seconds: float, max_bytes: int) -> None:
         """Delete what was not used for so long, then the longest unused while all is too much.
@@ -93,6 +99,7 @@ class Shelf:
                 return
             self._looked = now
         kept = sorted(self._kept())
+        self._sizes = {folder: size for _, size, folder in kept}
         total = sum(size for _, size, _ in kept)
         for used, size, folder in kept:
             if time.time() - used > max_idle_seconds or total > max_bytes:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from coop_demo.data.dataset import Picture
 from coop_demo.data.near_copies import Look
+from coop_demo.letters import printable
 from coop_demo.prompts.checkpoint import prompt_to_bytes, read_prompt
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.ranking.checkpoint import load_ranker, ranker_to_bytes
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 PICTURES, PROMPTS, RANKERS = "pictures", "prompts", "rankers"  # folders
 GONE = Path("gone")  # the source of a picture that was never on this computer's disk
+_MOST_LETTERS = 20_000  # of one text; the longest is a box of templates
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CONTENT = re.compile(r"[0-9a-f]{32}")  # of `content_hash`
 _PICTURE = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
@@ -229,8 +231,9 @@ def _converter() -> Converter:
     for leaf in _LEAVES:
         converter.register_unstructure_hook(leaf, lambda value: value)
         converter.register_structure_hook(leaf, _is_a)
-    for plain in (bool, int, str):
+    for plain in (bool, int):
         converter.register_structure_hook(plain, _is_a)
+    converter.register_structure_hook(str, _text)
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook(Path, lambda value, kind: None)
     converter.register_unstructure_hook_func(_is_array, lambda value: value)
@@ -242,6 +245,14 @@ def _is_a(value: Any, kind: type) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise NotOurs(f"{type(value).__name__} in place of {kind.__name__}")
     return value
+
+
+def _text(value: Any, kind: type) -> str:
+    """Text is shown: what cannot be seen stays out, and nobody wrote a book here."""
+    text = _is_a(value, str)
+    if len(text) > _MOST_LETTERS:
+        raise NotOurs("a text that is too long")
+    return printable(text, lines=True)
 
 
 def _float(value: Any, kind: type) -> float:

@@ -11,6 +11,7 @@ from coop_demo.backbones.backbone import PLAIN_FORM, TokenForm
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
+from coop_demo.letters import printable
 from coop_demo.ranking.baselines import antonym_scores
 from coop_demo.ranking.checkpoint import (
     load_ranker,
@@ -116,7 +117,7 @@ def pair_for(pile: Pile, instruction: str, high: str, low: str) -> AntonymPair:
     Raises:
         RankingError: one side is empty, or both are the same.
     """
-    high, low = high.strip(), low.strip()
+    high, low = (printable(words).strip() for words in (high, low))
     proposal = propose_antonyms(instruction)
     untouched = not (high or low) or (
         pile.proposed is not None and (high, low) == (pile.proposed[1].high, pile.proposed[1].low)
@@ -198,7 +199,7 @@ def compare_again(session: Session, high: str, low: str) -> tuple[Order, ...]:
     orders = session.pile.orders_with(session.backbone)
     if not orders:
         raise RankingError(say.RANK_FIRST)
-    pair = AntonymPair(high.strip(), low.strip())
+    pair = AntonymPair(*(printable(words).strip() for words in (high, low)))
     form = orders[0].ranker.config.form if orders[0].ranker else PLAIN_FORM
     scores = _antonyms(session.backbone, orders[0].pictures, pair, form)
     changed = replace(orders[0], scores={**orders[0].scores, ANTONYMS: scores}, pair=pair)

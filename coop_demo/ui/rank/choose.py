@@ -8,8 +8,10 @@ from coop_demo import samples
 from coop_demo.data.images import list_pictures
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import UserError
+from coop_demo.letters import printable
 from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS
+from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Part, Shell
@@ -156,7 +158,7 @@ class ChooseColumn:
         def add(session: Session, paths: list[str] | None, instruction: Any) -> Updates:
             if not paths:
                 return {}
-            session.pile.instruction = str(instruction or "")
+            session.pile.instruction = printable(str(instruction or ""))[: LIMITS.max_instruction]
             add_files(session, paths)
             return all_views(session) | {self.files: None}
 

@@ -28,7 +28,8 @@ from coop_demo.ranking.order import (
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
 from coop_demo.ranking.training import RankerEvent, mean_pair_accuracy, train_ranker
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.ui.progress import KEEP_EVERY, Pace, Progress, TrainingPace, encoding
+from coop_demo.ui import strings
+from coop_demo.ui.progress import KEEP_EVERY, Deadline, Pace, Progress, TrainingPace, encoding
 from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import own_file, ranker_in_use
 from coop_demo.ui.rank.state import (
@@ -165,7 +166,7 @@ def teach_order(
     backbone = session.backbone
     lesson = _lesson(session, check_instruction(instruction), settings)
     so_far = _SoFar(lesson)
-    pace, keeping = TrainingPace(), Pace(KEEP_EVERY)
+    pace, keeping, deadline = TrainingPace(), Pace(KEEP_EVERY), Deadline()
     done = False
 
     def ended() -> TaughtOrder:
@@ -179,7 +180,8 @@ def teach_order(
     try:
         with contextlib.closing(_teach_events(backbone, lesson)) as events:
             for event in events:
-                if session.stop.is_set():
+                so_far.is_late = deadline.is_over
+                if session.stop.is_set() or so_far.is_late:
                     break
                 if isinstance(event, EncodeEvent):
                     if pace.is_due():
@@ -194,7 +196,8 @@ def teach_order(
                     yield from pace.report(event, so_far.points, to_beat)
         done = True
         if so_far.kept is None:
-            raise RankingError(say.STOPPED_EARLY)
+            late = f"{strings.time_is_up()} {strings.NOTHING_IN_TIME}"
+            raise RankingError(late if so_far.is_late else say.STOPPED_EARLY)
         yield ended()
     finally:
         if not done and so_far.kept is not None:
@@ -253,6 +256,7 @@ class _SoFar:
     last: RankerEvent | None = None
     kept: RankerEvent | None = None  # the last one that came with a ranker
     before: float | None = None
+    is_late: bool = False  # the time that one training may take is over
 
     def add(self, event: RankerEvent) -> None:
         self.last = event
@@ -281,6 +285,7 @@ class _SoFar:
             ending = last.message
         else:
             ending = say.stopped(last.step, last.total_steps, kept.step)
+            ending = f"{strings.time_is_up()} {ending}" if self.is_late else ending
         return TaughtOrder(
             ranker=kept.ranker.having_learned_from(
                 [picture.content or "" for picture in lesson.pictures[: lesson.n_learned]],

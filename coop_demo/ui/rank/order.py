@@ -12,6 +12,7 @@ from coop_demo.errors import RankingError
 from coop_demo.ranking.metrics import contradictions
 from coop_demo.ranking.order import RANKER, Order, order_csv
 from coop_demo.ranking.trust import trust_sentence
+from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
 from coop_demo.ui import strings, widgets
 from coop_demo.ui.context import LOOKS, QUIET, Shell
@@ -63,10 +64,18 @@ class OrderColumn:
         gr.HTML(page_html.hint(say.RIVALS_LEAD), padding=False)
         with gr.Row(elem_classes="cs-antonyms", equal_height=False):
             self.high = gr.Textbox(
-                "", label=say.HIGH_LABEL, max_length=300, min_width=180, elem_id="rank-high"
+                "",
+                label=say.HIGH_LABEL,
+                max_length=LIMITS.max_template,
+                min_width=180,
+                elem_id="rank-high",
             )
             self.low = gr.Textbox(
-                "", label=say.LOW_LABEL, max_length=300, min_width=180, elem_id="rank-low"
+                "",
+                label=say.LOW_LABEL,
+                max_length=LIMITS.max_template,
+                min_width=180,
+                elem_id="rank-low",
             )
             self.again = gr.Button(
                 say.AGAIN, size="sm", scale=0, min_width=130, elem_id="rank-again"

@@ -29,7 +29,8 @@ from coop_demo.prompts.templates import class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent, TrainState
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.settings import LIMITS
-from coop_demo.ui.progress import KEEP_EVERY, Progress, TrainingPace, encoding
+from coop_demo.ui import strings
+from coop_demo.ui.progress import KEEP_EVERY, Deadline, Progress, TrainingPace, encoding
 from coop_demo.ui.session import Session, Taught, UnderWay
 from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.state import MAX_STEPS_PAGE, AtHand, TeachSettings, Tried
@@ -172,7 +173,7 @@ def learn(
     backbone = session.backbone
     state = resume.state if resume else None
     so_far = _SoFar.of(state)
-    pace = TrainingPace()
+    pace, deadline = TrainingPace(), Deadline()
     done = False
 
     def judged(ending: str) -> Taught:
@@ -190,8 +191,9 @@ def learn(
     try:
         with contextlib.closing(_teach_events(backbone, dataset, settings, state)) as events:
             for event in events:
+                so_far.is_late = deadline.is_over
                 if isinstance(event, EncodeEvent):
-                    if session.stop.is_set():
+                    if session.stop.is_set() or so_far.is_late:
                         break
                     if pace.is_due():
                         yield encoding(event)
@@ -206,12 +208,13 @@ def learn(
                         session.under_way[backbone] = UnderWay(
                             settings, dataset, event.state, event.total_steps, best
                         )
-                    if session.stop.is_set() and event.step < event.total_steps:
+                    ends = session.stop.is_set() or so_far.is_late
+                    if ends and event.step < event.total_steps:
                         break
                     yield from pace.report(event, so_far.points, event.hand_crafted_accuracy)
         done = True
         if so_far.best is None:
-            raise UserError(say.STOPPED_BEFORE_TRAINING)
+            raise UserError(so_far.why_empty())
         yield keep(session, backbone, judged(so_far.ending()))
     finally:
         if not done and so_far.best is not None and so_far.last is not None:
@@ -232,6 +235,7 @@ class _SoFar:
     measured_at: int = 0  # the step of `best`
     prepared: Prepared | None = None
     result: TeachResult | None = None
+    is_late: bool = False  # the time that one training may take is over
 
     @classmethod
     def of(cls, state: TrainState | None) -> "_SoFar":
@@ -267,7 +271,14 @@ class _SoFar:
         assert last is not None
         if last.status == "diverged":
             return last.message
-        return say.stopped(last.step, last.total_steps, self.measured_at)
+        stopped = say.stopped(last.step, last.total_steps, self.measured_at)
+        return f"{strings.time_is_up()} {stopped}" if self.is_late else stopped
+
+    def why_empty(self) -> str:
+        """One sentence on why nothing was learned."""
+        if self.is_late:
+            return f"{strings.time_is_up()} {strings.NOTHING_IN_TIME}"
+        return say.STOPPED_BEFORE_TRAINING
 
 
 def _gpu_seconds(backbone: str, dataset: Dataset, settings: TeachSettings, *_: Any) -> int:

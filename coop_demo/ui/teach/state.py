@@ -7,10 +7,12 @@ from torch import Tensor
 
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import PromptError
+from coop_demo.letters import printable
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import train_config_for
 from coop_demo.prompts.templates import fill
 from coop_demo.prompts.training import Preset, TrainConfig
+from coop_demo.settings import LIMITS
 from coop_demo.ui.forms import number, whole
 from coop_demo.ui.teach import strings as say
 
@@ -60,12 +62,12 @@ class TeachSettings:
         if preset not in say.PRESETS:
             raise PromptError(say.choose_one(say.PRESET_LABEL, preset, say.PRESETS))
         settings = cls(
-            template=str(template or "").strip(),
+            template=printable(str(template or "")).strip(),
             prompt=PromptConfig(
                 n_ctx=whole(n_ctx, say.N_CTX_LABEL, 1, 32, error=PromptError),
                 class_specific=kind == say.KINDS[1],
                 position=position,
-                init=str(init or "").strip()[:500],
+                init=printable(str(init or "")).strip()[:500],
             ),
             shots=whole(shots, say.SHOTS_LABEL, 1, MAX_SHOTS_PAGE, error=PromptError),
             preset=preset,
@@ -79,7 +81,7 @@ class TeachSettings:
             kgcoop_weight=number(kgcoop_weight or 0, say.PULL_LABEL, error=PromptError),
         )
         fill(settings.template, "thing")  # raises when there is no {}
-        if len(settings.template) > 300:
+        if len(settings.template) > LIMITS.max_template:
             raise PromptError(say.TEMPLATE_TOO_LONG)
         if settings.steps is not None and settings.steps > MAX_STEPS_PAGE:
             raise PromptError(say.too_many_steps(settings.steps, MAX_STEPS_PAGE))

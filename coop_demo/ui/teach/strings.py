@@ -131,9 +131,10 @@ def too_many_pictures(n: int) -> str:
 
 
 def too_many_bytes(name: str) -> str:
+    most = LIMITS.max_session_bytes // 2**20
     return (
-        f'"{name}" was not taken: your pictures fill the {LIMITS.max_zip_bytes // 2**20} MB one '
-        "person has here, removed ones included. Open the page in a private window to go on."
+        f'"{name}" was not taken: your pictures fill the {most} MB one person has here, '
+        "removed ones included. Open the page in a private window to go on."
     )
 
 
@@ -278,7 +279,9 @@ SEED_LABEL = "Seed"
 SEED_INFO = "Decides which pictures are shots, which are held out, and where learning starts."
 
 
-TEMPLATE_TOO_LONG = "The words to beat are longer than 300 characters. Shorten them."
+TEMPLATE_TOO_LONG = (
+    f"The words to beat are longer than {LIMITS.max_template} characters. Shorten them."
+)
 
 
 def choose_one(label: str, given: object, choices: object) -> str:

@@ -9,6 +9,7 @@ from coop_demo.charts.training import CurvePoint
 from coop_demo.errors import UserError
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
+from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
 from coop_demo.ui.context import Refresh, Shell
 from coop_demo.ui.curves import Curves, Series
@@ -33,7 +34,7 @@ class TrainColumn:
             DEFAULT_TEMPLATE,
             label=say.TEMPLATE_LABEL,
             info=say.TEMPLATE_INFO,
-            max_length=300,
+            max_length=LIMITS.max_template,
             elem_id="template",
         )
         self.job = LongJob(
