@@ -121,7 +121,7 @@ def launch(
         classroom.address = address_in_the_network(demo.server_port)
         segno.make(classroom.address).terminal(compact=True)
         print(classroom_strings.terminal(classroom.address, classroom.code), flush=True)
-    demo.block_thread()
+    demo.block_thread()  # until it is interrupted
 
 
 def main() -> int:

@@ -135,8 +135,6 @@ def run(args: argparse.Namespace) -> None:
     scores = order.scores[method]
     ranked = [(order.pictures[i].name, float(scores[i])) for i in order.ranking(method)]
     notes = [*chosen.notes, *said]
-    if order.trust is not None and method == RANKER:
-        notes.append(trust_sentence(order.trust))
     if (scores == scores[0]).all():
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {
@@ -178,6 +176,8 @@ def run(args: argparse.Namespace) -> None:
             notes.append("So nothing is left to measure the order on. Give other pictures.")
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)
+    if order.trust is not None and method == RANKER:
+        say(trust_sentence(order.trust))
     give(result, args.json, summary(result))
 
 

@@ -52,11 +52,16 @@ SCRIPT = """
     const reading = (answer) => answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let reader = reading(first);
     let rest = '';
+    let ended = false;  // the page has been told; it gives up the request before it reads on
+    const read = () => ended ? {done: true} : reader.read().catch((error) => {
+      if (what.signal && what.signal.aborted) return {done: true};
+      throw error;
+    });
     const body = new ReadableStream({
       async pull(out) {
         for (;;) {
-          const {done, value} = await reader.read();
-          if (done) return out.close();
+          const {done, value} = await read();
+          if (done || ended) return out.close();
           const messages = (rest + value).split('\\n\\n');
           rest = messages.pop();
           let passed = 0;
@@ -73,6 +78,7 @@ SCRIPT = """
             }
             out.enqueue(encoder.encode(message + '\\n\\n'));
             passed += 1;
+            ended = ended || said.msg === 'close_stream';
           }
           if (passed) return;
         }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opening import open_page
 from playwright.sync_api import Browser, Page, expect
 
 from coop_demo.recipes.serving import running_app
@@ -27,8 +28,7 @@ def class_app(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 def enter_class(page: Page, address: str) -> None:
-    page.goto(address)
-    page.get_by_text("is in use").first.wait_for()
+    open_page(page, address)
     page.get_by_role("tab", name="Class", exact=True).click()
 
 

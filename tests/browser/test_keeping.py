@@ -69,6 +69,14 @@ def test_a_page_left_open_works_after_the_app_was_killed_and_started(studio, app
     app.kill()
     app.start()
     studio.locator("#train").click()
+    # either it works at once, or the page comes back and says that a click may be lost
+    began = studio.locator("#status").get_by_text("Step ")
+    away = studio.locator(".cs-away")
+    finished = studio.locator("#result").get_by_text("Completed all 250 steps")
+    expect(began.or_(away).or_(finished).first).to_be_visible()
+    studio.wait_for_timeout(3000)
+    if away.is_visible() and studio.locator("#train").is_enabled() and not finished.is_visible():
+        studio.locator("#train").click()
     expect(studio.locator("#result")).to_contain_text("Completed all 250 steps")
     expect(studio.locator("#class-name-1 input, #class-name-1 textarea")).to_have_value("grade A")
 

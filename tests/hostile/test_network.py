@@ -202,6 +202,9 @@ def test_it_listens_on_this_computer_unless_told(monkeypatch) -> None:
         def launch(self, **given) -> None:
             seen.update(given)
 
+        def block_thread(self) -> None:
+            pass
+
     app.launch(Page())  # type: ignore[arg-type]
     assert seen["server_name"] is None
     assert seen["auth"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def test_the_endpoints_are_tools_for_language_models_when_asked(tmp_path: Path) 
             return names, models.content[0].text
 
     with running_app(tmp_path, "--mcp") as address:
-        names, models = asyncio.run(tools(address))
+        with ThreadPoolExecutor(1) as pool:  # a thread of its own: the browser's may hold a loop
+            names, models = pool.submit(lambda: asyncio.run(tools(address))).result(120)
     assert {"models", "teach", "predict", "compare", "rank", "teach_ranker", "explain"} <= names
     assert "mini" in models
 

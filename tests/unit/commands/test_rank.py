@@ -213,7 +213,7 @@ def test_what_cannot_be_ranked_is_refused_in_one_sentence(capsys, pictures, rank
     assert "1 of 1 picture can be used" in refused(capsys, "--images", alone, *ask, *ready)
     assert "--instruction" in refused(capsys, "--images", pictures, *ready)
     assert "empty" in refused(capsys, "--images", pictures, "--instruction", " ... ", *ready)
-    long = " ".join(["brightness"] * 500)
+    long = " ".join(["brightness"] * 200)
     assert "tokens" in refused(capsys, "--images", pictures, "--instruction", long, *ready)
     assert "no folder or table" in refused(capsys, "--images", tmp_path / "no", *ask, *ready)
     assert "--split" in refused(capsys, "--images", pictures, *ask, *ready, "--split", "test")
