@@ -28,9 +28,9 @@ def test_the_endpoints_are_tools_for_language_models_when_asked(tmp_path: Path) 
             models = await client.call_tool("models", {})
             return names, models.content[0].text
 
-    with running_app(tmp_path, "--mcp") as address:
-        with ThreadPoolExecutor(1) as pool:  # a thread of its own: the browser's may hold a loop
-            names, models = pool.submit(lambda: asyncio.run(tools(address))).result(120)
+    # in a thread of its own: the browser's tests may hold a loop in this one
+    with running_app(tmp_path, "--mcp") as address, ThreadPoolExecutor(1) as pool:
+        names, models = pool.submit(lambda: asyncio.run(tools(address))).result(120)
     assert {"models", "teach", "predict", "compare", "rank", "teach_ranker", "explain"} <= names
     assert "mini" in models
 
