@@ -1,5 +1,7 @@
 """Sentences of the tab Class."""
 
+from collections.abc import Sequence
+
 TITLE = "Class"
 
 ADDRESS_TITLE = "Come in"
@@ -29,7 +31,7 @@ CODE_LABEL = "Code"
 CODE_INFO = "It stands where the app was started, under the address."
 ENTER = "I am the teacher"
 WRONG_CODE = "This is not the code. It stands where the app was started."
-TOO_MANY_CODES = "That were too many wrong codes. Reload the app to begin anew."
+TOO_MANY_CODES = "That was too many wrong codes. Restart the app to try again."
 TEACHERS_ONLY = "Only the teacher can do this: enter the code first."
 SET_LABEL = "Set to hand out"
 MY_SET = "What is open in my tab Teach"
@@ -54,8 +56,8 @@ def training_at(step: int, total: int) -> str:
     return f"step {step:,} of {total:,}"
 
 
-def without_prompt(names: str) -> str:
-    return f"No prompt yet: {names}."
+def without_prompt(nicknames: Sequence[str]) -> str:
+    return f"No prompt yet: {', '.join(nicknames)}."
 
 
 def votes_for(class_name: str, n: int) -> str:

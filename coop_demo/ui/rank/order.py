@@ -344,14 +344,16 @@ def _status(session: Session, found: Sequence[Order]) -> str:
     elif float(scores.max()) == float(scores.min()):
         problems.insert(0, say.all_same(RANKER))
     ranked = say.ranked(len(first.pictures), first.seconds, len(found))
-    trusted = dict.fromkeys(trust_sentence(one.trust) for one in found if one.trust is not None)
-    doubtful = [one.trust for one in found if one.trust and one.trust.level == "doubtful"]
-    said = list(trusted)
-    return (
-        page_html.hint(ranked)
-        + page_html.notes([*problems, *said] if doubtful else problems)
-        + ("" if doubtful else page_html.hint(" ".join(said)))
-    )
+    trusted = [(one.instruction, one.trust) for one in found if one.trust is not None]
+    said = [trust_sentence(trust) for _, trust in trusted]
+    if len(found) > 1:  # each says whose it is
+        said = [
+            f"“{instruction}” {sentence}"
+            for (instruction, _), sentence in zip(trusted, said, strict=True)
+        ]
+    if any(trust.level == "doubtful" for _, trust in trusted):
+        return page_html.hint(ranked) + page_html.notes([*problems, *said])
+    return page_html.hint(ranked) + page_html.notes(problems) + page_html.hint(" ".join(said))
 
 
 def _ends(n: int, most: int) -> list[int]:
