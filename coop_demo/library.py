@@ -23,8 +23,8 @@ from coop_demo.backbones import catalog
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import encode_all
 from coop_demo.data.dataset import Dataset, Picture
-from coop_demo.data.folders import read_folder, read_zip
-from coop_demo.data.images import list_pictures, load_picture
+from coop_demo.data.folders import read_data
+from coop_demo.data.images import load_picture, picture_files
 from coop_demo.errors import PictureError, PromptError, RankingError
 from coop_demo.heatmaps.attribution import Explanation, view_box
 from coop_demo.heatmaps.attribution import explain as explain_vectors
@@ -32,7 +32,7 @@ from coop_demo.heatmaps.render import draw
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.teach import TeachResult, teach
-from coop_demo.prompts.templates import class_weights, probabilities
+from coop_demo.prompts.templates import by_class, class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
 from coop_demo.ranking.instructions import check_instruction, propose_antonyms
@@ -114,7 +114,7 @@ def load_dataset(path: str | Path) -> Dataset:
     Raises:
         DatasetError: it cannot be used.
     """
-    return read_zip(path, check=False) if Path(path).is_file() else read_folder(path, check=False)
+    return read_data(path)
 
 
 def train_prompt(
@@ -176,7 +176,12 @@ def predict(
     familiar = prompt.familiar
     unlike = familiar.unlike(features, prompt.class_weights) if familiar else [None] * len(pictures)
     return [
-        Answer(picture.name, _largest_first(prompt, ours), _largest_first(prompt, theirs), other)
+        Answer(
+            picture.name,
+            by_class(prompt.class_names, ours),
+            by_class(prompt.class_names, theirs),
+            other,
+        )
         for picture, ours, theirs, other in zip(
             pictures, learned, hand_crafted, unlike, strict=True
         )
@@ -255,15 +260,7 @@ def explain(
 
 
 def _pictures(images: Iterable[str | Path]) -> list[Picture]:
-    paths: list[Path] = []
-    for given in map(Path, images):
-        paths += list_pictures(given) if given.is_dir() else [given]
-    return [Picture(str(path), path) for path in paths]
-
-
-def _largest_first(prompt: LearnedPrompt, shares: Sequence[float]) -> dict[str, float]:
-    pairs = zip(prompt.class_names, shares, strict=True)
-    return dict(sorted(pairs, key=lambda pair: -pair[1]))
+    return [Picture(str(path), path) for path in picture_files(images)]
 
 
 def _last(

@@ -14,7 +14,7 @@ from coop_demo.backbones import catalog
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.data.dataset import Dataset
-from coop_demo.data.folders import read_folder, read_zip
+from coop_demo.data.folders import read_data, read_folder
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.prompts.training import TrainEvent
 from coop_demo.runtime import shared_backbone
@@ -108,13 +108,6 @@ def backbone_for(name: str | None, device: str = "") -> Backbone:
         say(f"Fetching {name} …")
         catalog.fetch(name)
     return shared_backbone(name, device)
-
-
-def read_data(path: str) -> Dataset:
-    """A folder or a zip of pictures, unchecked: pictures are decoded when they are needed."""
-    if Path(path).is_file():
-        return read_zip(path, check=False)
-    return read_folder(path, check=False)
 
 
 def with_progress(events: Iterator[Any]) -> Any:

@@ -17,7 +17,6 @@ from coop_demo.commands.common import (
     backbone_for,
     data_of,
     give,
-    read_data,
     say,
     seed_number,
     with_progress,
@@ -30,6 +29,7 @@ from coop_demo.comparison.grid import PAPER_SHOTS, GridResult, shots_curve
 from coop_demo.comparison.methods import COMPARISON_METHODS, KGCOOP_WEIGHT
 from coop_demo.comparison.shift import Shift, shift
 from coop_demo.comparison.strings import at_bound_sentences, comparison_sentence
+from coop_demo.data.folders import read_data
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE

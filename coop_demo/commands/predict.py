@@ -1,7 +1,6 @@
 """python -m coop_demo predict: what a saved prompt and the words say of pictures."""
 
 import argparse
-from pathlib import Path
 
 from coop_demo.backbones.features import encode_pictures
 from coop_demo.commands.common import (
@@ -14,11 +13,11 @@ from coop_demo.commands.common import (
 )
 from coop_demo.commands.evaluate import backbone_name
 from coop_demo.data.dataset import Picture
-from coop_demo.data.images import list_pictures
+from coop_demo.data.images import picture_files
 from coop_demo.errors import PictureError, UserError
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.familiar import UNLIKE
-from coop_demo.prompts.templates import class_weights, probabilities
+from coop_demo.prompts.templates import by_class, class_weights, probabilities
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +35,7 @@ def run(args: argparse.Namespace) -> None:
     prompt = load_prompt(args.prompt, backbone)
     template = args.template or prompt.train_config.template
     words = class_weights(backbone, prompt.class_names, [template])
-    paths: list[Path] = []
-    for given in map(Path, args.pictures):
-        paths.extend(list_pictures(given) if given.is_dir() else [given])
+    paths = picture_files(args.pictures)
     if not paths:
         raise UserError("There are no pictures in the folder. Name picture files or folders.")
 
@@ -56,15 +53,9 @@ def run(args: argparse.Namespace) -> None:
             continue
         feature = encoded.features[0, rows[index]][None]
         learned, hand_crafted = (
-            dict(
-                sorted(
-                    zip(
-                        prompt.class_names,
-                        probabilities(feature, weights, backbone.logit_scale)[0].tolist(),
-                        strict=True,
-                    ),
-                    key=lambda pair: -pair[1],
-                )
+            by_class(
+                prompt.class_names,
+                probabilities(feature, weights, backbone.logit_scale)[0].tolist(),
             )
             for weights in (prompt.class_weights, words)
         )

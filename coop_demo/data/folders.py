@@ -102,6 +102,11 @@ def read_folder(folder: str | Path, *, check: bool = True) -> Dataset:
     return _arranged(files, folders, tuple(problems), name=name, label=label, check=check)
 
 
+def read_data(path: str | Path) -> Dataset:
+    """A folder or a zip of pictures, unchecked: pictures are decoded when they are needed."""
+    return read_zip(path, check=False) if Path(path).is_file() else read_folder(path, check=False)
+
+
 def read_zip(path: str | Path, *, check: bool = True, into: Path | None = None) -> Dataset:
     """Read a zip that holds what `read_folder` reads.
 

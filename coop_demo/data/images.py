@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -148,6 +149,14 @@ def list_pictures(folder: str | Path) -> list[Path]:
 
 
 # --- checks before anything is decoded ---------------------------------------------------------
+
+
+def picture_files(given: Iterable[str | Path]) -> list[Path]:
+    """Files as they are; a folder stands for the pictures in it."""
+    files: list[Path] = []
+    for path in map(Path, given):
+        files += list_pictures(path) if path.is_dir() else [path]
+    return files
 
 
 def _label(name: str | None) -> str:

@@ -101,6 +101,11 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
     return int((predicted == labels.to(predicted.device)).sum()) / len(features)
 
 
+def by_class(class_names: Sequence[str], shares: Sequence[float]) -> dict[str, float]:
+    """Shares by class name, the largest first."""
+    return dict(sorted(zip(class_names, shares, strict=True), key=lambda pair: -pair[1]))
+
+
 def probabilities(features: Tensor, weights: Tensor, logit_scale: float) -> Tensor:
     """Softmax over classes. Shape: (N, d), (C, d) -> (N, C)."""
     return torch.softmax(logit_scale * features @ weights.to(features).T, dim=-1)

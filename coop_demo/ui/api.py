@@ -235,8 +235,7 @@ class Endpoints:
                     yield from _in_line(place)
                     for event in learn(session, dataset, settings):
                         if isinstance(event, Progress):
-                            running = {"message": event.sentence, "share": event.share}
-                            yield {"status": "running", **running}, None
+                            yield _running(event), None
                 taught = session.current
                 assert taught is not None
                 yield _figures(taught, n_held_out), str(taught.file)
@@ -312,8 +311,7 @@ class Endpoints:
                         if isinstance(event, Compared):
                             compared = event
                         else:
-                            running = {"message": event.sentence, "share": event.share}
-                            yield {"status": "running", **running}
+                            yield _running(event)
                 assert compared is not None
                 yield _comparison_figures(compared)
             except Exception as error:
@@ -353,8 +351,7 @@ class Endpoints:
                         if isinstance(event, TaughtOrder):
                             taught = event
                         else:
-                            running = {"message": event.sentence, "share": event.share}
-                            yield {"status": "running", **running}, None
+                            yield _running(event), None
                 assert taught is not None
                 used = rank_actions.ranker_in_use(session)
                 assert used is not None
@@ -363,8 +360,7 @@ class Endpoints:
                 yield {"status": "error", "message": sentence_for(error)}, None
 
     def _fill_pile(self, session: Session, sample: Any, archive: Any, ranker: Any) -> None:
-        if bool(sample) == bool(archive):
-            raise DatasetError(strings.SAMPLE_OR_ZIP)
+        _check_one_given(sample, archive)
         if sample:
             rank_files.show_sample(session, samples.find_sample(str(sample)))
         else:
@@ -390,8 +386,7 @@ class Endpoints:
                 orders: Sequence[Order] = ()
                 for event in rank_actions.rank(session, wanted, "", "", ""):
                     if isinstance(event, Progress):
-                        running = {"message": event.sentence, "share": event.share}
-                        yield {"status": "running", **running}, None
+                        yield _running(event), None
                     else:
                         orders = event
                 path = session.folder / "order.csv"
@@ -463,10 +458,19 @@ def _in_line(place: Place) -> Iterator[tuple[dict[str, Any], None]]:
         place.wait(2.0)
 
 
-def _given_set(sample: Any, archive: Any) -> tuple[Dataset, str]:
-    """The set that was asked for, and the template that comes with it, or ""."""
+def _running(event: Progress) -> dict[str, Any]:
+    return {"status": "running", "message": event.sentence, "share": event.share}
+
+
+def _check_one_given(sample: Any, archive: Any) -> None:
+    """Raises DatasetError unless exactly one of the two is given."""
     if bool(sample) == bool(archive):
         raise DatasetError(strings.SAMPLE_OR_ZIP)
+
+
+def _given_set(sample: Any, archive: Any) -> tuple[Dataset, str]:
+    """The set that was asked for, and the template that comes with it, or ""."""
+    _check_one_given(sample, archive)
     if sample:
         name = str(sample)
         return samples.read_sample(name), samples.find_sample(name).template or ""

@@ -27,16 +27,26 @@ def pictures_to_click(
     )
 
 
-def leave_to_our_loader(image: gr.Image) -> None:
-    """Hand over the uploaded file as it is.
+def picture_box(label: str, *, height: int, elem_id: str, webcam: bool = True) -> gr.Image:
+    """Where a picture is dropped, pasted or taken. It hands over the uploaded file as it is.
 
-    gradio would decode it first: without bounds, and with an error of its own when it cannot.
+    gradio would decode it first: without bounds, and with an error of its own when it cannot. No
+    event may have it as its output: gradio would then make it anew, without that change.
     """
+    image = gr.Image(
+        label=label,
+        type="filepath",
+        sources=["upload", *(["webcam"] if webcam else []), "clipboard"],
+        height=height,
+        buttons=[],
+        elem_id=elem_id,
+    )
 
     def path_of(payload: Any) -> str | None:
         return payload.path if payload else None
 
     image.preprocess = path_of  # type: ignore[method-assign]
+    return image
 
 
 class Undo:

@@ -1,6 +1,5 @@
 """What the tab Class does: who trains what, handing out a set, a ballot on one picture."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +121,3 @@ def _vote(nickname: str, member: Session, picture: Picture) -> Vote | None:
     shares = probabilities(features, taught.prompt.class_weights, backbone.logit_scale)[0]
     best = int(shares.argmax())
     return Vote(nickname, taught.prompt.class_names[best], float(shares[best]))
-
-
-def names(without: Sequence[str]) -> str:
-    return ", ".join(without)

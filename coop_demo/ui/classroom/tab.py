@@ -67,15 +67,9 @@ class ClassTab:
                     actions.sets_to_hand_out(), value="", label=say.SET_LABEL, elem_id="class-set"
                 )
                 self.hand_out = gr.Button(say.HAND_OUT, size="sm", elem_id="class-hand-out")
-                self.picture = gr.Image(
-                    label=say.BALLOT_LABEL,
-                    type="filepath",
-                    sources=["upload", "webcam", "clipboard"],
-                    height=180,
-                    buttons=[],
-                    elem_id="class-picture",
+                self.picture = widgets.picture_box(
+                    say.BALLOT_LABEL, height=180, elem_id="class-picture"
                 )
-                widgets.leave_to_our_loader(self.picture)
 
     @property
     def outputs(self) -> list[Any]:
@@ -113,7 +107,7 @@ class ClassTab:
             return updates | {self.ballot: page_html.hint(say.NO_BALLOT)}
         said = class_html.ballot(ballot) if ballot.votes else page_html.hint(say.NO_VOTES)
         if ballot.without:
-            said += page_html.hint(say.without_prompt(actions.names(ballot.without)))
+            said += page_html.hint(say.without_prompt(ballot.without))
         thumbnail = str(session.thumbnail(ballot.picture))
         return updates | {
             self.asked: gr.update(value=thumbnail, visible=True),

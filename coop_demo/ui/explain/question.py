@@ -32,16 +32,9 @@ class Question:
             elem_classes="cs-gallery",
         )
         self.offered = gr.HTML(padding=False, elem_id="look-offered")
-        self.picture = gr.Image(
-            label=say.DROP_LABEL,
-            type="filepath",
-            sources=["upload", "clipboard"],
-            height=210,
-            buttons=[],
-            elem_id="look-picture",
+        self.picture = widgets.picture_box(
+            say.DROP_LABEL, height=210, elem_id="look-picture", webcam=False
         )
-        # No event may have this as its output: gradio would then make it anew, without the change.
-        widgets.leave_to_our_loader(self.picture)
         self.wanted = gr.Dropdown(
             [],
             value=None,

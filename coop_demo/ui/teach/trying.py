@@ -43,15 +43,7 @@ class TryColumn:
 
     def __init__(self) -> None:
         gr.HTML(page_html.step_head(3, say.TRY_TITLE, say.TRY_LEAD), padding=False)
-        self.picture = gr.Image(
-            label=say.TRY_LABEL,
-            type="filepath",
-            sources=["upload", "webcam", "clipboard"],
-            height=200,
-            buttons=[],
-            elem_id="try-picture",
-        )
-        widgets.leave_to_our_loader(self.picture)
+        self.picture = widgets.picture_box(say.TRY_LABEL, height=200, elem_id="try-picture")
         self.examples = Examples()
         self.bars = gr.HTML(padding=False, elem_id="bars")
         with gr.Accordion(say.MANY_TITLE, open=False, elem_id="many"):
