@@ -25,6 +25,7 @@ from coop_demo.commands.common import (
     seed_number,
     with_progress,
 )
+from coop_demo.commands.engines import add_engine_options, engine_of, opener
 from coop_demo.commands.rank import ranker_for
 from coop_demo.comparison.grid import (
     GRID_METHODS,
@@ -125,6 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="text-tower: random weights of an open_clip architecture instead of a backbone",
     )
+    add_engine_options(parser)
     add_backbone_options(parser)
     add_json_option(parser)
 
@@ -158,22 +160,25 @@ def _protocol(args: argparse.Namespace) -> None:
             "names, and a CSV for the results."
         )
     backbone = backbone_for(args.backbone, args.device)
-    result = _with_cells(
-        benchmark(
-            backbone,
-            args.data,
-            args.datasets,
-            shots=args.shots,
-            seeds=args.seeds,
-            methods=args.methods,
-            out=args.out,
-            preset=args.preset,
-            template=args.template,
-            prompt_config=PromptConfig(n_ctx=args.context_length),
-            steps=args.steps,
-            n_views=args.views,
+    with engine_of(args, backbone) as engine:
+        result = _with_cells(
+            benchmark(
+                backbone,
+                args.data,
+                args.datasets,
+                shots=args.shots,
+                seeds=args.seeds,
+                methods=args.methods,
+                out=args.out,
+                preset=args.preset,
+                template=args.template,
+                prompt_config=PromptConfig(n_ctx=args.context_length),
+                engine=engine,
+                open_backbone=opener(args, backbone),
+                steps=args.steps,
+                n_views=args.views,
+            )
         )
-    )
     said = {
         "backbone": backbone.identity,
         "results": str(Path(args.out)),

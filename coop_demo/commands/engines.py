@@ -1,0 +1,72 @@
+"""Options of the commands that can use all cores, or a Ray cluster."""
+
+import argparse
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+from coop_demo.backbones.backbone import Backbone
+from coop_demo.commands.common import positive
+from coop_demo.comparison.cells import OpenBackbone
+from coop_demo.engines.choosing import ENGINES, open_engine
+from coop_demo.engines.engine import Engine, EngineError, Need
+from coop_demo.runtime import shared_backbone
+
+GPU_SHARE = 0.25  # of a GPU, for a cell on one: four trainings at a time keep it busy
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("engine")
+    group.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help="local (the default): processes of this computer; ray: a Ray cluster, or Ray started "
+        "here for this run (needs the extra `scale`). The results are the same",
+    )
+    group.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="ray: of a cluster, auto or ray://HOST:PORT; RAY_AUTH_TOKEN is its credential",
+    )
+    group.add_argument(
+        "--workers", type=positive, metavar="N", help="at a time on this computer (all cores)"
+    )
+    group.add_argument(
+        "--cpus-each", type=float, default=1.0, metavar="X", help="ray: cores a task takes (1)"
+    )
+    group.add_argument(
+        "--gpus-each",
+        type=float,
+        metavar="X",
+        help=f"ray: share of a GPU a task takes ({GPU_SHARE:g} with --device cuda, else 0)",
+    )
+
+
+def engine_of(
+    args: argparse.Namespace, backbone: Backbone
+) -> AbstractContextManager[Engine | None]:
+    """The engine asked for; None where this process alone is as fast.
+
+    Raises:
+        EngineError: it cannot be had.
+    """
+    on_gpu = backbone.device.type != "cpu"
+    if args.engine == "local" and on_gpu and not args.address:
+        # one process keeps a GPU busy, and several would each hold the model on it
+        return nullcontext(None)
+    gpus = args.gpus_each
+    if gpus is None:
+        gpus = GPU_SHARE if backbone.device.type == "cuda" else 0.0
+    if args.engine == "ray" and backbone.device.type == "mps":
+        raise EngineError("Ray's workers cannot share this computer's GPU. Use --device cpu.")
+    return open_engine(
+        args.engine,
+        address=args.address,
+        workers=args.workers,
+        need=Need(args.cpus_each, gpus),
+    )
+
+
+def opener(args: argparse.Namespace, backbone: Backbone) -> OpenBackbone:
+    """Opens in a worker what this process has open: a name and a kind of device."""
+    return partial(shared_backbone, backbone.name, backbone.device.type)
