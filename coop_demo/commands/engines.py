@@ -8,7 +8,8 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.commands.common import positive
 from coop_demo.comparison.cells import OpenBackbone
 from coop_demo.engines.choosing import ENGINES, open_engine
-from coop_demo.engines.engine import Engine, EngineError, Need
+from coop_demo.engines.engine import Engine, EngineError, Need, Stream
+from coop_demo.engines.local import ThisProcess
 from coop_demo.runtime import shared_backbone
 
 GPU_SHARE = 0.25  # of a GPU, for a cell on one: four trainings at a time keep it busy
@@ -38,12 +39,12 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--gpus-each",
         type=float,
         metavar="X",
-        help=f"ray: share of a GPU a task takes ({GPU_SHARE:g} with --device cuda, else 0)",
+        help=f"ray: share of a GPU a task takes (on a GPU {GPU_SHARE:g} for a cell, 1 to encode)",
     )
 
 
 def engine_of(
-    args: argparse.Namespace, backbone: Backbone
+    args: argparse.Namespace, backbone: Backbone, *, gpu_share: float = GPU_SHARE
 ) -> AbstractContextManager[Engine | None]:
     """The engine asked for; None where this process alone is as fast.
 
@@ -56,7 +57,7 @@ def engine_of(
         return nullcontext(None)
     gpus = args.gpus_each
     if gpus is None:
-        gpus = GPU_SHARE if backbone.device.type == "cuda" else 0.0
+        gpus = gpu_share if backbone.device.type == "cuda" else 0.0
     if args.engine == "ray" and backbone.device.type == "mps":
         raise EngineError("Ray's workers cannot share this computer's GPU. Use --device cpu.")
     return open_engine(
@@ -65,6 +66,16 @@ def engine_of(
         workers=args.workers,
         need=Need(args.cpus_each, gpus),
     )
+
+
+def stream_of(args: argparse.Namespace, backbone: Backbone) -> AbstractContextManager[Stream]:
+    """The engine asked for, to encode pictures with: this process alone for a GPU.
+
+    Raises:
+        EngineError: it cannot be had.
+    """
+    engine = engine_of(args, backbone, gpu_share=1.0)
+    return ThisProcess() if isinstance(engine, nullcontext) else engine  # type: ignore[return-value]
 
 
 def opener(args: argparse.Namespace, backbone: Backbone) -> OpenBackbone:

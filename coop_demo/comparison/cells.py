@@ -294,8 +294,10 @@ class SetEncoder:
 
     def draw(self, shots: int, seed: int) -> Prepared | Refused:
         """What a cell needs of one draw, without its pictures."""
-        *_, draw = self.events(shots, seed)
-        return draw
+        for event in self.events(shots, seed):
+            if not isinstance(event, EncodeEvent):
+                return event
+        raise AssertionError("the events end with the draw")
 
     def events(self, shots: int, seed: int) -> Iterator[EncodeEvent | Prepared | Refused]:
         """Progress of the encoding; the last thing yielded is the draw."""

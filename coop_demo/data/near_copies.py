@@ -27,7 +27,7 @@ from coop_demo.wording import counted, listed
 # their size, 99 in 100 differ by 4 bits or fewer (brighter or darker ones by 6, cropped ones by
 # more); of 177,000 pairs of different pictures 3 do, and those look alike to the eye too.
 MAX_DISTANCE = 4  # of 64 bits
-_MAX_COLOUR = 24.0  # mean difference of a 4 × 4 thumbnail, in levels: a red cup is no blue cup
+MAX_COLOUR = 24.0  # mean difference of a 4 × 4 thumbnail, in levels: a red cup is no blue cup
 _FLATTEST = 2.0  # standard deviation in levels below which there is nothing to recognise
 _SIDE, _KEPT = 32, 8  # of the picture and of its lowest frequencies
 
@@ -146,7 +146,7 @@ class Look:
         if distance > max_distance:
             return None
         ours, theirs = (np.frombuffer(one.colours, np.uint8).astype(int) for one in (self, other))
-        return distance if np.abs(ours - theirs).mean() <= _MAX_COLOUR else None
+        return distance if np.abs(ours - theirs).mean() <= MAX_COLOUR else None
 
 
 _MOST = 1_000_000  # entries in a file, far above any number of shots

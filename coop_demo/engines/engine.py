@@ -6,7 +6,7 @@ nothing that is computed may depend on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,11 +40,21 @@ class Held(Protocol):
         ...
 
 
-class Engine(Protocol):
-    """Runs functions somewhere. Close it, or use it in a `with`."""
+class Stream(Protocol):
+    """Hands items to workers that each hold what they need for it, such as a model."""
 
     name: str
-    workers: int  # tasks at a time
+    workers: int
+
+    def stream(self, make: Callable, args: tuple, items: Iterable[Any]) -> Iterator[Any]:
+        """`make(*args)` in each worker, called with every item; no more results wait than a few
+        a worker. In what order they come is the engine's."""
+        ...
+
+
+class Engine(Stream, Protocol):
+    """Runs functions somewhere. Close it, or use it in a `with`."""
+
     here: bool  # whether workers are on this computer and see its memory
 
     def submit(self, function: Callable, *args: Any) -> Any:

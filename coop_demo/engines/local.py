@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import weakref
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -85,6 +87,20 @@ class LocalEngine:
                     ) from error
                 self._begin_again()
 
+    def stream(self, make: Callable, args: tuple, items: Iterable[Any]) -> Iterator[Any]:
+        """`make(*args)` in each worker, called with every item; results in the items' order.
+
+        Two items a worker are under way at most, so that memory does not grow with their number.
+        """
+        recipe = pickle.dumps((make, args))
+        waiting: deque[_Task] = deque()
+        for item in items:
+            waiting.append(self.submit(_worked, recipe, item))
+            if len(waiting) >= 2 * self.workers:
+                yield self.get(waiting.popleft())
+        while waiting:
+            yield self.get(waiting.popleft())
+
     def close(self) -> None:
         pool, self._pool = self._pool, None
         if pool is None:
@@ -126,6 +142,37 @@ class LocalEngine:
             self._begin(task)
 
 
+class ThisProcess:
+    """No workers: everything here, with as many threads as torch takes. For a GPU."""
+
+    name = "local"
+    here = True
+    workers = 1
+
+    def stream(self, make: Callable, args: tuple, items: Iterable[Any]) -> Iterator[Any]:
+        """`make(*args)`, called with every item when its result is asked for."""
+        work = make(*args)
+        for item in items:
+            yield work(item)
+
+    def __enter__(self) -> ThisProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+
+_made: dict[bytes, Any] = {}  # in a worker: what its items are handed to
+
+
+def _worked(recipe: bytes, item: Any) -> Any:
+    if recipe not in _made:
+        make, args = pickle.loads(recipe)  # from our own driver, never from a file
+        _made.clear()
+        _made[recipe] = make(*args)
+    return _made[recipe](item)
+
+
 def cores() -> int:
     """Cores this process may use."""
     try:
@@ -140,7 +187,7 @@ def _broken(future: Future) -> bool:
     return future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def _context() -> Any:
     # a fork would take along locks and OpenMP's threads, which are not there in the child
     return torch.multiprocessing.get_context("spawn")
 

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import os
+import pickle
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -94,31 +95,32 @@ class RayEngine:
         except errors.RayError as error:
             raise _lost(error) from error
 
-    def stream(
-        self, make: Callable, args: tuple, items: Iterable[Any], *, workers: int | None = None
-    ) -> Iterator[Any]:
+    def stream(self, make: Callable, args: tuple, items: Iterable[Any]) -> Iterator[Any]:
         """`make(*args)` in an actor each, called with every item; results as they come.
 
         Ray Data runs it: an actor holds what it made, restarts when its process dies, and no more
         items are under way than its results are taken.
         """
         data = importlib.import_module("ray.data")
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        rows = data.from_items([{"item": item} for item in items], override_num_blocks=None)
-        rows = rows.repartition(max(1, rows.count()))  # an item is a block: redone by itself
-        n = workers or self.workers
+        # an item is a block, so that it is redone by itself; in bytes, for Arrow knows no objects
+        packed = [{"item": pickle.dumps(item)} for item in items]
+        if not packed:
+            return
+        rows = data.from_items(packed, override_num_blocks=len(packed))
         mapped = rows.map(
             _Worker,
             fn_constructor_args=(make, args),
-            concurrency=n,
+            compute=data.ActorPoolStrategy(size=min(self.workers, len(packed))),
             num_cpus=self.need.cpus,
             num_gpus=self.need.gpus or None,
         )
         try:
             for row in mapped.iter_rows():
-                yield row["result"]
+                yield pickle.loads(row["result"])
         except self._ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise (cause if isinstance(cause, Exception) else error) from error
@@ -191,10 +193,11 @@ class _Worker:
     """Runs in an actor of Ray Data: makes its object once, and hands each item to it."""
 
     def __init__(self, make: Callable, args: tuple) -> None:
+        torch.set_num_threads(1)
         self._work = make(*args)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"result": self._work(row["item"])}
+        return {"result": pickle.dumps(self._work(pickle.loads(row["item"])))}
 
 
 def _in_one_thread(function: Callable, *args: Any) -> Any:

@@ -16,7 +16,7 @@ FLOORS = (
     ("data",),
     ("backbones",),
     ("prompts", "ranking"),
-    ("heatmaps", "comparison"),
+    ("heatmaps", "comparison", "archive"),
     ("charts", "samples", "runtime"),
     ("recipes",),
     ("ui", "commands", "library"),
