@@ -138,17 +138,16 @@ class Index:
 
     def __len__(self) -> int:
         """Pictures in it, readable or not."""
-        parquet = _parquet()
         total = 0
         for number in self.numbers():
             with _said(self.path_of(number)):
-                total += parquet.read_metadata(self.path_of(number)).num_rows
+                total += parquet().read_metadata(self.path_of(number)).num_rows
         return total
 
     def _table(self, number: int, columns: Sequence[str] | None = None) -> Any:
         path = self.path_of(number)
         with _said(path):
-            file = _parquet().ParquetFile(path, page_checksum_verification=True)
+            file = parquet().ParquetFile(path, page_checksum_verification=True)
             try:
                 table = file.read(columns=columns)
             finally:
@@ -184,14 +183,13 @@ class Index:
         Raises:
             ArchiveError: it cannot be written; nothing of it is left.
         """
-        arrow = _arrow()
         path = self.path_of(number)
         fresh = path.with_name(f".{path.stem}.{os.getpid()}.new")
-        table = arrow.table(self._columns(rows), schema=self._schema())
+        table = arrow().table(self._columns(rows), schema=self._schema())
         with _written(self.folder):
             try:
                 with fresh.open("wb") as file:
-                    _parquet().write_table(
+                    parquet().write_table(
                         table, file, compression="zstd", write_page_checksum=True, version="2.6"
                     )
                     file.flush()
@@ -209,26 +207,24 @@ class Index:
                 path.unlink()
 
     def _schema(self) -> Any:
-        arrow = _arrow()
-        return arrow.schema(
+        return arrow().schema(
             [
-                arrow.field("path", arrow.string(), nullable=False),
-                arrow.field("label", arrow.string()),
-                arrow.field("bytes", arrow.int64(), nullable=False),
-                arrow.field("content", arrow.string()),
-                arrow.field("phash", arrow.uint64()),
-                arrow.field("colours", arrow.binary(48)),
-                arrow.field("problem", arrow.string()),
-                arrow.field("features", arrow.list_(arrow.float16(), self.about.width)),
+                arrow().field("path", arrow().string(), nullable=False),
+                arrow().field("label", arrow().string()),
+                arrow().field("bytes", arrow().int64(), nullable=False),
+                arrow().field("content", arrow().string()),
+                arrow().field("phash", arrow().uint64()),
+                arrow().field("colours", arrow().binary(48)),
+                arrow().field("problem", arrow().string()),
+                arrow().field("features", arrow().list_(arrow().float16(), self.about.width)),
             ],
             metadata={_KEY: json.dumps(asdict(self.about)).encode()},
         )
 
     def _columns(self, rows: Rows) -> dict[str, Any]:
-        arrow = _arrow()
-        flat = arrow.array(np.ascontiguousarray(rows.features).reshape(-1))
-        missing = arrow.array([said is not None for said in rows.problems], arrow.bool_())
-        features = arrow.FixedSizeListArray.from_arrays(flat, self.about.width, mask=missing)
+        flat = arrow().array(np.ascontiguousarray(rows.features).reshape(-1))
+        missing = arrow().array([said is not None for said in rows.problems], arrow().bool_())
+        features = arrow().FixedSizeListArray.from_arrays(flat, self.about.width, mask=missing)
         return {
             "path": rows.paths,
             "label": rows.labels,
@@ -283,7 +279,7 @@ def new_index(folder: str | Path, backbone: Backbone) -> Index:
     Raises:
         ArchiveError: the folder cannot be used, or holds an index of another version.
     """
-    _parquet()
+    parquet()
     name, _, weights = backbone.identity.rpartition("@")
     slug = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:80]
     place = Path(folder).expanduser() / f"{slug}-{weights[:12]}"
@@ -310,7 +306,7 @@ def open_index(folder: str | Path, backbone: str | None = None) -> Index:
     Raises:
         ArchiveError: there is none, none of this backbone, or several and no backbone is named.
     """
-    _parquet()
+    parquet()
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ArchiveError(f'There is no index "{folder}". Make one with `coop-demo index`.')
@@ -357,10 +353,9 @@ def _about(place: Path) -> About:
 @contextlib.contextmanager
 def _said(path: Path) -> Iterator[None]:
     """Whatever a damaged Parquet file makes pyarrow raise, as a sentence."""
-    arrow = _arrow()
     try:
         yield
-    except (arrow.ArrowException, OSError, ValueError, KeyError) as error:
+    except (arrow().ArrowException, OSError, ValueError, KeyError) as error:
         raise ArchiveError(
             f'The partition "{path}" is damaged or cannot be read '
             f"({str(error).splitlines()[0][:120] if str(error) else type(error).__name__}). Run "
@@ -393,14 +388,16 @@ def _unreadable(path: Path, error: OSError) -> ArchiveError:
     return ArchiveError(f'"{path}" cannot be read ({error.strerror or error}). Check the path.')
 
 
-def _arrow() -> Any:
+def arrow() -> Any:
+    """The package pyarrow. ArchiveError when it is not installed."""
     try:
         return importlib.import_module("pyarrow")
     except ImportError as error:
         raise ArchiveError(MISSING) from error
 
 
-def _parquet() -> Any:
+def parquet() -> Any:
+    """pyarrow's module for Parquet. ArchiveError when it is not installed."""
     try:
         return importlib.import_module("pyarrow.parquet")
     except ImportError as error:

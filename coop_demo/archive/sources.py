@@ -38,7 +38,10 @@ class Entry:
 class Source(Protocol):
     """Lists pictures, and reads one."""
 
-    name: str  # as the person gave it
+    @property
+    def name(self) -> str:
+        """As the person gave it."""
+        ...
 
     def entries(self) -> Iterator[Entry]:
         """All pictures, always in the same order."""

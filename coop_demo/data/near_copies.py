@@ -195,15 +195,26 @@ def near_shots(
         looks: of the images to measure on; `names` are theirs.
         shots: `Look.text` of the images learned from.
     """
-    known = [Look.from_text(text) for text in shots]
-    found = sorted({second for _, second, _ in near_looks(known, looks)})
+    return like_shot_notes(like_shots(looks, shots, names))
+
+
+def like_shot_notes(found: Sequence[str]) -> list[str]:
+    """The sentence of `near_shots`, for names that are known already."""
     if not found:
         return []
     verb = "looks" if len(found) == 1 else "look"
     return [
         f"{counted(len(found), 'picture')} measured on {verb} almost like one that was learned "
-        f"from ({listed([names[at] for at in found], 3)}): if it is a copy, leave it out."
+        f"from ({listed(found, 3)}): if it is a copy, leave it out."
     ]
+
+
+def like_shots(
+    looks: Sequence[Look | None], shots: Iterable[str], names: Sequence[str]
+) -> list[str]:
+    """Names of the images that look like one of `shots`, `Look.text` of images learned from."""
+    known = [Look.from_text(text) for text in shots]
+    return [names[at] for at in sorted({second for _, second, _ in near_looks(known, looks)})]
 
 
 def _looks(pictures: Sequence[Picture]) -> list[Look | None]:
