@@ -63,7 +63,10 @@ def answers(
                 at.tolist(), prompt.familiar.unlike(features, prompt.class_weights), strict=True
             ):
                 unlike[i] = bool(is_unlike)
-        yield Answers(rows, *found, tuple(unlike))
+        learned, learned_probability, crafted, crafted_probability = found
+        yield Answers(
+            rows, learned, learned_probability, crafted, crafted_probability, tuple(unlike)
+        )
 
 
 def unit_features(rows: Rows) -> Tensor:

@@ -10,6 +10,7 @@ addresses (`s3://bucket/a.jpg`), so that an index may grow from several sources.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import os
@@ -109,7 +110,10 @@ class FolderSource:
                 if one.is_dir(follow_symlinks=False):
                     below.append(one.path)
                 elif is_picture_name(one.name) and one.is_file():
-                    yield Entry(one.path, one.stat().st_size)
+                    size = 0
+                    with contextlib.suppress(OSError):  # gone since: reading will say so
+                        size = one.stat().st_size
+                    yield Entry(one.path, size)
             waiting += reversed(below)
 
     def read(self, path: str) -> bytes:

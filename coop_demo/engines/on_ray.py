@@ -13,6 +13,7 @@ import logging
 import os
 import pickle
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -148,7 +149,8 @@ class RayEngine:
         else:
             options["address"] = address
         try:
-            self._ray.init(**options)
+            with _path_for_workers(address is None):
+                self._ray.init(**options)
         except Exception as error:  # of Ray and of gRPC, many kinds
             said = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
             where = f"at {address} cannot be reached" if address else "cannot be started here"
@@ -198,6 +200,21 @@ class _Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"result": pickle.dumps(self._work(pickle.loads(row["item"])))}
+
+
+@contextlib.contextmanager
+def _path_for_workers(here: bool) -> Iterator[None]:
+    """What is importable in this process is so in workers that are started from it."""
+    before = os.environ.get("PYTHONPATH")
+    if here:
+        os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+        elif here:
+            del os.environ["PYTHONPATH"]
 
 
 def _in_one_thread(function: Callable, *args: Any) -> Any:
