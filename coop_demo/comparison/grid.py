@@ -41,7 +41,7 @@ from coop_demo.prompts.teach import Prepared, train_config_for
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import Preset, TrainEvent
 
-__all__ = ["benchmark", "find_dataset", "shots_curve"]
+__all__ = ["benchmark", "find_dataset", "plan_cells", "shots_curve"]
 
 PAPER_SHOTS = (1, 2, 4, 8, 16)
 
@@ -133,7 +133,7 @@ def benchmark(
     )
     if not datasets:
         raise UserError("Name at least one data set.")
-    settings = _settings(backbone, preset, template, prompt_config, overrides)
+    settings = grid_settings(backbone, preset, template, prompt_config, overrides)
     train_config_for(preset, 1, 1, **dict(settings.overrides))  # a bad setting is said at once
     there = {cell.key: cell for cell in open_results(out)}
     began = time.perf_counter()
@@ -217,7 +217,7 @@ def shots_curve(
         _numbers(shots, "shots", 1),
         _numbers(seeds, "seeds", 0),
     )
-    settings = _settings(backbone, preset, template, prompt_config, overrides)
+    settings = grid_settings(backbone, preset, template, prompt_config, overrides)
     train_config_for(preset, 1, 1, **dict(settings.overrides))
     began, timer = time.perf_counter(), _Timer()
     dataset, _ = split_held_out(dataset, seed=held_out_seed)
@@ -255,7 +255,7 @@ def _grid(
     """All cells of one set, those that are there already at once and first."""
     template = settings.template_for(dataset.name)
     fixed_test = bool(dataset.test)  # else every seed holds out its own pictures
-    plan = yield from _plan(dataset, methods, shots, seeds, settings, there)
+    plan = yield from plan_cells(dataset, methods, shots, seeds, settings, there)
     if not plan.missing:
         return
 
@@ -290,7 +290,7 @@ def _grid(
 
 
 @dataclass
-class _Plan:
+class GridPlan:
     """The cells of one set that are to be run, in their order, and how many are done."""
 
     dataset: str
@@ -312,14 +312,14 @@ class _Plan:
         return GridProblem(f"{self.dataset}, {COMPARISON_METHODS[method].title}, {where}: {said}")
 
 
-def _plan(
+def plan_cells(
     dataset: Dataset,
     methods: Sequence[Method],
     shots: Sequence[int],
     seeds: Sequence[int],
     settings: Settings,
     there: Mapping[tuple, Cell],
-) -> Generator[GridProgress | GridProblem, None, _Plan]:
+) -> Generator[GridProgress | GridProblem, None, GridPlan]:
     """What is to be run of a set; tells of the cells that are there already."""
     settings_hash = _hash(settings, dataset)
     fixed_test = bool(dataset.test)
@@ -333,7 +333,7 @@ def _plan(
     flat_seeds = (0,) if fixed_test else tuple(seeds)
     wanted += [(m.key, 0, seed) for seed in flat_seeds for m in flat]
     wanted += [(m.key, s, seed) for s in shots for seed in seeds for m in fitted]
-    plan = _Plan(dataset.name, settings_hash, [], len(wanted), 0, max(shots, default=1))
+    plan = GridPlan(dataset.name, settings_hash, [], len(wanted), 0, max(shots, default=1))
     for method, n_shots, seed in wanted:
         cell = there.get((dataset.name, method, n_shots, seed, settings_hash))
         if cell is None:
@@ -368,7 +368,7 @@ def _grid_on(
     there: Mapping[tuple, Cell],
 ) -> Iterator[EncodeEvent | GridProgress | GridProblem]:
     """All cells of one set as `_grid` gives them, fitted by an engine's workers."""
-    plan = yield from _plan(dataset, methods, shots, seeds, settings, there)
+    plan = yield from plan_cells(dataset, methods, shots, seeds, settings, there)
     if not plan.missing:
         return
     engine = where.engine
@@ -458,7 +458,7 @@ def _numbers(values: Sequence[int], what: str, least: int) -> tuple[int, ...]:
     return found
 
 
-def _settings(
+def grid_settings(
     backbone: Backbone,
     preset: Preset,
     template: str,

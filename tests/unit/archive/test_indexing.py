@@ -78,7 +78,7 @@ def test_a_damaged_picture_is_in_it_with_its_sentence_and_costs_no_other(archive
     ]
     rows, at = found
     assert rows.paths[at].endswith("red/006.png")
-    assert "damaged or cut short" in rows.problems[at]
+    assert "damaged or cut short" in (rows.problems[at] or "")
     assert not rows.features[at].any()
     assert at not in rows.readable
     assert rows.contents[at] is None
