@@ -76,7 +76,7 @@ def unit_features(rows: Rows) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class LabelledAnswers:
     """The labelled pictures of an index under a prompt. Shape: (K,) class numbers each."""
 
     labels: Tensor
@@ -86,13 +86,13 @@ class Tested:
     notes: tuple[str, ...]
 
 
-def tested(
+def labelled_answers(
     index: Index,
     names: tuple[str, ...],
     learned: Tensor,
     hand_crafted: Tensor,
     prompt: LearnedPrompt,
-) -> Tested:
+) -> LabelledAnswers:
     """Answers beside labels: those of the list the index was made from, or the folders' names.
 
     Pictures with another label, and those the prompt learned from, are left out and counted.
@@ -151,7 +151,7 @@ def tested(
             "This prompt file does not say which pictures it learned from: some of these may be "
             "among them."
         )
-    return Tested(
+    return LabelledAnswers(
         torch.tensor(labels, dtype=torch.long),
         torch.cat(given[0]),
         torch.cat(given[1]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from coop_demo.archive.answers import tested
+from coop_demo.archive.answers import labelled_answers
 from coop_demo.archive.index import open_index
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import encode_pictures
@@ -74,7 +74,7 @@ def _from_index(
     index = open_index(args.index, backbone.identity)
     names = prompt.class_names
     words = class_weights(backbone, names, [template])
-    found = tested(index, names, prompt.class_weights, words, prompt)
+    found = labelled_answers(index, names, prompt.class_weights, words, prompt)
     answers = {"hand_crafted": found.hand_crafted, "learned": found.learned}
     return _Measured(names, found.labels, answers, found.problems, found.notes)
 
