@@ -10,7 +10,7 @@ from coop_demo.comparison.cells import OpenBackbone
 from coop_demo.engines.choosing import ENGINES, open_engine
 from coop_demo.engines.engine import Engine, EngineError, Need, Stream
 from coop_demo.engines.local import ThisProcess
-from coop_demo.runtime import shared_backbone
+from coop_demo.runtime import keep_freed_memory, shared_backbone
 
 GPU_SHARE = 0.25  # of a GPU, for a cell on one: four trainings at a time keep it busy
 
@@ -80,4 +80,10 @@ def stream_of(args: argparse.Namespace, backbone: Backbone) -> AbstractContextMa
 
 def opener(args: argparse.Namespace, backbone: Backbone) -> OpenBackbone:
     """Opens in a worker what this process has open: a name and a kind of device."""
-    return partial(shared_backbone, backbone.name, backbone.device.type)
+    return partial(open_in_worker, backbone.name, backbone.device.type)
+
+
+def open_in_worker(name: str, device: str) -> Backbone:
+    """A worker's one backbone; its memory is kept as this process keeps its own."""
+    keep_freed_memory()
+    return shared_backbone(name, device)

@@ -65,9 +65,7 @@ def beside_paper(cells: Sequence[Cell]) -> str:
         "",
         f"Ours: {', '.join(backbones)}. The paper's: {PAPER_BACKBONE}, 16 vectors, three seeds. "
         f"▲ and ▼: more than {NEAR:g} points above and below it."
-        + (
-            "" if backbones == [PAPER_BACKBONE] else " Another model: read the differences as that."
-        ),
+        + ("" if backbones == [PAPER_BACKBONE] else " The models differ, and so do the figures."),
         "",
         "| ours (paper, difference), % | " + " | ".join(titles) + " |",
         "|---|" + "---|" * len(columns),

@@ -11,30 +11,42 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import open_clip
+import torch
+from open_clip.transform import PreprocessCfg
 from PIL import Image
 
 from coop_demo.archive.index import new_index
-from coop_demo.archive.indexing import IndexResult, Partition, PartitionEncoder, make_index
+from coop_demo.archive.indexing import (
+    IndexProgress,
+    IndexResult,
+    Partition,
+    PartitionEncoder,
+    make_index,
+)
 from coop_demo.archive.orders import How, TopResult, top_of_source
 from coop_demo.archive.sources import FolderSource
+from coop_demo.backbones.backbone import Backbone
 from coop_demo.engines.choosing import ENGINES, open_engine
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
 from coop_demo.ranking.instructions import propose_antonyms
 from coop_demo.ranking.order import RANKER
-from coop_demo.runtime import shared_backbone
+from coop_demo.runtime import keep_freed_memory, shared_backbone
 
 SIZE = (320, 240)
 A_FOLDER = 1_000  # pictures
+
+Opener = Callable[[], Backbone]
 
 
 def render(folder: Path, n: int) -> None:
@@ -93,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, nargs="+", default=[1_000, 5_000])
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["local"])
+    parser.add_argument("--model", choices=OPENERS, default="mini", help="small: random weights")
     parser.add_argument("--partition", type=int, default=500)
     parser.add_argument("--rank", type=int, nargs="*", default=[], help="pictures for rank --top")
     parser.add_argument("--alone", type=int, default=0, help="pictures for the encoder alone")
@@ -108,9 +121,9 @@ def main() -> None:
             print(f"{most} pictures rendered in {time.perf_counter() - began:.0f} s", flush=True)
         for engine in args.engines:
             if args.alone:
-                _alone(folder, args.alone, engine, args.partition)
+                _alone(folder, args.alone, engine, args.partition, OPENERS[args.model])
             for n in args.pictures:
-                _index(folder, n, engine, args.partition, scratch)
+                _index(folder, n, engine, args.partition, scratch, OPENERS[args.model])
             for n in args.rank:
                 _rank(folder, n, engine)
 
@@ -127,35 +140,63 @@ class Part(FolderSource):
             yield entry
 
 
-def _open():
-    return partial(shared_backbone, "mini", "cpu")
+def open_mini() -> Backbone:
+    """The built-in model, as the commands open it in a worker."""
+    keep_freed_memory()
+    return shared_backbone("mini", "cpu")
 
 
-def _alone(folder: Path, n: int, name: str, size: int) -> None:
+@functools.cache
+def open_small() -> Backbone:
+    """A small tower of random weights: what memory does must not depend on the tower."""
+    keep_freed_memory()
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    model = open_clip.CLIP(
+        embed_dim=64,
+        vision_cfg={  # type: ignore[arg-type]
+            "image_size": 64,
+            "layers": 2,
+            "width": 64,
+            "head_width": 16,
+            "patch_size": 16,
+        },
+        text_cfg={"width": 64, "heads": 2, "layers": 2},  # type: ignore[arg-type]
+    )
+    torch.set_rng_state(state)
+    tokenizer = open_clip.tokenizer.SimpleTokenizer()
+    return Backbone(model, name="small", preprocess=PreprocessCfg(size=64), tokenizer=tokenizer)
+
+
+OPENERS = {"mini": open_mini, "small": open_small}
+
+
+def _alone(folder: Path, n: int, name: str, size: int, opener: Opener) -> None:
     """The encoder in the same workers, with nothing written and nothing looked up."""
     entries = list(Part(str(folder), n).entries())
     parts = [Partition(i, tuple(entries[at : at + size])) for i, at in enumerate(range(0, n, size))]
-    identity = shared_backbone("mini", "cpu").identity
+    identity = opener().identity
     with open_engine(name) as engine:
         warm = [Partition(0, parts[0].entries[:16])] * engine.workers
-        list(engine.stream(PartitionEncoder, (_open(), FolderSource(str(folder)), identity), warm))
+        list(engine.stream(PartitionEncoder, (opener, FolderSource(str(folder)), identity), warm))
         began = time.perf_counter()
         for _ in engine.stream(
-            PartitionEncoder, (_open(), FolderSource(str(folder)), identity), parts
+            PartitionEncoder, (opener, FolderSource(str(folder)), identity), parts
         ):
             pass
         seconds = time.perf_counter() - began
     print(f"encoder alone, {name}: {n} pictures, {n / seconds:.1f} pictures/s", flush=True)
 
 
-def _index(folder: Path, n: int, name: str, size: int, scratch: Path) -> None:
-    index = new_index(scratch / f"index-{name}-{n}", shared_backbone("mini", "cpu"))
+def _index(folder: Path, n: int, name: str, size: int, scratch: Path, opener: Opener) -> None:
+    index = new_index(scratch / f"index-{name}-{n}", opener())
     marks: list[tuple[int, float]] = []
+    total = 0.0
     with peak_memory() as peak, open_engine(name) as engine:
-        for event in make_index(Part(str(folder), n), index, _open(), engine, partition=size):
+        for event in make_index(Part(str(folder), n), index, opener, engine, partition=size):
             if isinstance(event, IndexResult):
                 total = event.seconds
-            elif hasattr(event, "done"):
+            elif isinstance(event, IndexProgress):
                 marks.append((event.done, event.seconds))
     steady = (marks[-1][0] - marks[0][0]) / max(marks[-1][1] - marks[0][1], 1e-9)
     size_mb = sum(index.path_of(i).stat().st_size for i in index.numbers()) / 2**20
@@ -167,7 +208,7 @@ def _index(folder: Path, n: int, name: str, size: int, scratch: Path) -> None:
 
 
 def _rank(folder: Path, n: int, name: str) -> None:
-    backbone = shared_backbone("mini", "cpu")
+    backbone = open_mini()
     path = shipped_ranker_path("mini")
     assert path is not None, "the ranker of mini ships"
     instruction = "Rank the brightness."
@@ -178,13 +219,11 @@ def _rank(folder: Path, n: int, name: str) -> None:
         backbone.identity,
         load_ranker(path, backbone),
     )
-    marks: list[tuple[int, float]] = []
+    seconds = 0.0
     with peak_memory() as peak, open_engine(name) as engine:
-        for event in top_of_source(Part(str(folder), n), _open(), how, engine, top=500):
+        for event in top_of_source(Part(str(folder), n), open_mini, how, engine, top=500):
             if isinstance(event, TopResult):
                 seconds = event.seconds
-            elif hasattr(event, "done"):
-                marks.append((event.done, event.seconds))
     print(
         f"rank --top 500, {name}: {n} pictures in {seconds:.1f} s, {peak[0]:.0f} MB at most",
         flush=True,

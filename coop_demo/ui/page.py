@@ -9,8 +9,9 @@ import gradio as gr
 
 from coop_demo.errors import UserError
 from coop_demo.runtime import shared_backbone
-from coop_demo.settings import environment_backbone, sessions_folder
+from coop_demo.settings import environment_backbone, index_folder, sessions_folder
 from coop_demo.ui import api, foot, header, strings
+from coop_demo.ui.archive import tab as archive_tab
 from coop_demo.ui.classroom import tab as classroom_tab
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.compare import tab as compare_tab
@@ -64,6 +65,8 @@ def build_page(
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
+            if index_folder() is not None:
+                archive_tab.build(shell)
             if classroom is not None:
                 shell.classroom = classroom
                 classroom_tab.build(shell)
