@@ -50,8 +50,8 @@ def by_class(name: str) -> str:
     return f"how likely your prompt finds “{name}”"
 
 
-def place(at: int, score: float, name: str) -> str:
-    return f"{at:,}: {score:.3f} {name}"
+def place(at: int, score: float) -> str:
+    return f"{at:,}: {score:.3f}"
 
 
 def not_shown(n: int) -> str:
