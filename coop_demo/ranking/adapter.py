@@ -78,8 +78,8 @@ class AdapterConfig:
     view_side: int | None = None
     cells: bool = False
     hidden_words: int = 0  # tokens of the instruction that stands in for hidden ones, see `forward`
-    concept_rank: int = 0  # of the map by which an instruction's place among the concepts is learned
-    # (people have no class of their own, but clothes have); 0: the instruction's own place
+    concept_rank: int = 0  # of a learned map that moves an instruction among the concepts: people
+    # have no class of their own, but clothes have. 0: it stays where the backbone puts it
     concepts: int = 0  # directions of the joint space that the adapter brings along; with some, a
     # picture token also comes with how much it looks like what the instruction names, which holds
     # for things no instruction was learned about. Only for text towers whose last token is the

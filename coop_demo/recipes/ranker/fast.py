@@ -350,13 +350,12 @@ class _Step:
         decayed = [p for n, p in adapter.named_parameters() if p.dim() >= 2 and n not in free]
         others = [p for n, p in adapter.named_parameters() if p.dim() < 2 or n in free]
         on_cuda = device.type == "cuda"
-        self.rate = torch.zeros((), device=device)
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": decayed, "weight_decay": config.weight_decay},
                 {"params": others, "weight_decay": 0.0},
             ],
-            lr=self.rate if on_cuda else 0.0,
+            lr=torch.zeros((), device=device) if on_cuda else 0.0,
             capturable=on_cuda,
         )
         self.before = [p.detach().clone() for p in self.parameters]
@@ -376,16 +375,15 @@ class _Step:
 
     def __call__(self, rate: float) -> None:
         self.number += 1
-        if self.graph is not None:
-            self.rate.fill_(rate)
-            self.graph.replay()
-            return
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        self._step()
+        if self.graph is not None:
+            self.graph.replay()
+        else:
+            self._step()
 
     def _step(self) -> None:
         rows, targets, wording, hide = self.batches.draw()
@@ -400,7 +398,8 @@ class _Step:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(self.average, self.parameters, 1 - self.config.average)
+            for average, now in zip(self.average, self.parameters, strict=True):
+                average.lerp_(now, 1 - self.config.average)
             self.total += loss.detach()
 
     def _capture(self) -> None:

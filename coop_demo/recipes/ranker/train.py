@@ -456,7 +456,8 @@ def fill_evidence(evidence: Evidence, backbone: Backbone) -> None:
     evidence.hidden_words.copy_(backbone.text_tokens(nothing)[0].cpu())
     evidence.second.weight.zero_()
     if evidence.choose is not None:
-        evidence.choose[1].weight.zero_()
+        for weight in list(evidence.choose.parameters())[1:]:
+            weight.zero_()
 
 
 def whitened_axes(tokens: Tensor, n: int, *, each_alike: bool = False) -> tuple[Tensor, Tensor]:
