@@ -42,7 +42,9 @@ class FastConfig:
     hide_words: float = 0.4  # share of the counts that are known by evidence alone
     regression_weight: float = 4.0
     gradient_clip: float = 1.0
-    average: float = 0.999  # of the weights, which are kept: an exponential moving average
+    # The weights that are kept are an exponential moving average with this decay, less while it is
+    # young: it must not remember the start of a short training.
+    average: float = 0.999
     seed: int = 1
 
 
@@ -361,9 +363,10 @@ class _Step:
         self.before = [p.detach().clone() for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
         self.total, self.number = torch.zeros((), device=device), 0
+        self.made = torch.zeros((), device=device)  # steps since the start
         self.graph = None
         if on_cuda:
-            torch.backends.cuda.matmul.allow_tf32 = True
+            torch.set_float32_matmul_precision("high")
             try:
                 self._capture()
             except RuntimeError as error:
@@ -398,8 +401,10 @@ class _Step:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step()
         with torch.no_grad():
+            self.made += 1
+            decay = ((1 + self.made) / (10 + self.made)).clamp(max=self.config.average)
             for average, now in zip(self.average, self.parameters, strict=True):
-                average.lerp_(now, 1 - self.config.average)
+                average.lerp_(now, 1 - decay)
             self.total += loss.detach()
 
     def _capture(self) -> None:
@@ -427,6 +432,7 @@ class _Step:
                 if isinstance(value, Tensor):
                     value.zero_()
         self.total.zero_()
+        self.made.zero_()
         self.number = 0
 
     def wait(self) -> None:

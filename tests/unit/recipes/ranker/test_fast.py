@@ -130,6 +130,24 @@ def test_an_order_is_learned_and_the_average_is_what_is_kept():
     assert (learned.lowest, learned.highest, learned.n_pictures) == (0.0, 5.0, 24)
 
 
+def test_the_average_of_a_short_training_has_forgotten_its_start():
+    backbone, tasks = tiny_backbone(), two_tasks()
+    tokens = torch.randn(24, 9, backbone.embed_dim).half()
+    shape = AdapterConfig(dim=16, layers=1, heads=4, token_dim=backbone.embed_dim)
+    adapter = RankingAdapter.seeded(shape, 1)
+    config = fast.FastConfig(steps=300, n_instructions=1, batch_size=4)
+    texts, scales = fast.read_wordings(backbone, tasks), fast.value_scales(tasks)
+    batches = fast.Batches(texts, tasks, scales, config, torch.device("cpu"))
+    step = fast._Step(adapter, tokens, batches, config)
+    with torch.no_grad():  # as if the first step had moved all weights by one
+        for weight in step.parameters:
+            weight += 1
+    for _ in range(300):
+        step(0.0)
+    moved = [(a - b).mean() for a, b in zip(step.average, step.before, strict=True)]
+    assert min(moved) > 0.999
+
+
 def test_the_learning_rate_rises_and_ends_at_zero():
     rates = [fast.schedule(step, 100, 0.1) for step in range(1, 101)]
     assert rates[4] == pytest.approx(0.5)
