@@ -45,8 +45,15 @@ SCRIPT = """
     return none;
   }
 
+  // A stream that the page gives up, when it closes or is loaded anew, ends without an error.
+  const givenUp = (what) => Boolean(what.signal && what.signal.aborted);
+  const opened = (what, options) => plainFetch(what, options).catch((error) => {
+    if (givenUp(what)) return new Response('');
+    throw error;
+  });
+
   async function listening(what, options) {
-    const first = await plainFetch(what, options);
+    const first = await opened(what, options);
     if (!first.ok || !first.body) return first;
     const encoder = new TextEncoder();
     const reading = (answer) => answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -54,7 +61,7 @@ SCRIPT = """
     let rest = '';
     let ended = false;  // the page has been told; it gives up the request before it reads on
     const read = () => ended ? {done: true} : reader.read().catch((error) => {
-      if (what.signal && what.signal.aborted) return {done: true};
+      if (givenUp(what)) return {done: true};
       throw error;
     });
     const body = new ReadableStream({
@@ -70,7 +77,7 @@ SCRIPT = """
             if (!unheard.delete(said.event_id) && joining.size) early.add(said.event_id);
             if (said.msg === 'close_stream' && !(await ends())) {
               reader.cancel().catch(() => {});
-              const next = await plainFetch(what, options);
+              const next = await opened(what, options);
               if (!next.ok || !next.body) throw new Error('The stream of answers ended.');
               reader = reading(next);
               rest = '';

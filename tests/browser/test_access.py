@@ -32,7 +32,24 @@ async () => {
 """
 
 
+PALE = """
+() => [...document.querySelectorAll('.pending, #bars, #bars *')].some(
+  e => e.getClientRects().length && getComputedStyle(e).opacity < 1)
+"""
+
+
+def settle(page: Page) -> None:
+    """Wait for answers: while one is on its way, gradio pales what it will replace."""
+    at_rest = 0
+    for _ in range(60):
+        at_rest = 0 if page.evaluate(PALE) else at_rest + 1
+        if at_rest == 3:
+            return
+        page.wait_for_timeout(400)
+
+
 def findings(page: Page) -> list[list[str]]:
+    settle(page)
     page.evaluate(AXE)
     return [
         found
@@ -52,21 +69,6 @@ def open_tab(page: Page, name: str) -> None:
     page.wait_for_timeout(700)
 
 
-PALE = """
-() => [...document.querySelectorAll('#bars, #bars *')].some(e => getComputedStyle(e).opacity < 1)
-"""
-
-
-def settle(page: Page) -> None:
-    """Wait for the answer to a try: while it is on its way, gradio pales the last one."""
-    for _ in range(30):
-        page.wait_for_timeout(700)
-        if not page.evaluate(PALE):
-            page.wait_for_timeout(700)
-            if not page.evaluate(PALE):
-                return
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_serious(page: Page, watch, scheme: str, app_address) -> None:
     opened(page, watch, scheme, app_address)
@@ -84,7 +86,6 @@ def test_axe_finds_nothing_serious(page: Page, watch, scheme: str, app_address) 
     page.locator("#result .cs-verdict").wait_for(timeout=LONG)
     page.locator("#surprise").click()
     page.locator("#bars .cs-tried").wait_for(timeout=LONG)
-    settle(page)
     page.locator("#model-status summary").click()
     page.wait_for_timeout(1000)
     found["Teach"] = findings(page)
