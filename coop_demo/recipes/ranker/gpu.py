@@ -490,7 +490,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_ranker(ranker, args.out / "ranker-mini.safetensors", half=True)
 
     def long() -> tuple[Ranker, Collection, int]:
-        seconds = min(args.long_seconds, max(20.0, left))
+        seconds = min(args.long_seconds, max(75.0, left))
         most = 1_000_000 if longer else 2 * steps
         return shop.train(chosen, steps=most, seconds=seconds, parts=LEARNED, keep=keep)
 
