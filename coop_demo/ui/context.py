@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
 from coop_demo.turns import TURNS
-from coop_demo.ui import strings
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.events import forgiving, warn
 from coop_demo.ui.session import Session

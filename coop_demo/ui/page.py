@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import environment_backbone, sessions_folder
-from coop_demo.ui import api, foot, header, strings
+from coop_demo.ui import api, foot, header
 from coop_demo.ui.classroom import tab as classroom_tab
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.compare import tab as compare_tab
@@ -20,7 +21,7 @@ from coop_demo.ui.explain import tab as explain_tab
 from coop_demo.ui.no_fetching import fetch_nothing
 from coop_demo.ui.rank import tab as rank_tab
 from coop_demo.ui.session import Session
-from coop_demo.ui.store import SessionStore
+from coop_demo.ui.store import STORAGE_KEY, SessionStore
 from coop_demo.ui.teach import tab as teach_tab
 from coop_demo.ui.windows import Updates, Window
 
@@ -57,9 +58,7 @@ def build_page(
         analytics_enabled=False,
         delete_cache=(_CLEAN_EVERY, _CLEAN_AGE),
     ) as page:
-        shell = Shell(
-            store, gr.BrowserState(None, storage_key=strings.STORAGE_KEY, secret=_STORAGE_SECRET)
-        )
+        shell = Shell(store, gr.BrowserState(None, storage_key=STORAGE_KEY, secret=_STORAGE_SECRET))
         header.build(shell)
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:

@@ -8,7 +8,7 @@ import pytest
 from opening import open_page
 from playwright.sync_api import Page, expect
 
-from coop_demo.ui.teach import strings as say
+from coop_demo.languages import teach as say
 
 LONG = 60_000  # ms: a busy computer is slow, not wrong
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

@@ -15,12 +15,12 @@ from tiny import tiny_backbone
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import UserError
 from coop_demo.heatmaps.faithfulness import Curve
+from coop_demo.languages import look as explain_strings
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
-from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.explain.state import Looked, Subject
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.store import SessionStore
