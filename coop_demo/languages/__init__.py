@@ -16,7 +16,9 @@ A new language is a folder beside `english` with the same modules, and a line in
 
 import contextlib
 import contextvars
+import functools
 import importlib
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -28,6 +30,7 @@ ENGLISH = "en"
 
 #: what a browser calls a language -> (its folder, what it calls itself)
 LANGUAGES = {ENGLISH: ("english", "English"), "de": ("german", "Deutsch")}
+OTHERS = tuple(language for language in LANGUAGES if language != ENGLISH)
 
 MODULES = (
     "charts",
@@ -42,6 +45,11 @@ MODULES = (
 )
 
 _spoken = contextvars.ContextVar("language", default=ENGLISH)
+
+
+def name_of(language: str) -> str:
+    """What it calls itself."""
+    return LANGUAGES[language][1]
 
 
 def spoken() -> str:
@@ -82,6 +90,24 @@ def in_every_language(what: Callable[[], Any]) -> str:
         with speaking(language):
             found[language] = what()
     return json.dumps(found)
+
+
+def in_language(language: str, handler: Callable) -> Callable:
+    """The function or generator, speaking this language."""
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            return (yield from each_in(language, handler(*args, **kwargs)))
+
+        return stream
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with speaking(language):
+            return handler(*args, **kwargs)
+
+    return call
 
 
 def strings_of(language: str, module: str) -> ModuleType:

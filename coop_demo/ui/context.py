@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import ENGLISH, in_language
 from coop_demo.languages import page as strings
 from coop_demo.turns import TURNS
 from coop_demo.ui.classroom.state import Classroom
@@ -60,6 +61,7 @@ class Shell:
 
     store: SessionStore
     key: gr.BrowserState
+    language: str = ENGLISH  # of this page
     on_open: list[Refresh] = field(default_factory=list)
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
@@ -83,7 +85,7 @@ class Shell:
         a field of `keep_typed` that a person typed into since the handler began.
         """
         given = (
-            forgiving(self._served(handler, inputs, outputs)),
+            self.spoken(self._served(handler, inputs, outputs)),
             [self.key, *inputs],
             list(outputs),
         )
@@ -91,6 +93,10 @@ class Shell:
         if callable(events):
             return events(*given, **options)
         return gr.on(list(events), *given, **options)
+
+    def spoken(self, handler: Callable) -> Callable:
+        """The handler speaking this page's language, and forgiving (see `events`)."""
+        return in_language(self.language, forgiving(handler))
 
     def keep_typed(self, *fields: Any) -> None:
         """From now on, what a person types into these is safe from handlers that began earlier."""
