@@ -463,7 +463,7 @@ def words_table(found: Sequence[VectorWords]) -> pd.DataFrame:
     """One row a context vector: nearest words with cosine and distance, beside a random vector."""
 
     def shown(words: Sequence[NearWord]) -> str:
-        return ", ".join(f"{near.word} ({near.value:.2f})" for near in words)
+        return ", ".join(f"{said(near.word)} ({near.value:.2f})" for near in words)
 
     rows = []
     for row in found:

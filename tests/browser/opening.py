@@ -7,4 +7,4 @@ from playwright.sync_api import Page
 
 def open_page(page: Page, address: str) -> None:
     page.goto(address)
-    page.locator("#model-status").get_by_text("is in use").wait_for(state="attached")
+    page.locator("#model-status summary").wait_for()

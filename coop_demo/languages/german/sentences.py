@@ -97,6 +97,7 @@ _MODELS_AND_METHODS = {
     "Learned prompt, class-specific": "Gelernter Prompt, je Klasse",
     "Learned prompt with KgCoOp": "Gelernter Prompt mit KgCoOp",
     "Learned vectors": "Gelernte Vektoren",
+    "(part of a sign)": "(Teil eines Zeichens)",
     "Nearest words by cosine in their place": "Nächste Wörter nach Kosinus an ihrer Stelle",
     "Nearest words by distance in their place": "Nächste Wörter nach Abstand an ihrer Stelle",
 }
@@ -122,6 +123,9 @@ _KEPT = {
     ),
     "Licence of the pictures: {name}.": "Lizenz der Bilder: {name}.",
     "Licence: {name}.": "Lizenz: {name}.",
+    "Licence: GPL-2.0 (pictures composed from Tux Paint stamps; text in ../LICENSE.GPL-2.txt).": (
+        "Lizenz: GPL-2.0 (Bilder aus Stempeln von Tux Paint; Text in ../LICENSE.GPL-2.txt)."
+    ),
     "{name} was not taken: your pictures fill the {most} MB one person has here, removed ones "
     "included. Open the page in a private window to go on.": (
         "{name} wurde nicht angenommen: Ihre Bilder füllen die {most} MB, die eine Person hier hat, "

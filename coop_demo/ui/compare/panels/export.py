@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.charts.report import csv_files, html_report
+from coop_demo.languages import ENGLISH, speaking
 from coop_demo.languages import compare as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare.actions import report_folder
@@ -40,8 +41,9 @@ class ExportPanel:
             report = need_compared(session).report()
             folder = report_folder(session)
             page, tables = folder / "report.html", folder / "tables.zip"
-            page.write_text(html_report(report, pictures=bool(pictures)), encoding="utf-8")
-            files = csv_files(report)
+            with speaking(ENGLISH):  # what is exported
+                page.write_text(html_report(report, pictures=bool(pictures)), encoding="utf-8")
+                files = csv_files(report)
             with zipfile.ZipFile(tables, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, content in files.items():
                     archive.writestr(name, content)
