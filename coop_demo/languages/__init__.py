@@ -42,6 +42,7 @@ MODULES = (
     "page",
     "rank",
     "teach",
+    "tour",
 )
 
 _spoken = contextvars.ContextVar("language", default=ENGLISH)
@@ -142,6 +143,7 @@ if TYPE_CHECKING:  # editors and checkers know the English ones
     from coop_demo.languages.english import page as page
     from coop_demo.languages.english import rank as rank
     from coop_demo.languages.english import teach as teach
+    from coop_demo.languages.english import tour as tour
 else:
     for _module in MODULES:
         globals()[_module] = _Spoken(_module)

@@ -29,6 +29,7 @@ from coop_demo.ui.rank import tab as rank_tab
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import STORAGE_KEY, SessionStore
 from coop_demo.ui.teach import tab as teach_tab
+from coop_demo.ui.tour.panel import TourPanel
 from coop_demo.ui.windows import Updates, Window
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ def _build(
     shell = Shell(store, key, language=language)
     with languages.speaking(language):
         header.build(shell)
+        shell.tour = tour = TourPanel()
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
@@ -89,6 +91,7 @@ def _build(
                 shell.classroom = classroom
                 classroom_tab.build(shell)
         foot.build(shell)
+        tour.wire(shell)
         # the header's last, so that it tells when everything else is up to date
         shell.on_open.append(shell.on_open.pop(0))
         Opening(shell).wire(page)

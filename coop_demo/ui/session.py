@@ -41,6 +41,7 @@ from coop_demo.ui.compare.state import CompareState
 from coop_demo.ui.explain.state import LookState, OrderLookState
 from coop_demo.ui.rank.state import Pile
 from coop_demo.ui.teach.state import AtHand, TeachSettings
+from coop_demo.ui.tour.state import Tour
 
 THUMBNAIL_SIDE = 320  # pixels; what the page shows of a picture
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
@@ -151,6 +152,7 @@ class Session:
     pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
     look: LookState = field(default_factory=LookState, repr=False)
     order_look: OrderLookState = field(default_factory=OrderLookState, repr=False)
+    tour: Tour | None = None  # how far the guided lesson is; None outside of it
     uploads: set[Path] = field(default_factory=set)  # the page's own copies of what was given
     shown_model: str = ""  # of which model the page shows everything
     training: bool = False
@@ -458,6 +460,7 @@ _MADE = (
     "pile",
     "look",
     "order_look",
+    "tour",
 )
 
 

@@ -35,6 +35,7 @@ from coop_demo.ui.rank.shared import shared_path
 from coop_demo.ui.rank.state import Pile, UsedRanker
 from coop_demo.ui.session import PICTURES, Held, HeldRow, Session, Taught, UnderWay
 from coop_demo.ui.teach.state import TeachSettings
+from coop_demo.ui.tour.state import Tour
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class HeldSettings:
     backbone: str
     teach: TeachSettings | None
     compare_words: str
+    tour: Tour | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _put_settings(session: Session, _: str, held: HeldSettings) -> None:
         session.backbone = held.backbone
     session.settings = held.teach
     session.compare.words = held.compare_words
+    session.tour = held.tour
 
 
 def _put_pile(session: Session, _: str, held: HeldPile) -> None:
@@ -166,7 +169,7 @@ SECTIONS = (
     Section(
         "settings",
         HeldSettings,
-        lambda s: {"": HeldSettings(s.backbone, s.settings, s.compare.words)},
+        lambda s: {"": HeldSettings(s.backbone, s.settings, s.compare.words, s.tour)},
         _put_settings,
         checks.settings,
     ),

@@ -62,7 +62,15 @@ class TrainColumn:
         kind = gr.Radio(_named(say.KINDS, KINDS), value=KINDS[0], label=say.KIND_LABEL)
         position = gr.Radio(list(say.POSITIONS.items()), value="end", label=say.POSITION_LABEL)
         init = gr.Textbox("", label=say.INIT_LABEL, info=say.INIT_INFO, max_length=200)
-        shots = gr.Slider(1, MAX_SHOTS_PAGE, 16, step=1, label=say.SHOTS_LABEL, info=say.SHOTS_INFO)
+        shots = gr.Slider(
+            1,
+            MAX_SHOTS_PAGE,
+            16,
+            step=1,
+            label=say.SHOTS_LABEL,
+            info=say.SHOTS_INFO,
+            elem_id="shots",
+        )
         preset = gr.Radio(
             _named(say.PRESETS, PRESETS), value="fast", label=say.PRESET_LABEL, info=say.PRESET_INFO
         )
