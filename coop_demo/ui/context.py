@@ -77,6 +77,7 @@ class Shell:
     everything_events: list[Any] = field(default_factory=list)  # after these, all is drawn anew
     classroom: Classroom | None = None  # of an app that was started with --classroom
     tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
+    panels: Any = None  # likewise, of the panels of the tab Compare
     windows: Windows = field(default_factory=Windows)
     tour: Follower | None = None  # the guided lesson, which every answer may bring a step further
 

@@ -4,8 +4,8 @@ INVITATION = "New here? A guided lesson leads through everything in about ten mi
 BEGIN = "Begin the lesson"
 THERE = "Take me there"
 NEXT = "Next step"
-SKIP = "Skip this step"
-LEAVE = "Leave the lesson"
+SKIP = "Skip"
+LEAVE = "Leave"
 CLOSE = "Close"
 DONE = "Done."
 DONE_MARK, HERE, OPEN = "done", "you are here", "still to come"
@@ -91,8 +91,8 @@ def forget_seen(base: float, new: float, words: float) -> str:
 
 def order_seen(instruction: str) -> str:
     return (
-        f"The pictures stand in the order of “{instruction.rstrip('.')}”. Read what it says about its own "
-        "order: how far to trust it depends on what the ranker learned."
+        f"The pictures stand in the order of “{instruction.rstrip('.')}”. Read what it says about "
+        "its own order: how far to trust it depends on what the ranker learned."
     )
 
 

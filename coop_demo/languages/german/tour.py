@@ -4,8 +4,8 @@ INVITATION = "Neu hier? Eine geführte Lektion zeigt Ihnen in etwa zehn Minuten 
 BEGIN = "Lektion beginnen"
 THERE = "Dorthin"
 NEXT = "Nächster Schritt"
-SKIP = "Schritt überspringen"
-LEAVE = "Lektion verlassen"
+SKIP = "Überspringen"
+LEAVE = "Verlassen"
 CLOSE = "Schließen"
 DONE = "Geschafft."
 DONE_MARK, HERE, OPEN = "geschafft", "hier sind Sie", "kommt noch"
@@ -95,9 +95,9 @@ def _percent(share: float) -> str:
 
 def order_seen(instruction: str) -> str:
     return (
-        f"Die Bilder stehen in der Reihenfolge von „{instruction.rstrip('.')}“. Lesen Sie, was er über seine "
-        "eigene Reihenfolge sagt: Wie weit man ihr trauen kann, hängt davon ab, was der Ranker "
-        "gelernt hat."
+        f"Die Bilder stehen in der Reihenfolge von „{instruction.rstrip('.')}“. Lesen Sie, was er "
+        "über seine eigene Reihenfolge sagt: Wie weit man ihr trauen kann, hängt davon ab, was der "
+        "Ranker gelernt hat."
     )
 
 

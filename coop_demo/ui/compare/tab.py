@@ -48,7 +48,7 @@ def build(shell: Shell) -> None:
                 outcome = Outcome()
             with (
                 gr.Column(elem_classes="cs-column cs-closer", visible=False) as closer,
-                gr.Tabs(elem_classes="cs-tabs cs-panels"),
+                gr.Tabs(elem_classes="cs-tabs cs-panels") as shell.panels,
             ):
                 panels = [panel() for panel in PANELS]
     results = Results(choice, outcome, closer, panels)

@@ -114,12 +114,18 @@ class TourPanel:
             tour = session.tour
             if tour is None or tour.at >= len(STEPS):
                 return {}
-            return self.view(session) | {shell.tabs: gr.update(selected=STEPS[tour.at].tab)}
+            step = STEPS[tour.at]
+            opened = {shell.tabs: gr.update(selected=step.tab)}
+            if step.panel:
+                opened[shell.panels] = gr.update(selected=step.panel)
+            return self.view(session) | opened
 
         shell.on(self.begin.click, begin, [], self.outputs, **QUIET)
         shell.on(self.next.click, go_on, [], self.outputs, **QUIET)
         shell.on(self.leave.click, leave, [], self.outputs, **QUIET)
-        there = shell.on(self.there.click, lead, [], [*self.outputs, shell.tabs], **QUIET)
+        there = shell.on(
+            self.there.click, lead, [], [*self.outputs, shell.tabs, shell.panels], **QUIET
+        )
         there.success(None, None, None, js=_LEAD, api_visibility="private")
         shell.on_open.append(Refresh(self.view, self.outputs))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coop_demo.comparison.compare import Comparison
+from coop_demo.comparison.compare import Comparison, MethodResult
 from coop_demo.comparison.methods import LEARNED_METHODS
 from coop_demo.languages import said
 from coop_demo.languages import tour as say
@@ -27,6 +27,7 @@ class Step:
     way: Callable[[Session], tuple[str, ...]]
     is_done: Callable[[Session], bool]
     seen: Callable[[Session], str]
+    panel: str = ""  # of the tab Compare
 
 
 def _has_sample(session: Session) -> bool:
@@ -59,7 +60,7 @@ def _comparison(session: Session) -> Comparison | None:
     return compared.comparison if compared else None
 
 
-def _rivals(comparison: Comparison | None) -> list:
+def _rivals(comparison: Comparison | None) -> list[MethodResult]:
     results = comparison.results if comparison else ()
     return [r for r in results if r.method not in (*LEARNED_METHODS, "hand-crafted")]
 
@@ -128,9 +129,10 @@ STEPS = (
     Step(
         "forget",
         "compare",
-        lambda s: ("#forget-panel-button", "#forget-go"),
+        lambda s: ("#forget-go",),
         _forgot,
         _forget_seen,
+        panel="forget",
     ),
     Step(
         "order",

@@ -25,7 +25,7 @@ class BaseToNewPanel:
     """Base-to-new: the classes that were held out, before and after learning the others."""
 
     def __init__(self) -> None:
-        with gr.Tab(say.FORGET_TAB, id="forget", elem_id="forget-panel"):
+        with gr.Tab(say.FORGET_TAB, id="forget"):
             lead(say.FORGET_LEAD)
             with gr.Row(elem_classes="cs-options"):
                 self.held = gr.Dropdown(
