@@ -20,25 +20,31 @@ SCRIPT = """
   const unheard = new Set();  // ids of events that were taken and not heard of yet
   const early = new Set();  // ids heard of before the request that sent them was answered
   const asked = new Map();  // event id -> its outputs, and when it was sent
-  const typed = new Map();  // component -> when a person last typed into it
+  const typed = new Map();  // id of an element -> when a person last typed into it
 
   for (const kind of ['input', 'change']) {
     document.addEventListener(kind, (event) => {
       if (!event.isTrusted || !(event.target instanceof Element)) return;
       for (let e = event.target.closest('[id]'); e; e = e.parentElement?.closest('[id]')) {
-        const component = components().get(e.id);
-        if (component !== undefined) return typed.set(component, performance.now());
+        if (isComponent(e.id)) return typed.set(e.id, performance.now());
       }
     }, true);
   }
 
-  let byElement = null;  // the id of an element -> its component
-  function components() {
-    if (!byElement && window.gradio_config) {
-      byElement = new Map(window.gradio_config.components.map(
-        (one) => [one.props.elem_id || `component-${one.id}`, one.id]));
+  let elements = null;  // component -> the id of its element
+  let ids = new Set();
+  function element(component) {
+    if (!elements && window.gradio_config) {
+      elements = new Map(window.gradio_config.components.map(
+        (one) => [one.id, one.props.elem_id || `component-${one.id}`]));
+      ids = new Set(elements.values());
     }
-    return byElement || new Map();
+    return elements ? elements.get(component) : undefined;
+  }
+
+  function isComponent(id) {
+    element(0);
+    return ids.has(id);
   }
 
   // The message without what would overwrite something typed since it was asked for.
@@ -49,7 +55,7 @@ SCRIPT = """
     asked.delete(said.event_id);
     const data = said.output && said.output.data;
     if (!Array.isArray(data)) return message;
-    const isNewer = (component) => (typed.get(component) || 0) > event.sent;
+    const isNewer = (component) => (typed.get(element(component)) || 0) > event.sent;
     if (!event.outputs.some(isNewer)) return message;
     said.output.data = data.map(
       (value, k) => isNewer(event.outputs[k]) ? {__type__: 'update'} : value);

@@ -15,8 +15,8 @@ from typing import Any
 from fastapi.responses import PlainTextResponse
 from gradio.utils import get_upload_folder
 
+from coop_demo.languages import page as strings
 from coop_demo.settings import LIMITS
-from coop_demo.ui import strings
 
 _LOOK_EVERY = 5.0  # seconds between two looks at the folder; what came since is counted
 MAY_GO_AFTER = 3600.0  # seconds: what a session wanted was copied long before

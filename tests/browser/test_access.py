@@ -6,7 +6,7 @@ import pytest
 from opening import findings, open_page
 from playwright.sync_api import Page, expect
 
-from coop_demo.ui.teach import strings as say
+from coop_demo.languages import teach as say
 
 LONG = 60_000  # ms: a busy computer is slow, not wrong
 SCHEMES = ("light", "dark")

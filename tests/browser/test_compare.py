@@ -12,7 +12,7 @@ from images import zipped_folder
 from opening import findings, open_page
 from playwright.sync_api import Page, expect
 
-from coop_demo.ui.compare import strings as say
+from coop_demo.languages import compare as say
 
 STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from opening import open_page
 from playwright.sync_api import Locator, Page, expect
 
-from coop_demo.ui.teach import strings as say
+from coop_demo.languages import speaking
+from coop_demo.languages import teach as say
 
 # What a busy computer does now and then: the end of a stream arrives late, after the next click.
 LATE_ENDS = """
@@ -87,15 +89,17 @@ window.fetch = async (what, options) => {
 """
 
 
+@pytest.mark.parametrize("language", ["", "de"])
 def test_what_is_typed_while_an_answer_is_on_its_way_stays(
-    page: Page, watch, app_address: str
+    page: Page, watch, app_address: str, language: str
 ) -> None:
     watch.follow(page)
     page.add_init_script(SLOW_ANSWERS)
-    open_page(page, app_address)
+    open_page(page, app_address + language)
     page.wait_for_timeout(3000)
     page.evaluate("window.slow = true")
-    words = page.get_by_label(say.TEMPLATE_LABEL)
+    with speaking(language or "en"):
+        words = page.get_by_label(say.TEMPLATE_LABEL)
     page.locator("#sample-biscuits").click()  # its answer brings words of its own
     page.wait_for_timeout(1200)  # it has been made, and is on its way
     words.click()

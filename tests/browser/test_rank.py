@@ -10,11 +10,11 @@ import torch
 from opening import open_page
 from playwright.sync_api import Page, expect
 
+from coop_demo.languages import rank as say
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import shared_backbone
-from coop_demo.ui.rank import strings as say
 
 LONG = 60_000  # ms: a busy computer looks at pictures slowly
 LOAD_RANKER = f'[data-testid="{say.LOAD_RANKER}-upload-button"]'

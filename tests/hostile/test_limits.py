@@ -20,9 +20,10 @@ from tiny import tiny_backbone
 
 from coop_demo.data import images
 from coop_demo.errors import DatasetError, PictureError, PromptError, RankingError, UserError
+from coop_demo.languages import page as strings
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.settings import LIMITS
-from coop_demo.ui import api, line, progress, strings, uploads_bound
+from coop_demo.ui import api, line, progress, uploads_bound
 from coop_demo.ui import session as session_module
 from coop_demo.ui.api import Endpoints
 from coop_demo.ui.compare.state import CompareSettings
