@@ -17,6 +17,7 @@ from coop_demo.backbones.features import FeatureCache, encode_all
 from coop_demo.data.dataset import Picture
 from coop_demo.engines.local import ThisProcess
 from coop_demo.errors import UserError
+from coop_demo.languages import archive as say
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import probabilities
 from coop_demo.ranking.baselines import antonym_scores
@@ -24,7 +25,6 @@ from coop_demo.ranking.instructions import propose_antonyms
 from coop_demo.runtime import shared_backbone
 from coop_demo.settings import ASSETS_DIR
 from coop_demo.ui.archive import actions, state
-from coop_demo.ui.archive import strings as say
 from coop_demo.ui.page import build_page
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import SessionStore
@@ -60,7 +60,7 @@ def session(folder, monkeypatch) -> Session:
 @pytest.fixture(scope="module")
 def taught_session() -> Session:
     session = SessionStore("mini").open(None)
-    open_sample(session, "biscuits")
+    dataset = open_sample(session, "biscuits") or session.dataset()
     settings = TeachSettings(
         template="a photo of a {}.",
         prompt=PromptConfig(n_ctx=2),
@@ -71,7 +71,7 @@ def taught_session() -> Session:
         learning_rate=None,
         kgcoop_weight=0.0,
     )
-    list(learn(session, settings))
+    list(learn(session, dataset, settings))
     return session
 
 

@@ -17,6 +17,7 @@ FLOORS = (
     ("backbones",),
     ("prompts", "ranking"),
     ("heatmaps", "comparison", "archive"),
+    ("languages",),
     ("charts", "samples", "runtime"),
     ("recipes",),
     ("ui", "commands", "library"),

@@ -12,11 +12,11 @@ from coop_demo.archive.sources import Entry, open_source
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.errors import PictureError, UserError
+from coop_demo.languages import archive as say
 from coop_demo.prompts.templates import probabilities
 from coop_demo.ranking.baselines import antonym_scores
 from coop_demo.ranking.instructions import check_instruction, propose_antonyms
 from coop_demo.runtime import shared_backbone
-from coop_demo.ui.archive import strings as say
 from coop_demo.ui.archive.state import SHARED, Arranged, OpenIndex
 from coop_demo.ui.session import Session
 

@@ -1,7 +1,7 @@
 """What the tab Archive shows beside its pictures."""
 
+from coop_demo.languages import archive as say
 from coop_demo.ui import html as page_html
-from coop_demo.ui.archive import strings as say
 from coop_demo.ui.archive.state import Arranged, OpenIndex
 
 

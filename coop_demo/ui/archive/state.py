@@ -11,8 +11,8 @@ from torch import Tensor
 from coop_demo.archive.answers import unit_features
 from coop_demo.archive.index import Index, open_index
 from coop_demo.errors import ArchiveError
+from coop_demo.languages import archive as say
 from coop_demo.settings import index_folder
-from coop_demo.ui.archive import strings as say
 
 MOST_PICTURES = 100_000  # of 1,024 numbers each: 200 MB, held once for everybody
 

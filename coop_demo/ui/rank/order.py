@@ -9,19 +9,19 @@ import gradio as gr
 from coop_demo.charts.ranking import agreement_figure, pair_matrix_figure, strip_figure
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
+from coop_demo.languages import page as strings
+from coop_demo.languages import rank as say
 from coop_demo.ranking.metrics import contradictions
 from coop_demo.ranking.order import RANKER, Order, order_csv
-from coop_demo.ranking.trust import trust_sentence
 from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
-from coop_demo.ui import strings, widgets
+from coop_demo.ui import widgets
 from coop_demo.ui.context import LOOKS, QUIET, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import order_actions
 from coop_demo.ui.plot_clicks import clicked, plot_clicks
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import html as rank_html
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import compare_again, judge, rank
 from coop_demo.ui.rank.choose import ChooseColumn
 from coop_demo.ui.session import Session
@@ -331,7 +331,7 @@ def _pair(session: Session, first: Any, other: Any) -> str:
         raise RankingError(say.NO_PAIRS)
     n = len(order.compared)
     if not all(isinstance(at, int) and 0 <= at < n for at in (first, other)):
-        raise RankingError(f"Choose two of the {n} pictures in the matrix.")
+        raise RankingError(say.choose_two(n))
     return rank_html.one_pair(order, first, other, session.thumbnail)
 
 
@@ -345,7 +345,7 @@ def _status(session: Session, found: Sequence[Order]) -> str:
         problems.insert(0, say.all_same(RANKER))
     ranked = say.ranked(len(first.pictures), first.seconds, len(found))
     trusted = [(one.instruction, one.trust) for one in found if one.trust is not None]
-    said = [trust_sentence(trust) for _, trust in trusted]
+    said = [say.trust_sentence(trust) for _, trust in trusted]
     if len(found) > 1:  # each says whose it is
         said = [
             f"“{instruction}” {sentence}"
@@ -369,7 +369,7 @@ def _gallery(session: Session, order: Order, shown: Sequence[int]) -> list[tuple
     return [
         (
             str(session.thumbnail(order.pictures[ranking[place]])),
-            f"{place + 1} · {scores[ranking[place]]:.2f}",
+            f"{place + 1} · {strings.figures(f'{scores[ranking[place]]:.2f}')}",
         )
         for place in shown
     ]

@@ -1,4 +1,4 @@
-"""What the tab Archive says."""
+"""Sentences of the tab Archive."""
 
 TITLE = "Archive"
 LEAD_TITLE = "Many pictures at once"
@@ -11,7 +11,6 @@ INSTRUCTION_INFO = (
     "Two opposite prompts are made from it and compared with each picture. The ranker needs the "
     "pictures themselves: that is the command rank --top."
 )
-INSTRUCTION = "Rank the brightness."
 CLASS_LABEL = "Class"
 ONLY_LABEL = "Only pictures that your prompt calls"
 EVERY = "anything"
