@@ -18,6 +18,7 @@ from coop_demo.data.dataset import Picture
 from coop_demo.engines.local import ThisProcess
 from coop_demo.errors import UserError
 from coop_demo.languages import archive as say
+from coop_demo.languages import said, speaking
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import probabilities
 from coop_demo.ranking.baselines import antonym_scores
@@ -149,8 +150,10 @@ def test_what_cannot_be_opened_is_said(session, monkeypatch, tmp_path):
     with pytest.raises(UserError, match="12 pictures; the page opens up to 5"):
         actions.opened(session)
     monkeypatch.setenv("COOP_DEMO_INDEX", str(tmp_path))
-    with pytest.raises(UserError, match="not an index"):
+    with pytest.raises(UserError, match="not an index") as refused:
         actions.opened(session)
+    with speaking("de"):
+        assert "ist kein Verzeichnis von Bildern" in said(str(refused.value))
     monkeypatch.delenv("COOP_DEMO_INDEX")
     with pytest.raises(UserError, match="COOP_DEMO_INDEX"):
         actions.opened(session)
