@@ -43,6 +43,7 @@ MODULES = (
     "rank",
     "teach",
     "tour",
+    "words",
 )
 
 _spoken = contextvars.ContextVar("language", default=ENGLISH)
@@ -144,6 +145,7 @@ if TYPE_CHECKING:  # editors and checkers know the English ones
     from coop_demo.languages.english import rank as rank
     from coop_demo.languages.english import teach as teach
     from coop_demo.languages.english import tour as tour
+    from coop_demo.languages.english import words as words
 else:
     for _module in MODULES:
         globals()[_module] = _Spoken(_module)

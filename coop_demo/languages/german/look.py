@@ -32,6 +32,17 @@ MAP_METHOD_TITLES = {
     "Grad-CAM": "gradcam",
     "Abdecken": "occlusion",
 }
+METHOD_INFO = "Wie die Karte entsteht."
+METHODS_TITLE = "Was die Verfahren tun"
+METHOD_MEANINGS = {
+    "legrad": (
+        "Fragt in jeder Schicht, welche Teile die Antwort stärken würden, bekämen sie mehr "
+        "Aufmerksamkeit."
+    ),
+    "rollout": "Verfolgt die Aufmerksamkeit durch alle Schichten, was auch immer der Text fragt.",
+    "gradcam": "Gewichtet die Merkmale der letzten Schicht danach, wie sehr sie die Antwort heben.",
+    "occlusion": "Deckt Teil um Teil des Bildes ab und sieht, wie die Antwort fällt.",
+}
 LOOK = "Hinsehen"
 
 

@@ -292,7 +292,10 @@ STEPS_LABEL = "Schritte"
 RATE_LABEL = "Lernrate"
 
 
-FROM_RECIPE = "0: wie im Rezept."
+STEPS_INFO = "Wie oft der Prompt ein wenig geändert wird. 0: wie im Rezept."
+
+
+RATE_INFO = "Wie groß jede Änderung ist. 0: wie im Rezept."
 
 
 PULL_LABEL = "Zug zu den Wörtern hin"
