@@ -71,6 +71,11 @@ def brand(name: str, promise: str) -> str:
     return f'<div class="cs-brand">{mark}<div>{words}</div></div>'
 
 
+def views(*switches: str) -> str:
+    """Links to the page in other views of it."""
+    return f'<p class="cs-languages">{" · ".join(filter(None, switches))}</p>'
+
+
 def footer(sentence: str) -> str:
     return f'<footer class="cs-footer"><p>{escape(sentence)}</p></footer>'
 

@@ -23,8 +23,8 @@ def explained(text: str) -> str:
         seen.add(key)
         meaning = escape(strings_of(spoken(), "words").MEANINGS[key][1], quote=True)
         return (
-            f'<button type="button" class="cs-term" data-meaning="{meaning}">'
-            f"{escape(match[0])}</button>"
+            f'<span role="button" tabindex="0" class="cs-term" data-meaning="{meaning}">'
+            f"{escape(match[0])}</span>"
         )
 
     parts, at = [], 0

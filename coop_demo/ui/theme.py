@@ -9,7 +9,7 @@ from gradio import themes
 from coop_demo.languages import in_every_language
 from coop_demo.languages import page as strings
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui import event_stream, language, meanings
+from coop_demo.ui import event_stream, language, meanings, projector
 from coop_demo.ui.teach import burst
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
@@ -151,7 +151,14 @@ def launch_options() -> dict:
         "theme": theme(),
         "css_paths": [STYLE_SHEET],
         "head": "".join(
-            (language.SCRIPT, event_stream.SCRIPT, _HEAD, burst.SCRIPT, meanings.SCRIPT)
+            (
+                language.SCRIPT,
+                projector.SCRIPT,
+                event_stream.SCRIPT,
+                _HEAD,
+                burst.SCRIPT,
+                meanings.SCRIPT,
+            )
         ),
         "footer_links": ["api", "settings"],
         "max_file_size": LIMITS.max_upload,

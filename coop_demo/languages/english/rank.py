@@ -175,6 +175,11 @@ def ranked(n: int, seconds: float, n_instructions: int) -> str:
     return f"Ranked {counted(n, 'picture')}{what} in {seconds:.1f} s."
 
 
+def about(instruction: str, sentence: str) -> str:
+    """What is said of one of two orders."""
+    return f"“{instruction}” {sentence}"
+
+
 def all_same(method: str) -> str:
     return (
         f"{METHOD[method]}: every picture has the same score here, so this is no order; the "

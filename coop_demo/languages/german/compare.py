@@ -34,7 +34,7 @@ COMPARE = "Vergleichen"
 RESULT_TITLE = "Nebeneinander"
 RESULT_LEAD = "Wer ist besser, und könnte es Zufall sein?"
 TABLE_LEAD = (
-    "Das beste Verfahren zuerst. Der Strich durch jeden Balken ist das 95-%-Intervall der "
+    "Das beste Verfahren zuerst. Der Strich durch jeden Balken ist das 95‑%‑Intervall der "
     "Trefferquote. „+5 −2“ heißt: bei 5 Bildern richtig, bei denen die Wörter falsch liegen, und "
     "bei 2 falsch, bei denen sie richtig liegen."
 )
@@ -92,7 +92,7 @@ def too_many_templates(n: int, most: int) -> str:
 TABLE_LABEL = "Verfahren und ihre Trefferquote"
 COLUMN_METHOD = "Verfahren"
 COLUMN_ACCURACY = "Trefferquote (zurückgehalten)"
-COLUMN_INTERVAL = "95-%-Intervall"
+COLUMN_INTERVAL = "95‑%‑Intervall"
 COLUMN_PAIRED = "Gegen die Wörter"
 COLUMN_SECONDS = "Angepasst in"
 THE_LINE = "ist zu schlagen"

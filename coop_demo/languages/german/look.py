@@ -18,7 +18,7 @@ CHECK_LEAD = (
     "dasselbe mit zufälligen Stellen und mit der Karte eines Textes ohne Bedeutung."
 )
 
-SOURCES = {"Beispielszenen mit mehreren Dingen": "scenes", "Meine Bilder (Beibringen)": "mine"}
+SOURCES = {"Beispielszenen": "scenes", "Meine Bilder (Beibringen)": "mine"}
 SOURCE_LABEL = "Bilder"
 DROP_LABEL = "Oder ein eigenes Bild"
 WANTED_LABEL = "Wonach gesucht wird"
@@ -179,7 +179,7 @@ def curve_point(name: str, fraction: float, score: float) -> str:
 
 
 def its_own(title: str) -> str:
-    return f"{title} (was zum Modell passt)"
+    return f"{title} (empfohlen)"
 
 
 def asked(wanted: str, method: str, seconds: float, shape: tuple[int, int]) -> str:

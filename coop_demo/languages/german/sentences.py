@@ -86,6 +86,7 @@ _MODELS_AND_METHODS = {
     "ships with the app": "liegt der App bei",
     "the ranking-aware adapter's own backbone": "das Modell des Ranking-aware Adapters",
     "Hand-crafted prompt": "Selbst geschriebener Prompt",
+    "Hand-crafted prompt: {text}": "Selbst geschriebener Prompt: {text}",
     "Hand-crafted prompt {number}: {text}": "Selbst geschriebener Prompt {number}: {text}",
     "These {n} prompts averaged": "Mittel dieser {n} Prompts",
     "Nearest class mean": "Nächster Klassenmittelwert",

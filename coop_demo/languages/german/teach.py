@@ -213,7 +213,7 @@ CURVES_HINT = "Während es lernt, entstehen hier die Kurven von Fehler und Treff
 STOPPED_BEFORE_TRAINING = "Vor dem ersten Schritt angehalten; es wurde nichts gelernt."
 
 
-ACCURACY_TITLE = "Trefferquote bei zurückgehaltenen Bildern, %"
+ACCURACY_TITLE = "Trefferquote (zurückgehalten), %"
 
 
 LEARNED = "Gelernter Prompt"

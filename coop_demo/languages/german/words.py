@@ -30,7 +30,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Eine Zahl, die alles Zufällige festlegt: Mit demselben Startwert kommt dasselbe heraus.",
     ),
     "interval": (
-        r"95-%-Intervall",
+        r"95‑%‑Intervall",
         "Ein Bereich für den wahren Wert: Mit anderen Bildern derselben Art läge er in 95 von 100 "
         "so gebildeten Bereichen.",
     ),

@@ -149,7 +149,7 @@ def figures(order: Order, verdict: RankVerdict) -> str:
 
 
 def _four(one: RankingMetrics) -> tuple[str | None, ...]:
-    pairs = None if one.pair_accuracy is None else f"{one.pair_accuracy:.0%}"
+    pairs = None if one.pair_accuracy is None else strings.percent(one.pair_accuracy)
     return (_two(one.srcc), _two(one.plcc), _two(one.kendall), pairs)
 
 
