@@ -208,15 +208,15 @@ def _with_cells(events: Iterator[GridEvent]) -> GridResult:
 
 
 def _speed(args: argparse.Namespace) -> None:
-    from coop_demo.recipes.speed import measure_speed
+    from coop_demo.recipes.speed import markdown, measure_speed
 
     device = pick_device(args.device)
-    rows, lines = [], []
+    timings = []
     for found in measure_speed(device, quick=args.quick, seconds=args.seconds):
-        rows.append({"kind": type(found).__name__, **asdict(found)})
-        lines.append(str(found))
-        say(lines[-1])
-    give({"device": device, "timings": rows}, args.json, "\n".join(lines))
+        timings.append(found)
+        say(str(found))
+    rows = [{"kind": type(found).__name__, **asdict(found)} for found in timings]
+    give({"device": device, "timings": rows}, args.json, markdown(timings))
 
 
 def _text_tower(args: argparse.Namespace) -> None:

@@ -261,6 +261,7 @@ def learned(prompt: LearnedPrompt, logit_scale: float, *, seconds: float = 0.0) 
             "n_ctx": prompt.prompt_config.n_ctx,
             "position": prompt.prompt_config.position,
             "kgcoop_weight": config.kgcoop_weight,
+            "sampled_classes": config.sampled_classes,
             "seed": config.seed,
         },
         prompt=prompt,

@@ -20,6 +20,7 @@ from coop_demo.errors import PromptError
 Position = Literal["end", "middle", "front"]
 POSITIONS: tuple[Position, ...] = ("end", "middle", "front")
 MAX_N_CTX = 32  # of 77 tokens; leaves room for long class names
+EVERY_CLASS = slice(None)
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,24 @@ class PromptLearner(nn.Module):
     def n_ctx(self) -> int:
         return self.config.n_ctx
 
-    def forward(self) -> Tensor:
-        """Class weights: unit-length text features of every class's prompt. -> (C, d)."""
+    def forward(self, classes: Tensor | slice = EVERY_CLASS) -> Tensor:
+        """Class weights: unit-length text features of the classes' prompts. -> (C, d).
+
+        Args:
+            classes: a slice of the classes, or (K,) numbers of some, which may repeat.
+        """
         if self.shares_prefix:
             prefix = torch.cat([self.token_prefix[0], self.ctx])  # (1 + M, W)
             features = self.text_tower.encode_with_prefix(
                 prefix,
-                self.token_suffix,
-                self.eot - len(prefix),
+                self.token_suffix[classes],
+                self.eot[classes] - len(prefix),
                 length=self._length - len(prefix),
             )
         else:
-            features = self.text_tower.encode(self.prompts(), self.eot, length=self._length)
+            features = self.text_tower.encode(
+                self.prompts(classes), self.eot[classes], length=self._length
+            )
         return F.normalize(features.float(), dim=-1)
 
     @property
@@ -113,12 +120,13 @@ class PromptLearner(nn.Module):
         """Whether all prompts begin with the same tokens: unified context, name at the end."""
         return self.config.position == "end" and not self.config.class_specific
 
-    def prompts(self) -> Tensor:
+    def prompts(self, classes: Tensor | slice = EVERY_CLASS) -> Tensor:
         """The prompts as token embeddings without positions. -> (C, L, W)."""
-        C, M, W = len(self.class_names), self.n_ctx, self.text_tower.width
-        ctx = self.ctx if self.ctx.ndim == 3 else self.ctx.expand(C, M, W)
-        parts = torch.cat([self.token_prefix, ctx, self.token_suffix], dim=1)  # (C, L, W)
-        return parts.gather(1, self._order[..., None].expand(-1, -1, W))
+        prefix, suffix = self.token_prefix[classes], self.token_suffix[classes]
+        C, M, W = len(prefix), self.n_ctx, self.text_tower.width
+        ctx = self.ctx[classes] if self.ctx.ndim == 3 else self.ctx.expand(C, M, W)
+        parts = torch.cat([prefix, ctx, suffix], dim=1)  # (C, L, W)
+        return parts.gather(1, self._order[classes][..., None].expand(-1, -1, W))
 
     def with_class_names(self, class_names: Sequence[str]) -> "PromptLearner":
         """The same unified context applied to other class names.

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.errors import PromptError
+from coop_demo.prompts.class_blocks import classes_at_once
 from coop_demo.prompts.familiar import Familiar, familiar_from
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.step import TrainStep
@@ -45,6 +46,7 @@ class TrainConfig:
     batch_size: int = 0  # 0: all pictures in every step; features are cached, so it costs nothing
     n_views: int = 4  # views of each shot; see `view_numbers`. More gain nothing measurable
     kgcoop_weight: float = 0.0  # λ of KgCoOp's pull towards the hand-crafted prompt (paper: 8)
+    sampled_classes: int = 0  # K of POMP: negatives a step, an approximation; 0: all classes
     template: str = DEFAULT_TEMPLATE  # the hand-crafted prompt to beat, and to be pulled towards
     seed: int = 1
 
@@ -60,6 +62,16 @@ class TrainConfig:
             raise PromptError(
                 f"The pull towards the hand-crafted prompt is {self.kgcoop_weight:g}; choose 0 "
                 "(off) or more (KgCoOp uses 8)."
+            )
+        if self.sampled_classes < 0 or self.sampled_classes == 1:
+            raise PromptError(
+                f"The number of sampled classes is {self.sampled_classes}; choose 0 (all classes) "
+                "or at least 2."
+            )
+        if self.sampled_classes and not self.batch_size:
+            raise PromptError(
+                "Sampling classes needs batches: with all pictures in every step all classes are "
+                "in it. Choose a batch size (the paper's is 32)."
             )
         if not 1 <= self.n_views <= 1_000 or self.batch_size < 0:
             raise PromptError(
@@ -256,6 +268,8 @@ def train_prompt(
         held_out = (held_out[0].to(device), held_out[1])
     flat_line = None if held_out is None else accuracy(*held_out, hand_crafted)
 
+    with backbone.autocast():
+        at_once = classes_at_once(learner)
     step_once = TrainStep(
         backbone,
         learner,
@@ -266,9 +280,13 @@ def train_prompt(
         optimizer=config.optimizer,
         weight_decay=config.weight_decay,
         kgcoop_weight=config.kgcoop_weight,
+        classes_at_once=at_once,
+        sampled_classes=config.sampled_classes,
         capture=capture,
     )
-    schedule = _schedule(features.shape[0], len(labels), config, generator, device)
+    schedule = _schedule(
+        features.shape[0], len(labels), len(class_names), config, generator, device
+    )
     every = max(1, config.steps // max(1, measurements))
 
     began, state_at = time.perf_counter(), -math.inf
@@ -381,23 +399,43 @@ def _check_resume(resume: TrainState, learner: PromptLearner, config: TrainConfi
 
 
 def _schedule(
-    V: int, N: int, config: TrainConfig, generator: torch.Generator, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor, float | Tensor]]:
-    """View, rows and learning rate of every step.
+    V: int,
+    N: int,
+    C: int,
+    config: TrainConfig,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor, float | Tensor, Tensor | None]]:
+    """View, rows, learning rate and sampled classes of every step.
 
     On CUDA they lie on the device in blocks, so that a step copies nothing from here.
     """
     batches = _batches(V, N, config, generator)
+    negatives = _sampled_classes(C, config)
     rates = [_learning_rate(step, N, config) for step in range(config.steps)]
     if device.type != "cuda":
-        yield from ((*next(batches), rate) for rate in rates)
+        yield from ((*next(batches), rate, next(negatives)) for rate in rates)
         return
     for first in range(0, config.steps, _BLOCK):
         block = rates[first : first + _BLOCK]
         chosen = [next(batches) for _ in block]
         views = torch.stack([view for view, _ in chosen]).to(device)  # (K, B)
         rows = torch.stack([rows for _, rows in chosen]).to(device)  # (K, B)
-        yield from zip(views, rows, torch.tensor(block, device=device), strict=True)
+        sampled = [next(negatives) for _ in block]
+        on_device = [None if one is None else one.to(device) for one in sampled]
+        rates_there = torch.tensor(block, device=device)
+        yield from zip(views, rows, rates_there, on_device, strict=True)
+
+
+def _sampled_classes(C: int, config: TrainConfig) -> Iterator[Tensor | None]:
+    """Endless choices of K different classes; None where all take part.
+
+    They are drawn apart from the batches, which are therefore the same with and without.
+    """
+    generator = torch.Generator().manual_seed(config.seed + 1)
+    K = min(config.sampled_classes, C)
+    while True:
+        yield torch.randperm(C, generator=generator)[:K] if K else None
 
 
 def _check(features: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:

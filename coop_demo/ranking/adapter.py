@@ -53,6 +53,7 @@ _MOST = {
     "prompt_width": 16_384,
     "token_dim": 16_384,
     "text_token_dim": 16_384,
+    "concept_rank": 4_096,
 }
 
 
@@ -77,6 +78,8 @@ class AdapterConfig:
     view_side: int | None = None
     cells: bool = False
     hidden_words: int = 0  # tokens of the instruction that stands in for hidden ones, see `forward`
+    concept_rank: int = 0  # of a learned map that moves an instruction among the concepts: people
+    # have no class of their own, but clothes have. 0: it stays where the backbone puts it
     concepts: int = 0  # directions of the joint space that the adapter brings along; with some, a
     # picture token also comes with how much it looks like what the instruction names, which holds
     # for things no instruction was learned about. Only for text towers whose last token is the
@@ -116,6 +119,10 @@ class AdapterConfig:
         if self.concepts < 0 or (self.concepts and self.token_dim is None):
             raise RankingError(
                 "A ranker's concepts must be 0 or more, and with some it needs a token_dim."
+            )
+        if self.concept_rank < 0 or (self.concept_rank and not self.concepts):
+            raise RankingError(
+                "A ranker's concept_rank must be 0 or more, and above 0 it needs concepts."
             )
         if self.view_side is not None and self.view_side < 1:
             raise RankingError(f"A ranker's view_side must be 1 or more; it is {self.view_side}.")
@@ -197,6 +204,7 @@ class AdapterConfig:
         concepts, stand_in = (
             state.get(f"evidence.{name}") for name in ("concepts", "hidden_words")
         )
+        chosen = state.get("evidence.choose.0.weight")
         prefix = "crossmodal_block.resblocks."
         layers = len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
         return cls(
@@ -208,6 +216,7 @@ class AdapterConfig:
             mlp_ratio=hidden / dim,
             prompt_width=width,
             concepts=0 if concepts is None else len(concepts),
+            concept_rank=0 if chosen is None else len(chosen),
             hidden_words=0 if stand_in is None else len(stand_in),
             token_dim=projection.shape[1] if projection is not None else None,
             text_token_dim=of_text.shape[1]
@@ -379,6 +388,14 @@ class Evidence(nn.Module):
         self.register_buffer("neutral", torch.zeros(d))  # an instruction that names no thing
         # the tokens of that instruction, read in place of another's where words are hidden
         self.register_buffer("hidden_words", torch.zeros(config.hidden_words, d))
+        self.choose = (
+            nn.Sequential(
+                nn.Linear(d, config.concept_rank, bias=False),
+                nn.Linear(config.concept_rank, d, bias=False),
+            )
+            if config.concept_rank
+            else None
+        )
         self.first = nn.Linear(self.CHANNELS, config.dim)
         self.second = nn.Linear(config.dim, config.dim)
 
@@ -392,7 +409,8 @@ class Evidence(nn.Module):
         joint = image_tokens[..., : len(self.neutral)]
         word = F.normalize(text_tokens[:, -1] @ self.word_projection, dim=-1)  # (1 or N, d)
         unit = F.normalize(joint, dim=-1)
-        near = word @ F.normalize(self.concepts, dim=-1).T  # (1 or N, K)
+        place = word if self.choose is None else F.normalize(word + self.choose(word), dim=-1)
+        near = place @ F.normalize(self.concepts, dim=-1).T  # (1 or N, K)
         choice = torch.stack([torch.softmax(s * near, dim=-1) for s in self.NEARNESS], dim=-1)
         classes = torch.softmax(self.TEMPERATURE * (joint @ self.concepts.T), dim=-1)  # (N, V, K)
         part = classes @ (choice[0] if len(choice) == 1 else choice)  # (N, V, 2)

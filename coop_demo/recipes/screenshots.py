@@ -1,6 +1,6 @@
 """Pictures of the page as it is, for the README and for looking at it.
 
-    python -m coop_demo.recipes.screenshots                    # assets/screenshot.png
+    python -m coop_demo.recipes.screenshots                    # assets/screenshots, every tab
     python -m coop_demo.recipes.screenshots --out DIR --tabs teach compare --width 390 --dark
 
 Starts the app on this computer, does what a person would do in Chromium, and takes pictures of the
@@ -29,8 +29,8 @@ _PATIENCE = 120_000  # milliseconds: a busy computer is slow, not wrong
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Pictures of the page as it is.")
-    parser.add_argument("--out", type=Path, default=ASSETS_DIR, metavar="DIR")
-    parser.add_argument("--tabs", nargs="+", choices=TABS, default=["teach"])
+    parser.add_argument("--out", type=Path, default=ASSETS_DIR / "screenshots", metavar="DIR")
+    parser.add_argument("--tabs", nargs="+", choices=TABS, default=list(TABS))
     parser.add_argument("--width", type=int, default=1280, help="of the window, in pixels (1280)")
     parser.add_argument("--height", type=int, default=1420, help="likewise (1420)")
     parser.add_argument("--dark", action="store_true")
@@ -61,8 +61,7 @@ def main() -> None:
         for tab in args.tabs:
             with speaking(args.language):
                 _DO[tab](page)
-            name = "screenshot" if args.tabs == ["teach"] else tab
-            path = args.out / f"{name}.png"
+            path = args.out / f"{tab}.png"
             save(page.screenshot(full_page=args.whole), path)
             print(path)
         browser.close()

@@ -5,12 +5,14 @@ fonts of the computer are used, so the page asks nothing of another host.
 """
 
 from gradio import themes
+from starlette.middleware import Middleware
 
 from coop_demo.languages import in_every_language
 from coop_demo.languages import page as strings
 from coop_demo.settings import ASSETS_DIR, LIMITS
 from coop_demo.ui import event_stream, language, meanings, projector
 from coop_demo.ui.teach import burst
+from coop_demo.ui.uploads_bound import UploadsBound
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
 
@@ -163,6 +165,7 @@ def launch_options() -> dict:
         "footer_links": ["api", "settings"],
         "max_file_size": LIMITS.max_upload,
         "allowed_paths": [],
+        "app_kwargs": {"middleware": [Middleware(UploadsBound)]},
         "show_error": False,  # an unexpected error goes to the log, not to the page
         "enable_monitoring": False,
         "run_history": False,

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import pytest
-from opening import open_page
+from opening import findings, open_page
 from playwright.sync_api import Page, expect
 
 from coop_demo.languages import teach as say
 
 LONG = 60_000  # ms: a busy computer is slow, not wrong
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 SCHEMES = ("light", "dark")
-
-#: gradio's own markup, which we cannot change: (rule, a part of the element's HTML)
-NOT_OURS = (
-    ("nested-interactive", 'aria-label="Click to Upload"'),  # a Gallery's toolbar
-    ("button-name", '<button class="svelte-'),  # around the picture of an Image
-    ("aria-prohibited-attr", 'aria-label="Static column"'),  # a lock in a Dataframe's head
-)
-
-FINDINGS = """
-async () => {
-  const found = await axe.run(document, {resultTypes: ['violations']});
-  return found.violations
-    .filter(v => ['serious', 'critical'].includes(v.impact))
-    .flatMap(v => v.nodes.map(n => [v.id, n.html.slice(0, 260), n.target.join(' ').slice(0, 200),
-      (n.any[0] || n.all[0] || n.none[0] || {}).message || '']));
-}
-"""
-
-
-def findings(page: Page) -> list[list[str]]:
-    page.evaluate(AXE)
-    return [
-        found
-        for found in page.evaluate(FINDINGS)
-        if not any(rule == found[0] and part in found[1] for rule, part in NOT_OURS)
-    ]
 
 
 def opened(page: Page, watch, scheme: str, address: str) -> None:
@@ -50,21 +21,6 @@ def opened(page: Page, watch, scheme: str, address: str) -> None:
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
     page.wait_for_timeout(700)
-
-
-PALE = """
-() => [...document.querySelectorAll('#bars, #bars *')].some(e => getComputedStyle(e).opacity < 1)
-"""
-
-
-def settle(page: Page) -> None:
-    """Wait for the answer to a try: while it is on its way, gradio pales the last one."""
-    for _ in range(30):
-        page.wait_for_timeout(700)
-        if not page.evaluate(PALE):
-            page.wait_for_timeout(700)
-            if not page.evaluate(PALE):
-                return
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -84,7 +40,6 @@ def test_axe_finds_nothing_serious(page: Page, watch, scheme: str, app_address) 
     page.locator("#result .cs-verdict").wait_for(timeout=LONG)
     page.locator("#surprise").click()
     page.locator("#bars .cs-tried").wait_for(timeout=LONG)
-    settle(page)
     page.locator("#model-status summary").click()
     page.wait_for_timeout(1000)
     found["Teach"] = findings(page)

@@ -105,7 +105,6 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     page.locator("#rank-settings").get_by_role("button").first.click()
     steps = page.locator("#rank-steps input")
     expect(steps).to_be_visible()
-    page.wait_for_timeout(2000)  # an answer that was sent before the typing is not held back
     steps.fill("4")
     steps.blur()
     page.wait_for_timeout(500)

@@ -104,6 +104,7 @@ CLOSE = "Close"
 STILL_OPENING = "The page is still opening. Try again in a moment."
 
 
+UPLOADS_FULL = "This computer holds as many uploaded files as it may. Try again in a few minutes."
 UNEXPECTED = (
     "Something went wrong here that is not your fault. What you made is still there; please try "
     "again. The server's log has the details."

@@ -102,6 +102,10 @@ CLOSE = "Schließen"
 STILL_OPENING = "Die Seite wird noch geladen. Versuchen Sie es gleich noch einmal."
 
 
+UPLOADS_FULL = (
+    "Dieser Computer fasst keine weiteren hochgeladenen Dateien. Versuchen Sie es in ein paar "
+    "Minuten noch einmal."
+)
 UNEXPECTED = (
     "Hier ist etwas schiefgegangen, das nicht an Ihnen liegt. Was Sie gemacht haben, ist noch da; "
     "bitte versuchen Sie es noch einmal. Genaueres steht im Protokoll des Servers."

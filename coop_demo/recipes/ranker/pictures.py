@@ -14,9 +14,10 @@ numbers, nothing from the order files happen to have.
 import csv
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
@@ -49,10 +50,32 @@ _EVERYDAY = (
     "shirt shoe hat sock ball kite turtle snail bee ladybug snake monkey goat turkey swan dolphin "
     "shark octopus tree cactus leaf house balloon flag ring bell gift basket bucket"
 )
+# The more words, the less a word not among them is a surprise.
+_MORE = (
+    "deer rat hedgehog bat eagle parrot whale ant spider scorpion dinosaur gorilla panda raccoon "
+    "otter sloth leopard wolf crocodile lizard squid shell television radio printer keyboard "
+    "joystick battery microscope telescope plate pan broom soap toothbrush sponge ladder magnet "
+    "paperclip pencil envelope coin crown sandal boot dress scarf glove sunglasses skateboard "
+    "surfboard scooter helicopter rocket tractor ambulance taxi van watermelon melon pretzel "
+    "croissant pancake taco burger lollipop candy cheese garlic lettuce peanut toilet mailbox "
+    "tent anchor globe racket doll baby trophy medal lamp axe saw screw bathtub mirror banjo "
+    "saxophone piano accordion bone tooth feather acorn sunflower tulip pot"
+)
+_TWO_WORDS = (
+    "traffic light",
+    "stop sign",
+    "teddy bear",
+    "hot dog",
+    "potted plant",
+    "fire engine",
+    "shopping cart",
+)
 # Kinds the ranker never learns: near relatives of learned ones and things of their own.
 _UNSEEN = "tomato owl violin rabbit pineapple rooster truck camera zebra mug crab diamond butterfly"
 JUDGED_KINDS: Sequence[str] = tuple(_SEEN.split())  # the scenes that judge are made of these
-SEEN_KINDS: Sequence[str] = tuple(dict.fromkeys((*JUDGED_KINDS, *_EVERYDAY.split())))
+SEEN_KINDS: Sequence[str] = tuple(
+    dict.fromkeys((*JUDGED_KINDS, *_EVERYDAY.split(), *_MORE.split(), *_TWO_WORDS))
+)
 UNSEEN_KINDS: Sequence[str] = tuple(_UNSEEN.split())
 GLYPHS: Mapping[str, str] = {
     "apple": "🍎🍏",
@@ -180,6 +203,111 @@ GLYPHS: Mapping[str, str] = {
     "gift": "🎁",
     "basket": "🧺",
     "bucket": "🪣",
+    "deer": "🦌",
+    "rat": "🐀",
+    "hedgehog": "🦔",
+    "bat": "🦇",
+    "eagle": "🦅",
+    "parrot": "🦜",
+    "whale": "🐋🐳",
+    "ant": "🐜",
+    "spider": "🕷",
+    "scorpion": "🦂",
+    "dinosaur": "🦕🦖",
+    "gorilla": "🦍",
+    "panda": "🐼",
+    "raccoon": "🦝",
+    "otter": "🦦",
+    "sloth": "🦥",
+    "leopard": "🐆",
+    "wolf": "🐺",
+    "crocodile": "🐊",
+    "lizard": "🦎",
+    "squid": "🦑",
+    "shell": "🐚",
+    "television": "📺",
+    "radio": "📻",
+    "printer": "🖨",
+    "keyboard": "⌨",
+    "joystick": "🕹",
+    "battery": "🔋",
+    "microscope": "🔬",
+    "telescope": "🔭",
+    "plate": "🍽",
+    "pan": "🍳",
+    "broom": "🧹",
+    "soap": "🧼",
+    "toothbrush": "🪥",
+    "sponge": "🧽",
+    "ladder": "🪜",
+    "magnet": "🧲",
+    "paperclip": "📎",
+    "pencil": "✏",
+    "envelope": "✉📩",
+    "coin": "🪙",
+    "crown": "👑",
+    "sandal": "👡🩴",
+    "boot": "👢🥾",
+    "dress": "👗",
+    "scarf": "🧣",
+    "glove": "🧤",
+    "sunglasses": "🕶",
+    "skateboard": "🛹",
+    "surfboard": "🏄",
+    "scooter": "🛴",
+    "helicopter": "🚁",
+    "rocket": "🚀",
+    "tractor": "🚜",
+    "ambulance": "🚑",
+    "taxi": "🚕",
+    "van": "🚐",
+    "watermelon": "🍉",
+    "melon": "🍈",
+    "pretzel": "🥨",
+    "croissant": "🥐",
+    "pancake": "🥞",
+    "taco": "🌮",
+    "burger": "🍔",
+    "lollipop": "🍭",
+    "candy": "🍬",
+    "cheese": "🧀",
+    "garlic": "🧄",
+    "lettuce": "🥬",
+    "peanut": "🥜",
+    "traffic light": "🚦",
+    "stop sign": "🛑",
+    "teddy bear": "🧸",
+    "toilet": "🚽",
+    "hot dog": "🌭",
+    "potted plant": "🪴",
+    "mailbox": "📫",
+    "fire engine": "🚒",
+    "tent": "⛺",
+    "anchor": "⚓",
+    "globe": "🌍",
+    "racket": "🎾",
+    "doll": "🪆",
+    "baby": "👶",
+    "shopping cart": "🛒",
+    "trophy": "🏆",
+    "medal": "🏅",
+    "lamp": "🪔",
+    "axe": "🪓",
+    "saw": "🪚",
+    "screw": "🔩",
+    "bathtub": "🛁",
+    "mirror": "🪞",
+    "banjo": "🪕",
+    "saxophone": "🎷",
+    "piano": "🎹",
+    "accordion": "🪗",
+    "bone": "🦴",
+    "tooth": "🦷",
+    "feather": "🪶",
+    "acorn": "🌰",
+    "sunflower": "🌻",
+    "tulip": "🌷",
+    "pot": "🍲",
     "tomato": "🍅",
     "owl": "🦉",
     "violin": "🎻",
@@ -195,6 +323,18 @@ GLYPHS: Mapping[str, str] = {
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
 _PLURALS = {
     "person": "people",
+    "candy": "candies",
+    "wolf": "wolves",
+    "scarf": "scarves",
+    "tooth": "teeth",
+    "mouse": "mice",
+    "cheese": "pieces of cheese",
+    "garlic": "bulbs of garlic",
+    "lettuce": "heads of lettuce",
+    "soap": "bars of soap",
+    "squid": "squid",
+    "deer": "deer",
+    "sunglasses": "pairs of sunglasses",
     "knife": "knives",
     "leaf": "leaves",
     "bread": "loaves of bread",
@@ -259,6 +399,9 @@ _COUNT_WORDINGS = (
     "Sort by the number of {}.",
     "How many {} are there?",
     "Count the {}.",
+    "Rank by how many {} there are.",
+    "Which picture has the most {}?",
+    "{} from most to fewest.",
 )
 
 
@@ -378,16 +521,18 @@ def counting_samples(
     library: Mapping[str, Sequence[Cutout]],
     *,
     share: float = 1.0,
+    more: float = 1.0,
     photographs: Photographs = (),
 ) -> Iterator[Sample]:
     """Scenes of one to three kinds, none to nine of each, and of two kinds that trade places.
 
     Every scene also has the value 0 under kinds that are not in it, as many as are in it. Every
     second scene that is learned from stands on one of the `photographs`, where there are any, with
-    its things small and more of other kinds around them.
+    its things small and more of other kinds around them. `more` makes so many times as many to
+    learn from; the first of them stay the same.
     """
     plan = (
-        ("counting", "train", 9000),
+        ("counting", "train", round(9000 * more)),
         ("counting", "val", 60),
         ("counting", "test", 192),
         ("unseen", "test", 156),
@@ -515,15 +660,29 @@ class _Changed:
         return degrade(degrade(image, "blur", blur), "noise", noise, seed=self.seed)
 
 
+Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+
+
+def _measured(planned: tuple[str, "_Changed"]) -> dict[str, float]:
+    return attribute_values(planned[1]())
+
+
 def attribute_samples(
-    bases: Sequence[tuple[str, str, Callable[[], Image.Image]]], *, number: int = 420
+    bases: Sequence[tuple[str, str, Callable[[], Image.Image]]],
+    *,
+    number: int = 420,
+    spread: Spread = map,
 ) -> Iterator[Sample]:
-    """Pictures changed by drawn amounts; `bases` are (name, part, how to get the picture)."""
+    """Pictures changed by drawn amounts; `bases` are (name, part, how to get the picture).
+
+    `spread` measures them as `map` would, perhaps in several processes.
+    """
+    plan = []
     for index in range(number):
         name, part, base = bases[index % len(bases)]
-        changed = _Changed(base, seed_of("attributes", name, index))
+        plan.append((part, _Changed(base, seed_of("attributes", name, index))))
+    for (part, changed), measured in zip(plan, spread(_measured, plan), strict=True):
         *_, blur, noise = changed.amounts()
-        measured = attribute_values(changed())
         values = measured | {
             "darkness": -measured["brightness"],
             "sharpness": 1 - blur,
@@ -604,10 +763,11 @@ MOSAICS: Mapping[str, int] = {"aquarium": 900, "natural": 3600}
 
 
 def labelled_samples(
-    folder: Path, *, augmented: bool = True, only: Sequence[str] = ()
+    folder: Path, *, augmented: bool = True, only: Sequence[str] = (), more: float = 1.0
 ) -> Iterator[Sample]:
     """The pictures of the labelled sets below a folder, and augmented views of those that are
-    learned from. Sets that are not there are passed over, and all but `only` those named.
+    learned from, `more` times as many where they are natural. Sets that are not there are passed
+    over, and all but `only` those named.
 
     Aquarium and the natural counts keep their own split, whose `val` judges. Quality is parted by
     reference photograph.
@@ -639,7 +799,8 @@ def labelled_samples(
             yield sample
             if part != "test":
                 learned.append(sample)
-            for view in range(AUGMENTED_VIEWS[family] if augmented and part != "test" else 0):
+            views = round(AUGMENTED_VIEWS[family] * (more if family == "natural" else 1))
+            for view in range(views if augmented and part != "test" else 0):
                 seed = seed_of("view", picture, view)
                 # quality must not be touched by another resampling
                 changed = _View(
@@ -649,7 +810,7 @@ def labelled_samples(
         if family == "natural" and augmented:
             yield from _single_faces(folder)
         if augmented:
-            yield from mosaics(learned, number=MOSAICS.get(family, 0))
+            yield from mosaics(learned, number=round(more * MOSAICS.get(family, 0)))
 
 
 def _single_faces(folder: Path) -> Iterator[Sample]:
@@ -668,11 +829,15 @@ def mosaics(samples: Sequence[Sample], *, number: int) -> Iterator[Sample]:
     hold none. Every second picture is drawn from those that share an instruction with the first.
     """
     by_part = {part: [one for one in samples if one.part == part] for part in PARTS}
+    like: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}
     for index in range(number if samples else 0):
         first = samples[index % len(samples)]
         seed = seed_of("mosaic", first.family, index)
         rng = np.random.default_rng(seed)
-        alike = [one for one in by_part[first.part] if set(one.values) & set(first.values)]
+        asked = first.part, tuple(first.values)
+        if asked not in like:
+            like[asked] = [one for one in by_part[asked[0]] if set(one.values) & set(asked[1])]
+        alike = like[asked]
         chosen = [first]
         for _ in range(3 if first.family == "natural" and index % 2 else 1):
             others = alike if rng.uniform() < 0.5 else by_part[first.part]

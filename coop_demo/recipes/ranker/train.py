@@ -14,11 +14,13 @@ sums in another order round differently.
 import argparse
 import csv
 import hashlib
+import itertools
 import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from coop_demo.ranking.losses import LossConfig
 from coop_demo.ranking.metrics import mean_of_known, pair_accuracy, srcc, two_digits
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
 from coop_demo.ranking.training import balanced_weights, train_ranker
+from coop_demo.recipes.cutouts import Cutout
 from coop_demo.recipes.ranker.card import SCORERS, card
 from coop_demo.recipes.ranker.pictures import (
     ANYTHING,
@@ -49,6 +52,7 @@ from coop_demo.recipes.ranker.pictures import (
     Mirrored,
     Mosaic,
     Sample,
+    Spread,
     attribute_samples,
     backgrounds,
     count_prompt,
@@ -137,34 +141,69 @@ class Collection:
         views out, for judging."""
         return [
             row
-            for row, one in enumerate(self.samples)
-            if instruction in one.values
-            and one.part in parts
+            for row in self._rows_of.get(instruction, ())
+            if (one := self.samples[row]).part in parts
             and (not families or one.family in families)
             and (one.plain or not plain)
         ]
+
+    def rows_like(self, family: str, part: str, complete: bool) -> list[int]:
+        return self._rows_like.get((family, part, complete), [])
+
+    @cached_property
+    def _rows_like(self) -> dict[tuple[str, str, bool], list[int]]:
+        found: dict[tuple[str, str, bool], list[int]] = {}
+        for row, one in enumerate(self.samples):
+            found.setdefault((one.family, one.part, one.complete), []).append(row)
+        return found
+
+    @cached_property
+    def _rows_of(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for row, one in enumerate(self.samples):
+            for instruction in one.values:
+                found.setdefault(instruction, []).append(row)
+        return found
 
     def values(self, instruction: str, rows: Sequence[int]) -> Tensor:
         return torch.tensor([self.samples[row].values[instruction] for row in rows])
 
     def instructions(self, family: str) -> tuple[str, ...]:
         """The family's instructions in the order they first come up."""
-        return tuple(
-            dict.fromkeys(p for one in self.samples if one.family == family for p in one.values)
-        )
+        return self._instructions_of.get(family, ())
+
+    @cached_property
+    def _instructions_of(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, dict[str, None]] = {}
+        for one in self.samples:
+            found.setdefault(one.family, {}).update(dict.fromkeys(one.values))
+        return {family: tuple(instructions) for family, instructions in found.items()}
 
 
-def all_samples(data: Path | None, *, share: float = 1.0) -> list[Sample]:
-    """Every sample, family by family; `share` below 1 makes fewer of what is rendered."""
+def all_samples(
+    data: Path | None,
+    *,
+    share: float = 1.0,
+    more: float = 1.0,
+    parts: Sequence[str] = PARTS,
+    library: Mapping[str, Sequence[Cutout]] | None = None,
+    spread: Spread = map,
+) -> list[Sample]:
+    """Every sample of these parts, family by family; `share` below 1 makes fewer of what is
+    rendered, `more` above 1 more counts to learn from. The cut-outs are Debian's when there is no
+    `library`."""
     on = backgrounds(data) if data is not None else ()
-    samples = list(counting_samples(kind_library(), share=share, photographs=on))
+    library = kind_library() if library is None else library
+    samples = list(counting_samples(library, share=share, more=more, photographs=on))
     if data is None:
         bases = [(f"scene {i}", one.part, one.draw) for i, one in enumerate(samples)][::3]
     else:
-        samples += labelled_samples(data)
-        bases = photographs(data)
+        samples += labelled_samples(data, more=more)
+        bases = [base for base in photographs(data) if base[1] in parts]
+    samples = [one for one in samples if one.part in parts]
     samples += graded_samples(bases, number=max(12, round(2600 * share)))
-    samples += attribute_samples(bases, number=max(12, round(3200 * share)))
+    number = max(12, round(3200 * share))
+    samples += attribute_samples(bases, number=number, spread=spread)
     return samples
 
 
@@ -259,22 +298,26 @@ def image_tower_hash(backbone: Backbone) -> str:
 
 
 def tasks_of(
-    collection: Collection, parts: Sequence[str], *, without: Sequence[str] = ()
+    collection: Collection,
+    parts: Sequence[str],
+    *,
+    without: Sequence[str] = (),
+    family_shares: Mapping[str, float] = FAMILY_SHARES,
 ) -> list[RankingTask]:
-    """One task an instruction but those in `without`, drawn as often as FAMILY_SHARES says.
+    """One task an instruction but those in `without`, drawn as often as `family_shares` says.
 
     An instruction of several families (fish are in scenes and in aquarium photographs) learns
     from all of them, from each in that family's share. Negatives are the family's other pictures:
     scenes without the kind, aquarium photographs without the animal; for dice they are the scenes.
     """
     known: dict[str, dict[str, list[int]]] = {}  # instruction -> family -> rows
-    for family in FAMILY_SHARES:
+    for family in family_shares:
         for instruction in collection.instructions(family):
             rows = collection.rows(instruction, parts, families=(family,))
             if rows and instruction not in without:
                 known.setdefault(instruction, {})[family] = rows
     n_instructions = {
-        family: sum(family in families for families in known.values()) for family in FAMILY_SHARES
+        family: sum(family in families for families in known.values()) for family in family_shares
     }
     tasks = []
     for instruction, families in known.items():
@@ -282,7 +325,7 @@ def tasks_of(
         values = collection.values(instruction, rows)
         if len(rows) < 2 or (values == values[0]).all():
             continue
-        shares = {family: FAMILY_SHARES[family] / n_instructions[family] for family in families}
+        shares = {family: family_shares[family] / n_instructions[family] for family in families}
         draws = []
         for family, own in families.items():
             weights = balanced_weights(
@@ -315,15 +358,12 @@ def _negatives(
     where = {other for family in families for other in NEGATIVES_FROM.get(family, ())}
     # in everyday photographs other things were not counted, but there may be some
     everyday = instruction in {count_prompt(kind) for kind in EVERYDAY_KINDS}
-    rows = [
-        row
-        for row, one in enumerate(collection.samples)
-        if one.family in where
-        and one.part in parts
-        and instruction not in one.values
-        and (one.complete or not everyday)
-    ]
-    return torch.tensor(rows) if rows else None
+    able = np.zeros(len(collection.samples), bool)
+    for family, part, complete in itertools.product(where, parts, (True, False)):
+        if complete or not everyday:
+            able[collection.rows_like(family, part, complete)] = True
+    able[collection.rows(instruction, parts)] = False
+    return torch.from_numpy(np.flatnonzero(able)) if able.any() else None
 
 
 # --- training ---------------------------------------------------------------------------------
@@ -335,6 +375,8 @@ def aligned_start(
     wordings: Sequence[str],
     config: AdapterConfig,
     seed: int,
+    *,
+    known: Mapping[str, Tensor] | None = None,
 ) -> Ranker:
     """A new ranker that can tell instructions apart, and knows CLIP's words, before it learns.
 
@@ -350,7 +392,8 @@ def aligned_start(
     "darkness"; so the rest of a word's width, and the mean of all, come from the instructions that
     will be learned: the axes along which they differ, all about equally long.
 
-    The score starts at 0 for every picture.
+    The score starts at 0 for every picture. `known` has the wordings' tokens (T, d) where they are
+    known already.
     """
     adapter = RankingAdapter.seeded(config, seed)
     d = backbone.embed_dim
@@ -362,7 +405,8 @@ def aligned_start(
         detail_axes, detail_offset = whitened_axes(tokens[..., d:], n_detail, each_alike=True)
         axes = torch.block_diag(axes, detail_axes)  # (D, r)
         offset = torch.cat([offset, detail_offset])
-    texts = [backbone.text_tokens([wording])[0].cpu() for wording in wordings]
+    known = known or {w: backbone.text_tokens([w])[0].cpu() for w in wordings}
+    texts = [known[wording] for wording in wordings]
     words = torch.cat([text[3:] for text in texts])  # nearly all begin alike: "Rank the ..."
     ends = torch.stack([text[-1] for text in texts])
     middle = ends.mean(dim=0)
@@ -411,6 +455,9 @@ def fill_evidence(evidence: Evidence, backbone: Backbone) -> None:
     evidence.neutral.copy_(backbone.text_features(nothing)[0].cpu())
     evidence.hidden_words.copy_(backbone.text_tokens(nothing)[0].cpu())
     evidence.second.weight.zero_()
+    if evidence.choose is not None:
+        for weight in list(evidence.choose.parameters())[1:]:
+            weight.zero_()
 
 
 def whitened_axes(tokens: Tensor, n: int, *, each_alike: bool = False) -> tuple[Tensor, Tensor]:
@@ -727,15 +774,17 @@ def flip_accuracy(scores: tuple[Tensor, Tensor], values: tuple[Tensor, Tensor]) 
     return float(right[opposite].float().mean())
 
 
+def wanted_by(setting: Setting, one: Sample) -> bool:
+    """Whether a setting learns from a sample."""
+    if one.family == "counting" and one.part == "train" and not one.complete:
+        return setting.photographs
+    return setting.mosaics or one.family != "natural" or not isinstance(one.draw, Mosaic)
+
+
 def for_setting(collection: Collection, setting: Setting) -> Collection:
     """The collection without what a setting does not learn from; no copy where that is nothing."""
 
-    def wanted(one: Sample) -> bool:
-        if one.family == "counting" and one.part == "train" and not one.complete:
-            return setting.photographs
-        return setting.mosaics or one.family != "natural" or not isinstance(one.draw, Mosaic)
-
-    rows = [row for row, one in enumerate(collection.samples) if wanted(one)]
+    rows = [row for row, one in enumerate(collection.samples) if wanted_by(setting, one)]
     if len(rows) == len(collection.samples):
         return collection
     return Collection([collection.samples[row] for row in rows], collection.tokens[rows])

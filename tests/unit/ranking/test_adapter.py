@@ -431,6 +431,20 @@ def test_hidden_words_leave_the_evidence_alone():
     assert not torch.allclose(hidden[0], adapter(images, other, hide_words=True).scores)
 
 
+def test_a_learned_choice_of_concepts_starts_as_the_instructions_own():
+    images, words = pictures_and_words()
+    plain = seeing_adapter()
+    learning = make_adapter(replace(SEEING, concept_rank=2))
+    learning.load_state_dict(plain.state_dict(), strict=False)
+    with torch.no_grad():
+        learning.evidence.choose[1].weight.zero_()
+    torch.testing.assert_close(learning.scores(images, words), plain.scores(images, words))
+    with torch.no_grad():
+        learning.evidence.choose[1].weight.normal_()
+    assert not torch.allclose(learning.scores(images, words), plain.scores(images, words))
+    assert AdapterConfig.from_state(learning.state_dict(), heads=4).concept_rank == 2
+
+
 def test_what_the_backbone_knows_is_saved_and_not_trained():
     adapter = seeing_adapter()
     trained = {name for name, _ in adapter.named_parameters()}
@@ -446,6 +460,7 @@ def test_what_the_backbone_knows_is_saved_and_not_trained():
     [
         ({"concepts": -1}, "concepts"),
         ({"concepts": 5}, "token_dim"),
+        ({"concept_rank": 2}, "concepts"),
         ({"view_side": 0}, "view_side"),
     ],
 )
@@ -459,4 +474,4 @@ def test_settings_saved_before_forms_and_evidence_still_read():
     assert AdapterConfig.from_mapping(old) == AdapterConfig.mini()
 
 
-NEWER = ("view_side", "cells", "concepts", "hidden_words")
+NEWER = ("view_side", "cells", "concepts", "concept_rank", "hidden_words")
