@@ -64,6 +64,10 @@ SCRIPT = """
     bubble.textContent = word.dataset.meaning;
     word.setAttribute('aria-describedby', bubble.id);
     bubble.hidden = false;
+    place(word);
+  }
+
+  function place(word) {
     const at = word.getBoundingClientRect(), edge = 8;
     const left = Math.min(Math.max(at.left, edge), innerWidth - bubble.offsetWidth - edge);
     const under = at.bottom + 6, over = at.top - bubble.offsetHeight - 6;
@@ -84,6 +88,7 @@ SCRIPT = """
     else if (shown && shown !== document.activeElement && !bubble.contains(event.target)) hide();
   });
   document.addEventListener('focusin', (event) => term(event) ? show(term(event)) : hide());
+  document.addEventListener('focusout', (event) => term(event) && hide());
   document.addEventListener('click', (event) => {
     const word = term(event);
     if (!word) return hide();
@@ -92,7 +97,10 @@ SCRIPT = """
     show(word);
   }, true);
   document.addEventListener('keydown', (event) => event.key === 'Escape' && hide());
-  window.addEventListener('scroll', () => hide(), {capture: true, passive: true});
+  window.addEventListener('scroll', () => {
+    if (shown && shown === document.activeElement) place(shown);  // the focus brought it into view
+    else hide();
+  }, {capture: true, passive: true});
 })();
 </script>
 """
