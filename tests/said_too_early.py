@@ -25,7 +25,7 @@ def said_too_early(path: Path) -> Iterator[str]:
 def _run_on_loading(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.Lambda):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             defaults = [*child.args.defaults, *child.args.kw_defaults]
             for default in filter(None, defaults):
                 yield from _run_on_loading(default)

@@ -14,6 +14,7 @@ from coop_demo.charts.style import (
     SIDE_COLOURS,
     TEXT_COLOUR,
     kind_colour,
+    letters,
     method_colour,
     new_figure,
     percent,
@@ -229,7 +230,7 @@ def reliability_figure(
 ) -> go.Figure:
     """Accuracy of the pictures in each band of confidence; on the diagonal it can be believed."""
     figure = new_figure(
-        340, showlegend=False, title={"text": short_label(title, 80), "font": {"size": 14}}
+        340, showlegend=False, title={"text": short_label(title, 80), "font": {"size": letters(14)}}
     )
     filled = [b for b in reliability.bins if b.n]
     figure.add_bar(

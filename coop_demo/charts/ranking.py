@@ -10,6 +10,7 @@ from coop_demo.charts.style import (
     MARK_COLOUR,
     ORDER_COLOURS,
     PAIRS_SCALE,
+    letters,
     new_figure,
     short_label,
 )
@@ -44,7 +45,7 @@ def strip_figure(orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[
         layout = {
             f"xaxis{axis}": {
                 "anchor": f"y{axis}",
-                "title": {"text": short_label(instruction, 60), "font": {"size": 12}},
+                "title": {"text": short_label(instruction, 60), "font": {"size": letters(12)}},
                 "gridcolor": GRID_COLOUR,
                 "zeroline": False,
             },

@@ -1,6 +1,9 @@
 """Colours, labels and the empty figure that all charts share."""
 
+import contextlib
+import contextvars
 import html
+from collections.abc import Iterator
 from typing import Any
 
 import plotly.graph_objects as go
@@ -38,24 +41,48 @@ PAIRS_SCALE = [[0.0, "#b45309"], [0.5, "#f3efe6"], [1.0, "#0f766e"]]
 MARK_COLOUR = "#292522"
 
 
+_large = contextvars.ContextVar("large letters", default=False)
+
+
+@contextlib.contextmanager
+def large_letters(on: bool) -> Iterator[None]:
+    """Within it, figures are drawn to be read from the last row of a classroom."""
+    before = _large.set(on)
+    try:
+        yield
+    finally:
+        _large.reset(before)
+
+
+def letters(size: int) -> int:
+    """The size of letters, in pixels, that are `size` on a page of one's own."""
+    return max(20, size) if _large.get() else size
+
+
 def new_figure(height: int, **layout: Any) -> go.Figure:
     """An empty figure of fixed height that suits light and dark pages and keeps its zoom."""
     figure = go.Figure()
     figure.update_layout(
-        height=height,
+        height=round(1.35 * height) if _large.get() else height,
         margin={"l": 10, "r": 24, "t": 30, "b": 10},  # room for half of "100%"
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": TEXT_COLOUR, "size": 13},
+        font={"color": TEXT_COLOUR, "size": letters(13)},
         uirevision="kept",
         separators=page.SEPARATORS,
         **layout,
     )
     figure.update_xaxes(
-        gridcolor=GRID_COLOUR, zerolinecolor=GRID_COLOUR, automargin=True, title_font_size=12
+        gridcolor=GRID_COLOUR,
+        zerolinecolor=GRID_COLOUR,
+        automargin=True,
+        title_font_size=letters(12),
     )
     figure.update_yaxes(
-        gridcolor=GRID_COLOUR, zerolinecolor=GRID_COLOUR, automargin=True, title_font_size=12
+        gridcolor=GRID_COLOUR,
+        zerolinecolor=GRID_COLOUR,
+        automargin=True,
+        title_font_size=letters(12),
     )
     return figure
 

@@ -16,15 +16,11 @@ A new language is a folder beside `english` with the same modules, and a line in
 
 import contextlib
 import contextvars
-import functools
 import importlib
-import inspect
 import json
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
-
-T = TypeVar("T")
+from typing import TYPE_CHECKING, Any
 
 ENGLISH = "en"
 
@@ -44,6 +40,7 @@ MODULES = (
     "rank",
     "teach",
     "tour",
+    "words",
 )
 
 _spoken = contextvars.ContextVar("language", default=ENGLISH)
@@ -69,22 +66,6 @@ def speaking(language: str) -> Iterator[None]:
         _spoken.reset(before)
 
 
-def each_in(language: str, events: Iterator[T]) -> Iterator[T]:
-    """Events of a generator that speaks a language, whichever thread asks for them."""
-    try:
-        while True:
-            with speaking(language):
-                try:
-                    event = next(events)
-                except StopIteration:
-                    return
-            yield event
-    finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
-
-
 def in_every_language(what: Callable[[], Any]) -> str:
     """Strings for a script of the page, as JSON: {"en": …, "de": …}."""
     found = {}
@@ -92,24 +73,6 @@ def in_every_language(what: Callable[[], Any]) -> str:
         with speaking(language):
             found[language] = what()
     return json.dumps(found)
-
-
-def in_language(language: str, handler: Callable) -> Callable:
-    """The function or generator, speaking this language."""
-    if inspect.isgeneratorfunction(handler):
-
-        @functools.wraps(handler)
-        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            return (yield from each_in(language, handler(*args, **kwargs)))
-
-        return stream
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with speaking(language):
-            return handler(*args, **kwargs)
-
-    return call
 
 
 def strings_of(language: str, module: str) -> ModuleType:
@@ -146,6 +109,7 @@ if TYPE_CHECKING:  # editors and checkers know the English ones
     from coop_demo.languages.english import rank as rank
     from coop_demo.languages.english import teach as teach
     from coop_demo.languages.english import tour as tour
+    from coop_demo.languages.english import words as words
 else:
     for _module in MODULES:
         globals()[_module] = _Spoken(_module)

@@ -9,10 +9,13 @@ from typing import Any, Protocol
 
 import gradio as gr
 
+from coop_demo.charts.style import large_letters
+from coop_demo.contexts import within
 from coop_demo.errors import UserError
-from coop_demo.languages import ENGLISH, in_language
+from coop_demo.languages import ENGLISH, speaking
 from coop_demo.languages import page as strings
 from coop_demo.turns import TURNS
+from coop_demo.ui import projector
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.events import forgiving, warn
 from coop_demo.ui.session import Session
@@ -113,8 +116,18 @@ class Shell:
         return self.tour.outputs if self.tour else []
 
     def spoken(self, handler: Callable) -> Callable:
-        """The handler speaking this page's language, and forgiving (see `events`)."""
-        return in_language(self.language, forgiving(handler))
+        """The handler, which is given the request first, as this page calls it: speaking its
+        language, drawing for whoever looks, and forgiving (see `events`)."""
+
+        @contextlib.contextmanager
+        def context(request: gr.Request, *_: Any) -> Iterator[None]:
+            with (
+                speaking(self.language),
+                large_letters(projector.is_asked_for(request)),
+            ):
+                yield
+
+        return within(context, forgiving(handler))
 
     def keep_typed(self, *fields: Any) -> None:
         """From now on, what a person types into these is safe from handlers that began earlier."""

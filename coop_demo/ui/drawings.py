@@ -1,15 +1,15 @@
 """Small drawings of what will appear, for where nothing does yet; in the page's own colours."""
 
 from collections.abc import Sequence
-from html import escape
+
+from coop_demo.ui.meanings import explained
 
 
 def promise(drawing: str, lead: str, lines: Sequence[str]) -> str:
     """What to do, what will stand here then, and a picture of it."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return (
-        f'<div class="cs-promise">{drawing}<div><p>{escape(lead)}</p><ul>{items}</ul></div></div>'
-    )
+    items = "".join(f"<li>{explained(line)}</li>" for line in lines)
+    words = f"<div><p>{explained(lead)}</p><ul>{items}</ul></div>"
+    return f'<div class="cs-promise">{drawing}{words}</div>'
 
 
 def _drawing(width: int, height: int, inside: str) -> str:

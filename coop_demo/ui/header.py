@@ -13,7 +13,7 @@ from coop_demo.languages import said
 from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.runtime import shared_backbone
 from coop_demo.ui import html as page_html
-from coop_demo.ui import language
+from coop_demo.ui import language, projector
 from coop_demo.ui.context import Refresh, Shell
 from coop_demo.ui.events import warned
 from coop_demo.ui.session import Session
@@ -48,7 +48,11 @@ class Header:
                         strings.FETCH, variant="primary", visible=False, scale=1, min_width=110
                     )
                 self.status = gr.HTML(padding=False, elem_id="model-status")
-                gr.HTML(language.switch(), padding=False, elem_id="languages")
+                gr.HTML(
+                    page_html.views(language.switch(), projector.switch()),
+                    padding=False,
+                    elem_id="languages",
+                )
 
     @property
     def outputs(self) -> list[Any]:

@@ -5,18 +5,19 @@ from html import escape
 
 from coop_demo.languages import page as strings
 from coop_demo.languages import said
+from coop_demo.ui.meanings import explained
 
 
 def step_head(number: int, title: str, lead: str) -> str:
     """The head of one of the three columns."""
     return (
         f'<div class="cs-step"><span class="cs-step-number" aria-hidden="true">{number}</span>'
-        f"<div><h2>{escape(title)}</h2><p>{escape(lead)}</p></div></div>"
+        f"<div><h2>{escape(title)}</h2><p>{explained(lead)}</p></div></div>"
     )
 
 
 def hint(sentence: str) -> str:
-    return f'<p class="cs-hint">{escape(said(sentence))}</p>' if sentence else ""
+    return f'<p class="cs-hint">{explained(said(sentence))}</p>' if sentence else ""
 
 
 def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6) -> str:
@@ -24,7 +25,7 @@ def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6
     lines = [("problem", line) for line in problems] + [("remark", line) for line in remarks]
     if not lines:
         return ""
-    items = [f'<li class="cs-{kind}">{escape(said(line))}</li>' for kind, line in lines[:most]]
+    items = [f'<li class="cs-{kind}">{explained(said(line))}</li>' for kind, line in lines[:most]]
     if len(lines) > most:
         items.append(f'<li class="cs-remark">{escape(strings.and_more(len(lines) - most))}</li>')
     return f'<ul class="cs-notes">{"".join(items)}</ul>'
@@ -47,7 +48,7 @@ def progress(sentence: str, share: float | None = None) -> str:
 def facts(source: str, sentence: str, more: str = "") -> str:
     """Where the pictures came from and how many there are; `more` is HTML."""
     head = f"<b>{escape(said(source).rstrip('.?!'))}.</b> " if source else ""
-    return f'<div class="cs-facts"><p>{head}{escape(sentence)}</p>{more}</div>'
+    return f'<div class="cs-facts"><p>{head}{explained(sentence)}</p>{more}</div>'
 
 
 def mosaic(pictures: Sequence[str]) -> str:
@@ -70,6 +71,11 @@ def brand(name: str, promise: str) -> str:
     return f'<div class="cs-brand">{mark}<div>{words}</div></div>'
 
 
+def views(*switches: str) -> str:
+    """Links to the page in other views of it."""
+    return f'<p class="cs-languages">{" · ".join(filter(None, switches))}</p>'
+
+
 def footer(sentence: str) -> str:
     return f'<footer class="cs-footer"><p>{escape(sentence)}</p></footer>'
 
@@ -85,7 +91,7 @@ def fold(title: str, inside: str) -> str:
 
 
 def column_heads(titles: Sequence[str]) -> str:
-    return "".join(f"<th scope='col'>{escape(title)}</th>" for title in titles)
+    return "".join(f"<th scope='col'>{explained(title)}</th>" for title in titles)
 
 
 def model_table(rows: Sequence[tuple[str, str, str, str, str]]) -> str:

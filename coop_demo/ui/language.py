@@ -52,4 +52,4 @@ def switch() -> str:
             f'<a href="{address}" lang="{language}" hreflang="{language}" '
             f'data-language="{language}">{name}</a>'
         )
-    return f'<p class="cs-languages">{" | ".join(items)}</p>' if OTHERS else ""
+    return " | ".join(items) if OTHERS else ""

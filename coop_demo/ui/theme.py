@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from coop_demo.languages import in_every_language
 from coop_demo.languages import page as strings
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui import event_stream, language
+from coop_demo.ui import event_stream, language, meanings, projector
 from coop_demo.ui.teach import burst
 from coop_demo.ui.uploads_bound import UploadsBound
 
@@ -152,7 +152,16 @@ def launch_options() -> dict:
     return {
         "theme": theme(),
         "css_paths": [STYLE_SHEET],
-        "head": language.SCRIPT + event_stream.SCRIPT + _HEAD + burst.SCRIPT,
+        "head": "".join(
+            (
+                language.SCRIPT,
+                projector.SCRIPT,
+                event_stream.SCRIPT,
+                _HEAD,
+                burst.SCRIPT,
+                meanings.SCRIPT,
+            )
+        ),
         "footer_links": ["api", "settings"],
         "max_file_size": LIMITS.max_upload,
         "allowed_paths": [],

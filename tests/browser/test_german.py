@@ -33,7 +33,7 @@ TEXTS = """
 #: words that no German sentence has
 ENGLISH = re.compile(
     r"\b(the|of|is|are|and|with|from|for|to|not|it|its|this|that|you|your|picture|pictures|"
-    r"learned|words|choose|train|score|class|method|accuracy)\b",
+    r"learned|crafted|words|choose|train|score|class|method|accuracy)\b",
     re.IGNORECASE,
 )
 

@@ -12,7 +12,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # from the ground up; the rooms on one floor may use those below, and on their own floor only
 # those named before them
 FLOORS = (
-    ("letters", "errors", "settings", "wording", "threads", "turns", "checkpoints", "engines"),
+    (
+        "contexts",
+        "letters",
+        "errors",
+        "settings",
+        "wording",
+        "threads",
+        "turns",
+        "checkpoints",
+        "engines",
+    ),
     ("data",),
     ("backbones",),
     ("prompts", "ranking"),

@@ -28,6 +28,14 @@ MAP_METHOD_TITLES = {
     "Grad-CAM": "gradcam",
     "Occlusion": "occlusion",
 }
+METHOD_INFO = "How the map is made."
+METHODS_TITLE = "What the methods do"
+METHOD_MEANINGS = {
+    "legrad": "Asks at every layer which parts would raise the answer if they got more attention.",
+    "rollout": "Follows the attention through all layers, whatever the text asks for.",
+    "gradcam": "Weighs the last layer's features by how much each of them raises the answer.",
+    "occlusion": "Covers one part of the picture after the other and sees how the answer falls.",
+}
 LOOK = "Look"
 
 

@@ -13,6 +13,10 @@ def figures(written: str) -> str:
     return written
 
 
+def percent(share: float) -> str:
+    return f"{share:.0%}"
+
+
 #: what plotly writes between whole numbers and decimals, and between thousands
 SEPARATORS = ".,"
 
@@ -89,6 +93,9 @@ WAS_AWAY = (
     "The connection to the app was lost for a moment, so the page has been reloaded. If your last "
     "click did nothing, please click again."
 )
+
+
+PROJECTOR, NO_PROJECTOR = "Projector view", "Normal view"
 
 
 CLOSE = "Close"

@@ -175,6 +175,11 @@ def ranked(n: int, seconds: float, n_instructions: int) -> str:
     return f"Ranked {counted(n, 'picture')}{what} in {seconds:.1f} s."
 
 
+def about(instruction: str, sentence: str) -> str:
+    """What is said of one of two orders."""
+    return f"“{instruction}” {sentence}"
+
+
 def all_same(method: str) -> str:
     return (
         f"{METHOD[method]}: every picture has the same score here, so this is no order; the "
@@ -272,7 +277,9 @@ BEFORE, AFTER = "Before", "After"
 STEPS_LABEL = "Steps"
 RATE_LABEL = "Learning rate"
 SEED_LABEL = "Seed"
-FROM_RECIPE = "0: from the recipe"
+STEPS_INFO = "How often the ranker is changed a little. 0: from the recipe"
+RATE_INFO = "How large each change is. 0: from the recipe"
+SEED_INFO = "Decides which pictures are held out."
 FRESH_LABEL = "Start from"
 FRESH_INFO = "A ranker that can rank already needs far fewer pictures."
 STARTS = {"the ranker in use": False, "nothing": True}

@@ -279,7 +279,10 @@ STEPS_LABEL = "Steps"
 RATE_LABEL = "Learning rate"
 
 
-FROM_RECIPE = "0: as in the recipe."
+STEPS_INFO = "How often the prompt is changed a little. 0: as in the recipe."
+
+
+RATE_INFO = "How large each change is. 0: as in the recipe."
 
 
 PULL_LABEL = "Pull towards the words"

@@ -3,7 +3,7 @@
 from coop_demo.languages.german.page import figures
 
 ACCURACY = "Trefferquote (zurückgehalten), %"
-ACCURACY_AND_INTERVAL = "Trefferquote (zurückgehalten), %<br>Strich: 95-%-Intervall"
+ACCURACY_AND_INTERVAL = "Trefferquote (zurückgehalten), %<br>Strich: 95‑%‑Intervall"
 CLASS_ACCURACY = "Trefferquote der Klasse, %"
 SHOTS_AXIS = "Shots je Klasse"
 SHOTS_HOVER = "%{x} Shots: %{y:.1f} %"

@@ -18,7 +18,7 @@ CHECK_LEAD = (
     "dasselbe mit zufälligen Stellen und mit der Karte eines Textes ohne Bedeutung."
 )
 
-SOURCES = {"Beispielszenen mit mehreren Dingen": "scenes", "Meine Bilder (Beibringen)": "mine"}
+SOURCES = {"Beispielszenen": "scenes", "Meine Bilder (Beibringen)": "mine"}
 SOURCE_LABEL = "Bilder"
 DROP_LABEL = "Oder ein eigenes Bild"
 WANTED_LABEL = "Wonach gesucht wird"
@@ -31,6 +31,17 @@ MAP_METHOD_TITLES = {
     "Attention Rollout": "rollout",
     "Grad-CAM": "gradcam",
     "Abdecken": "occlusion",
+}
+METHOD_INFO = "Wie die Karte entsteht."
+METHODS_TITLE = "Was die Verfahren tun"
+METHOD_MEANINGS = {
+    "legrad": (
+        "Fragt in jeder Schicht, welche Teile die Antwort stärken würden, bekämen sie mehr "
+        "Aufmerksamkeit."
+    ),
+    "rollout": "Verfolgt die Aufmerksamkeit durch alle Schichten, was auch immer der Text fragt.",
+    "gradcam": "Gewichtet die Merkmale der letzten Schicht danach, wie sehr sie die Antwort heben.",
+    "occlusion": "Deckt Teil um Teil des Bildes ab und sieht, wie die Antwort fällt.",
 }
 LOOK = "Hinsehen"
 
@@ -168,7 +179,7 @@ def curve_point(name: str, fraction: float, score: float) -> str:
 
 
 def its_own(title: str) -> str:
-    return f"{title} (was zum Modell passt)"
+    return f"{title} (empfohlen)"
 
 
 def asked(wanted: str, method: str, seconds: float, shape: tuple[int, int]) -> str:

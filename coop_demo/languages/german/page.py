@@ -12,6 +12,10 @@ def figures(written: str) -> str:
     return written.translate(str.maketrans(",.", ".,"))
 
 
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 SEPARATORS = ",."
 
 
@@ -87,6 +91,9 @@ WAS_AWAY = (
     "Die Verbindung zur App war kurz unterbrochen, deshalb wurde die Seite neu geladen. Wenn Ihr "
     "letzter Klick nichts bewirkt hat, klicken Sie bitte noch einmal."
 )
+
+
+PROJECTOR, NO_PROJECTOR = "Beamer-Ansicht", "Normale Ansicht"
 
 
 CLOSE = "Schließen"

@@ -185,6 +185,10 @@ def ranked(n: int, seconds: float, n_instructions: int) -> str:
     return f"{counted(n, 'Bild', 'Bilder')}{what} in {figures(f'{seconds:.1f}')} s geordnet."
 
 
+def about(instruction: str, sentence: str) -> str:
+    return f"„{instruction}“ {sentence}"
+
+
 def all_same(method: str) -> str:
     return (
         f"{METHOD[method]}: Jedes Bild hat hier denselben Wert, das ist also keine Reihenfolge; "
@@ -240,7 +244,7 @@ def verdict(found: Judgement) -> str:
     numbers = (
         f"SRCC {figures(f'{found.ranker_srcc:.2f}')} gegen "
         f"{figures(f'{found.rival_srcc:.2f}')} bei "
-        f"{counted(found.n, 'Bild', 'Bildern')} mit Angabe; das 95-%-Intervall des Unterschieds "
+        f"{counted(found.n, 'Bild', 'Bildern')} mit Angabe; das 95‑%‑Intervall des Unterschieds "
         f"reicht von {figures(f'{found.low:+.2f}')} bis {figures(f'{found.high:+.2f}')}"
     )
     the = {"antonyms": "das Gegensatzpaar", "cosine": "den Kosinus"}[found.rival]
@@ -329,7 +333,9 @@ BEFORE, AFTER = "Vorher", "Nachher"
 STEPS_LABEL = "Schritte"
 RATE_LABEL = "Lernrate"
 SEED_LABEL = "Startwert (Seed)"
-FROM_RECIPE = "0: aus dem Rezept"
+STEPS_INFO = "Wie oft der Ranker ein wenig geändert wird. 0: aus dem Rezept"
+RATE_INFO = "Wie groß jede Änderung ist. 0: aus dem Rezept"
+SEED_INFO = "Legt fest, welche Bilder zurückgehalten werden."
 FRESH_LABEL = "Beginnen mit"
 FRESH_INFO = "Ein Ranker, der schon ordnen kann, braucht viel weniger Bilder."
 STARTS = {"dem Ranker in Benutzung": False, "nichts": True}

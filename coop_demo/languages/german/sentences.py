@@ -86,6 +86,7 @@ _MODELS_AND_METHODS = {
     "ships with the app": "liegt der App bei",
     "the ranking-aware adapter's own backbone": "das Modell des Ranking-aware Adapters",
     "Hand-crafted prompt": "Selbst geschriebener Prompt",
+    "Hand-crafted prompt: {text}": "Selbst geschriebener Prompt: {text}",
     "Hand-crafted prompt {number}: {text}": "Selbst geschriebener Prompt {number}: {text}",
     "These {n} prompts averaged": "Mittel dieser {n} Prompts",
     "Nearest class mean": "Nächster Klassenmittelwert",
@@ -96,6 +97,35 @@ _MODELS_AND_METHODS = {
     "Learned prompt": "Gelernter Prompt",
     "Learned prompt, class-specific": "Gelernter Prompt, je Klasse",
     "Learned prompt with KgCoOp": "Gelernter Prompt mit KgCoOp",
+    "A sentence a person wrote; it has seen no picture.": (
+        "Ein Satz, den ein Mensch geschrieben hat; er hat kein Bild gesehen."
+    ),
+    "The class whose pictures are most alike on average; it reads no words.": (
+        "Die Klasse, deren Bilder im Mittel am ähnlichsten sind; es liest keine Wörter."
+    ),
+    "The hand-crafted prompt plus a vote of the most similar training pictures.": (
+        "Der selbst geschriebene Prompt und dazu eine Abstimmung der ähnlichsten Bilder zum Lernen."
+    ),
+    "The hand-crafted prompt plus a Gaussian around each class's pictures.": (
+        "Der selbst geschriebene Prompt und dazu, wie sich die Bilder jeder Klasse um ihre Mitte "
+        "verteilen (eine Gauß-Glocke)."
+    ),
+    "The average of the 80 sentences of CLIP's authors; it has seen no picture.": (
+        "Das Mittel der 80 Sätze der Autoren von CLIP; es hat kein Bild gesehen."
+    ),
+    "Logistic regression on picture features; it reads no words.": (
+        "Eine einfache Trennung der Bilder nach ihren Merkmalen (logistische Regression); sie liest "
+        "keine Wörter."
+    ),
+    "Context vectors in front of the class name, learned from the pictures (CoOp).": (
+        "Kontextvektoren vor dem Klassennamen, aus den Bildern gelernt (CoOp)."
+    ),
+    "As the learned prompt, with context vectors of its own for every class.": (
+        "Wie der gelernte Prompt, aber mit eigenen Kontextvektoren für jede Klasse."
+    ),
+    "As the learned prompt, pulled towards the hand-crafted one while it learns.": (
+        "Wie der gelernte Prompt, aber beim Lernen zum selbst geschriebenen hingezogen."
+    ),
     "Learned vectors": "Gelernte Vektoren",
     "(part of a sign)": "(Teil eines Zeichens)",
     "Nearest words by cosine in their place": "Nächste Wörter nach Kosinus an ihrer Stelle",

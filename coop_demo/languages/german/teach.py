@@ -213,7 +213,7 @@ CURVES_HINT = "Während es lernt, entstehen hier die Kurven von Fehler und Treff
 STOPPED_BEFORE_TRAINING = "Vor dem ersten Schritt angehalten; es wurde nichts gelernt."
 
 
-ACCURACY_TITLE = "Trefferquote bei zurückgehaltenen Bildern, %"
+ACCURACY_TITLE = "Trefferquote (zurückgehalten), %"
 
 
 LEARNED = "Gelernter Prompt"
@@ -292,7 +292,10 @@ STEPS_LABEL = "Schritte"
 RATE_LABEL = "Lernrate"
 
 
-FROM_RECIPE = "0: wie im Rezept."
+STEPS_INFO = "Wie oft der Prompt ein wenig geändert wird. 0: wie im Rezept."
+
+
+RATE_INFO = "Wie groß jede Änderung ist. 0: wie im Rezept."
 
 
 PULL_LABEL = "Zug zu den Wörtern hin"

@@ -7,6 +7,7 @@ from html import escape
 import segno
 
 from coop_demo.languages import classroom as say
+from coop_demo.languages import page as strings
 from coop_demo.languages import said
 from coop_demo.ui.classroom.actions import Row
 from coop_demo.ui.classroom.state import Ballot
@@ -51,14 +52,14 @@ def ballot(held: Ballot) -> str:
     )
     each = "".join(
         f"<li dir='auto'>{escape(vote.nickname)}: {escape(vote.class_name)} "
-        f"({vote.probability:.0%})</li>"
+        f"({strings.percent(vote.probability)})</li>"
         for vote in held.votes
     )
     return (
-        f'<ul class="cs-count">{items}</ul><details><summary>{len(held.votes)}</summary>'
+        f'<ul class="cs-votes">{items}</ul><details><summary>{len(held.votes)}</summary>'
         f"<ul>{each}</ul></details>"
     )
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+    return "–" if share is None else strings.percent(share)

@@ -31,7 +31,7 @@ class ClassTab:
         self.classroom = classroom
         with (
             gr.Tab(say.TITLE, id="class"),
-            gr.Row(elem_classes="cs-columns cs-class", equal_height=False),
+            gr.Row(elem_classes="cs-columns cs-classroom", equal_height=False),
         ):
             with gr.Column(elem_classes="cs-column", min_width=320, scale=2):
                 self._left()

@@ -19,6 +19,7 @@ from coop_demo.languages import page as strings
 from coop_demo.languages import said
 from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
+from coop_demo.ui.meanings import explained
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import html as teach_html
 
@@ -56,7 +57,7 @@ def method_rows(comparison: Comparison) -> str:
             f'<th scope="row">{escape(said(record["method"]))}</th>'
             f'<td class="cs-accuracy"><strong>{strings.figures(f"{accuracy:.1f} %")}</strong>'
             f"{bar}</td>"
-            f"<td>{strings.figures(f'{low:.1f} – {high:.1f}')}</td><td>{escape(against)}</td>"
+            f"<td>{strings.figures(f'{low:.1f} – {high:.1f}')}</td><td>{explained(against)}</td>"
             f"<td>{strings.figures(format(record['seconds'], '.2f'))} s</td></tr>"
         )
     heads = (
@@ -66,7 +67,7 @@ def method_rows(comparison: Comparison) -> str:
         say.COLUMN_PAIRED,
         say.COLUMN_SECONDS,
     )
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in heads)
+    head = page_html.column_heads(heads)
     return _scrolling(
         say.TABLE_LABEL,
         f'<table class="cs-methods"><thead><tr>{head}</tr></thead>'
@@ -114,7 +115,7 @@ def scoreboard(comparison: Comparison) -> str:
     return (
         f'<div class="cs-result cs-won-by-{winner}"><p class="cs-headline">{escape(headline)}</p>'
         f'<div class="cs-scores cs-duel">{"".join(tiles)}</div>'
-        + (f'<p class="cs-ending">{escape(detail)}</p>' if detail else "")
+        + (f'<p class="cs-ending">{explained(detail)}</p>' if detail else "")
         + "</div>"
     )
 
@@ -160,13 +161,22 @@ def _scrolling(label: str, inside: str) -> str:
     )
 
 
+def methods_explained() -> str:
+    """One sentence about each method; folded away until asked for."""
+    items = "".join(
+        f"<dt>{escape(said(method.title))}</dt><dd>{escape(said(method.about))}</dd>"
+        for method in COMPARISON_METHODS.values()
+    )
+    return page_html.fold(say.METHODS_TITLE, f'<dl class="cs-meanings">{items}</dl>')
+
+
 def promise() -> str:
     """What will stand here, while nothing does."""
     return drawings.promise(drawings.bars(), say.NOTHING_YET, say.PROMISES)
 
 
 def sentences(lines: Sequence[str]) -> str:
-    return "".join(f'<p class="cs-verdict">{escape(line)}</p>' for line in lines if line)
+    return "".join(f'<p class="cs-verdict">{explained(line)}</p>' for line in lines if line)
 
 
 def cards(

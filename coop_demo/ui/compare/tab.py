@@ -85,6 +85,7 @@ class Choice:
             label=say.METHODS_LABEL,
             elem_id="compare-methods",
         )
+        gr.HTML(compare_html.methods_explained(), padding=False)
         self.templates = gr.Textbox(
             DEFAULT_TEMPLATE,
             lines=2,
@@ -97,16 +98,27 @@ class Choice:
         self.offer = gr.Dropdown(_offered(), value=None, label=say.OFFER_LABEL, info=say.OFFER_INFO)
         self.reuse = gr.Checkbox(True, label=say.REUSE_LABEL)
         with gr.Accordion(say.SETTINGS, open=False, elem_id="compare-settings"):
-            self.shots = gr.Slider(1, MAX_SHOTS_PAGE, 16, step=1, label=say.SHOTS_LABEL)
-            self.seed = gr.Number(1, label=say.SEED_LABEL, precision=0)
+            self.shots = gr.Slider(
+                1, MAX_SHOTS_PAGE, 16, step=1, label=say.SHOTS_LABEL, info=teach_strings.SHOTS_INFO
+            )
+            self.seed = gr.Number(
+                1, label=say.SEED_LABEL, info=teach_strings.SEED_INFO, precision=0
+            )
             self.preset = gr.Radio(
                 list(zip(teach_strings.PRESETS, PRESETS, strict=True)),
                 value="fast",
                 label=say.PRESET_LABEL,
+                info=teach_strings.PRESET_INFO,
             )
-            self.n_ctx = gr.Slider(1, MAX_N_CTX, 16, step=1, label=say.N_CTX_LABEL)
+            self.n_ctx = gr.Slider(
+                1, MAX_N_CTX, 16, step=1, label=say.N_CTX_LABEL, info=teach_strings.N_CTX_INFO
+            )
             self.steps = gr.Number(
-                None, label=say.STEPS_LABEL, precision=0, placeholder=say.FROM_RECIPE
+                None,
+                label=say.STEPS_LABEL,
+                info=say.STEPS_INFO,
+                precision=0,
+                placeholder=say.FROM_RECIPE,
             )
 
     @property

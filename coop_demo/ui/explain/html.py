@@ -12,6 +12,7 @@ from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
 from coop_demo.ui.explain.actions import curves
 from coop_demo.ui.explain.state import AT_RANDOM, LEARNED, MEANINGLESS, WORDS, Looked
+from coop_demo.ui.meanings import explained
 
 OPACITY = 0.7  # of the strongest places, before a person chooses
 _WIDTH, _HEIGHT = 420, 236  # of the drawing, which scales with its column
@@ -34,13 +35,23 @@ def promise() -> str:
     return drawings.promise(drawings.maps(), say.EMPTY, say.PROMISES)
 
 
+def methods_explained() -> str:
+    """One sentence about each method; folded away until asked for."""
+    titles = {name: title for title, name in say.MAP_METHOD_TITLES.items()}
+    items = "".join(
+        f"<dt>{escape(titles[name])}</dt><dd>{escape(meaning)}</dd>"
+        for name, meaning in say.METHOD_MEANINGS.items()
+    )
+    return page_html.fold(say.METHODS_TITLE, f'<dl class="cs-meanings">{items}</dl>')
+
+
 def part(title: str, lead: str) -> str:
     """The head of a part of a column."""
     return f'<div class="cs-part"><h3>{escape(title)}</h3>{page_html.hint(lead)}</div>'
 
 
 def answer(sentence: str) -> str:
-    return f'<div class="cs-result"><p class="cs-verdict">{escape(sentence)}</p></div>'
+    return f'<div class="cs-result"><p class="cs-verdict">{explained(sentence)}</p></div>'
 
 
 def held(opacity: object) -> float:
@@ -68,8 +79,8 @@ def verdicts(looked: Looked) -> str:
         )
         parts.append(
             f'<p class="cs-verdict"><b>{escape(title_of(name))}.</b> '
-            f"{escape(say.check_sentence(check))}</p>"
-            f'<p class="cs-ending">{escape(areas)}</p>'
+            f"{explained(say.check_sentence(check))}</p>"
+            f'<p class="cs-ending">{explained(areas)}</p>'
         )
     return f'<div class="cs-result">{"".join(parts)}</div>'
 

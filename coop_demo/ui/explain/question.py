@@ -9,6 +9,7 @@ from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.explain import actions
+from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain.state import SCENES, Subject
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
@@ -44,8 +45,13 @@ class Question:
             elem_id="look-wanted",
         )
         self.method = gr.Dropdown(
-            [(say.SUITS, "auto")], value="auto", label=say.METHOD_LABEL, elem_id="look-method"
+            [(say.SUITS, "auto")],
+            value="auto",
+            label=say.METHOD_LABEL,
+            info=say.METHOD_INFO,
+            elem_id="look-method",
         )
+        gr.HTML(explain_html.methods_explained(), padding=False)
         self.go = gr.Button(say.LOOK, variant="primary", elem_id="look-go")
         self.status = gr.HTML(padding=False, elem_id="look-status", min_height=30)
         self.draw_set = gr.Button(say.ZIP_SET, size="sm", elem_id="look-draw-set")

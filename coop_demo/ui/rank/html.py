@@ -21,6 +21,7 @@ from coop_demo.ranking.metrics import RankingMetrics, srcc
 from coop_demo.ranking.order import RANKING_METHODS, Order, evenly
 from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
+from coop_demo.ui.meanings import explained
 from coop_demo.ui.rank.state import RankVerdict
 
 MOST_IN_STRIP = 40
@@ -113,21 +114,24 @@ def slope(first: Order, second: Order, thumbnail: Thumbnail) -> str:
             f'<text x="{x_right + side + 8}" y="{y2 + side / 2 + 4}">{other[at]}</text></g>'
         )
     agreement = srcc(first.scores[first.leading], second.scores[second.leading])
-    summary = escape(say.slope_summary(n, agreement))
+    summary_text = say.slope_summary(n, agreement)
+    summary = escape(summary_text)
     note = page_html.hint(say.sampled(len(keep), n)) if len(keep) < n else ""
     return (
         f'<div class="cs-slope"><div class="cs-slope-head"><b>{escape(first.instruction)}</b>'
         f"<b>{escape(second.instruction)}</b></div>"
         f'<svg viewBox="0 0 {width} {height}" role="group" aria-label="{summary}">'
         f"{''.join(groups)}</svg>"
-        f'<p class="cs-verdict">{summary}</p>{note}</div>'
+        f'<p class="cs-verdict">{explained(summary_text)}</p>{note}</div>'
     )
 
 
 def figures(order: Order, verdict: RankVerdict) -> str:
     """Every way's agreement with the labels, and who is better as a sentence."""
     found = order.metrics()
-    sentence = f'<p class="cs-verdict">{escape(verdict.sentence)}</p>' if verdict.sentence else ""
+    sentence = (
+        f'<p class="cs-verdict">{explained(verdict.sentence)}</p>' if verdict.sentence else ""
+    )
     if not found:
         return page_html.hint(verdict.sentence)
     rows = "".join(
@@ -145,7 +149,7 @@ def figures(order: Order, verdict: RankVerdict) -> str:
 
 
 def _four(one: RankingMetrics) -> tuple[str | None, ...]:
-    pairs = None if one.pair_accuracy is None else f"{one.pair_accuracy:.0%}"
+    pairs = None if one.pair_accuracy is None else strings.percent(one.pair_accuracy)
     return (_two(one.srcc), _two(one.plcc), _two(one.kendall), pairs)
 
 
@@ -171,14 +175,14 @@ def one_pair(order: Order, first: int, other: int, thumbnail: Thumbnail) -> str:
         cells.append(
             f'<figure><img src="{inlined(thumbnail(picture), whole=True)}" alt="">'
             f"<figcaption><b>{escape(picture.name)}</b><span>{say.scored(score)}</span>"
-            f"<span>{say.above_the_other(logit, _chance(logit))}</span>"
+            f"<span>{explained(say.above_the_other(logit, _chance(logit)))}</span>"
             "</figcaption></figure>"
         )
     sentence = say.pair_sentence(names[0], names[1], one_way, other_way)
     wrong = " cs-contradiction" if (one_way > 0) == (other_way > 0) else ""
     return (
-        f'<div class="cs-two{wrong}">{"".join(cells)}<p class="cs-verdict">{escape(sentence)}</p>'
-        "</div>"
+        f'<div class="cs-two{wrong}">{"".join(cells)}'
+        f'<p class="cs-verdict">{explained(sentence)}</p></div>'
     )
 
 
@@ -201,6 +205,6 @@ def scores_before_after(rows: Sequence[tuple[str, str, float | None]], sentence:
     )
     return (
         f'<div class="cs-result"><div class="cs-scores cs-scores-wide">{cells}</div>'
-        f'<p class="cs-verdict">{escape(sentence)}</p>'
+        f'<p class="cs-verdict">{explained(sentence)}</p>'
         f'<p class="cs-ending">{escape(said(ending))}</p></div>'
     )

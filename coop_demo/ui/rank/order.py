@@ -348,7 +348,7 @@ def _status(session: Session, found: Sequence[Order]) -> str:
     said = [say.trust_sentence(trust) for _, trust in trusted]
     if len(found) > 1:  # each says whose it is
         said = [
-            f"“{instruction}” {sentence}"
+            say.about(instruction, sentence)
             for (instruction, _), sentence in zip(trusted, said, strict=True)
         ]
     if any(trust.level == "doubtful" for _, trust in trusted):

@@ -55,13 +55,13 @@ class TeachOrder:
             steps = gr.Number(
                 0,
                 label=say.STEPS_LABEL,
-                info=say.FROM_RECIPE,
+                info=say.STEPS_INFO,
                 precision=0,
                 min_width=110,
                 elem_id="rank-steps",
             )
-            rate = gr.Number(0, label=say.RATE_LABEL, info=say.FROM_RECIPE, min_width=110)
-            seed = gr.Number(1, label=say.SEED_LABEL, precision=0, min_width=90)
+            rate = gr.Number(0, label=say.RATE_LABEL, info=say.RATE_INFO, min_width=110)
+            seed = gr.Number(1, label=say.SEED_LABEL, info=say.SEED_INFO, precision=0, min_width=90)
         fresh = gr.Radio(
             list(say.STARTS.items()), value=False, label=say.FRESH_LABEL, info=say.FRESH_INFO
         )

@@ -14,6 +14,7 @@ from coop_demo.languages import comparison as verdicts
 from coop_demo.languages import said
 from coop_demo.languages import teach as say
 from coop_demo.ui import html as page_html
+from coop_demo.ui.meanings import explained
 
 
 def scoreboard(verdict: Verdict | None, ending: str, notes: Sequence[str] = ()) -> str:
@@ -36,7 +37,7 @@ def scoreboard(verdict: Verdict | None, ending: str, notes: Sequence[str] = ()) 
         f'<div class="cs-result cs-won-by-{winner}"><div class="cs-scores">'
         f"{cell('learned', say.LEARNED, verdict.learned_right)}"
         f"{cell('words', say.WORDS, verdict.words_right)}</div>"
-        f'<p class="cs-verdict">{escape(verdicts.verdict_sentence(verdict))}</p>'
+        f'<p class="cs-verdict">{explained(verdicts.verdict_sentence(verdict))}</p>'
         f'<p class="cs-ending">{escape(said(ending))}</p>{more}</div>'
     )
 

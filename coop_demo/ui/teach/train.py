@@ -79,12 +79,12 @@ class TrainColumn:
             steps = gr.Number(
                 0,
                 label=say.STEPS_LABEL,
-                info=say.FROM_RECIPE,
+                info=say.STEPS_INFO,
                 precision=0,
                 min_width=120,
                 elem_id="steps",
             )
-            rate = gr.Number(0, label=say.RATE_LABEL, info=say.FROM_RECIPE, min_width=120)
+            rate = gr.Number(0, label=say.RATE_LABEL, info=say.RATE_INFO, min_width=120)
         pull = gr.Slider(0, 16, 0, step=0.5, label=say.PULL_LABEL, info=say.PULL_INFO)
         seed = gr.Number(1, label=say.SEED_LABEL, info=say.SEED_INFO, precision=0)
         return [n_ctx, kind, position, init, shots, preset, steps, rate, pull, seed]

@@ -3,6 +3,7 @@
 from html import escape
 
 from coop_demo.languages import tour as say
+from coop_demo.ui.meanings import explained
 from coop_demo.ui.session import Session
 from coop_demo.ui.tour.state import Tour
 from coop_demo.ui.tour.steps import STEPS
@@ -20,11 +21,11 @@ def step(session: Session, tour: Tour) -> str:
     title, task = say.STEPS[one.key]
     is_done = one.key in tour.done
     way = escape("|".join(one.way(session)), quote=True)
-    seen = escape(one.seen(session)) if is_done else ""
+    seen = explained(one.seen(session)) if is_done else ""
     body = (
         f'<p class="cs-tour-seen"><b>{escape(say.DONE)}</b> {seen}</p>'
         if is_done
-        else f"<p>{escape(task)}</p>"
+        else f"<p>{explained(task)}</p>"
     )
     return (
         f'{_dots(tour)}<div role="status" data-way="{way}">'

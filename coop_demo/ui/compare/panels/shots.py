@@ -40,7 +40,13 @@ class ShotsPanel:
                     scale=3,
                 )
                 self.seeds = gr.Slider(
-                    1, MAX_SEEDS, 3, step=1, label=say.SEEDS_LABEL, elem_id="curve-seeds"
+                    1,
+                    MAX_SEEDS,
+                    3,
+                    step=1,
+                    label=say.SEEDS_LABEL,
+                    info=say.SEEDS_INFO,
+                    elem_id="curve-seeds",
                 )
             self.job = PanelJob(say.DRAW_CURVE, "curve")
             self.plot = plot("shots-plot")
