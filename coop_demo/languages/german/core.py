@@ -182,8 +182,6 @@ PROMPTS = {
     "A ranker's concept_rank must be 0 or more, and above 0 it needs concepts.": "concept_rank eines Rankers muss 0 oder mehr sein, und über 0 braucht er Konzepte.",
     "A worker has the model {identity}, and the grid is for {wanted}. Put the same weights on every computer.": "Ein Helfer hat das Modell {identity}, und das Raster ist für {wanted}. Legen Sie auf jedem Computer dieselben Gewichte ab.",
     "The number of views must be 1 to 1,000 and the batch size 0 or more.": "Die Zahl der Ansichten muss 1 bis 1.000 sein, die Batch-Größe 0 oder mehr.",
-    "The number of sampled classes is {n}; choose 0 (all classes) or at least 2.": "Die Zahl der gezogenen Klassen ist {n}; wählen Sie 0 (alle Klassen) oder mindestens 2.",
-    "Sampling classes needs batches: with all pictures in every step all classes are in it. Choose a batch size (the paper's is 32).": "Klassen zu ziehen braucht Batches: Mit allen Bildern in jedem Schritt sind alle Klassen dabei. Wählen Sie eine Batch-Größe (im Artikel 32).",
     "The interrupted training does not belong to these classes and settings. Train again.": "Das unterbrochene Training gehört nicht zu diesen Klassen und Einstellungen. Trainieren Sie noch einmal.",
     "A prompt is learned to tell classes apart, and there is only one. Add a second class.": "Ein Prompt wird gelernt, um Klassen zu unterscheiden, und es gibt nur eine. Nehmen Sie eine zweite dazu.",
     "The features have shape {shape}; (views, {n} pictures, width) is needed.": "Die Merkmale haben die Form {shape}; gebraucht wird (Ansichten, {n} Bilder, Breite).",
