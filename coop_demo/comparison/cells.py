@@ -30,6 +30,7 @@ from coop_demo.data.dataset import (
     split_held_out,
 )
 from coop_demo.data.folders import read_folder
+from coop_demo.engines.engine import EngineError
 from coop_demo.errors import DatasetError, UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.teach import Prepared, train_config_for
@@ -370,7 +371,7 @@ def measured_cell(
 def _opened(open_backbone: OpenBackbone, settings: Settings) -> Backbone:
     backbone = open_backbone()
     if backbone.identity != settings.backbone:
-        raise UserError(
+        raise EngineError(
             f"A worker has the model {backbone.identity}, and the grid is for "
             f"{settings.backbone}. Put the same weights on every computer."
         )

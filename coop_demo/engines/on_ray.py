@@ -118,6 +118,7 @@ class RayEngine:
             compute=data.ActorPoolStrategy(size=min(self.workers, len(packed))),
             num_cpus=self.need.cpus,
             num_gpus=self.need.gpus or None,
+            ray_remote_args_fn=_bounded,
         )
         try:
             for row in mapped.iter_rows():
@@ -200,6 +201,11 @@ class _Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"result": pickle.dumps(self._work(pickle.loads(row["item"])))}
+
+
+def _bounded() -> dict[str, int]:
+    """How often an actor begins again: an item that kills its worker would do so for ever."""
+    return {"max_restarts": MOST_ATTEMPTS - 1, "max_task_retries": MOST_ATTEMPTS - 1}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What the tab Archive says."""
+"""Sentences of the tab Archive."""
 
 TITLE = "Archive"
 LEAD_TITLE = "Many pictures at once"
@@ -49,8 +49,8 @@ def by_class(name: str) -> str:
     return f"how likely your prompt finds “{name}”"
 
 
-def place(at: int, score: float, name: str) -> str:
-    return f"{at:,}: {score:.3f} {name}"
+def place(at: int, score: float) -> str:
+    return f"{at:,}: {score:.3f}"
 
 
 def not_shown(n: int) -> str:

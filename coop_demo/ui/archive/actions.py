@@ -79,9 +79,7 @@ def pictures(session: Session, arranged: Arranged, places: range) -> tuple[list,
         except PictureError:
             n_lost += 1
             continue
-        called = f" ({arranged.called[at]})" if arranged.called else ""
-        name = Path(path).name + called
-        shown.append((str(small), say.place(at + 1, float(arranged.scores[at]), name)))
+        shown.append((str(small), say.place(at + 1, float(arranged.scores[at]))))
     return shown, n_lost
 
 
