@@ -36,6 +36,15 @@ def ranker_folder() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
+def index_folder() -> Path | None:
+    """An index of this computer that the page opens for everybody, from COOP_DEMO_INDEX.
+
+    Only the owner names it: its pictures are shown to whoever comes to the page.
+    """
+    named = os.environ.get("COOP_DEMO_INDEX", "").strip()
+    return Path(named).expanduser() if named else None
+
+
 CACHE_BYTES = 10**9  # features on disk: half a million vectors of mini, or 5,000 images' tokens
 
 

@@ -29,6 +29,7 @@ LANGUAGES = {ENGLISH: ("english", "English"), "de": ("german", "Deutsch")}
 OTHERS = tuple(language for language in LANGUAGES if language != ENGLISH)
 
 MODULES = (
+    "archive",
     "charts",
     "classroom",
     "compare",
@@ -97,6 +98,7 @@ class _Spoken:
 
 
 if TYPE_CHECKING:  # editors and checkers know the English ones
+    from coop_demo.languages.english import archive as archive
     from coop_demo.languages.english import charts as charts
     from coop_demo.languages.english import classroom as classroom
     from coop_demo.languages.english import compare as compare

@@ -16,8 +16,9 @@ from coop_demo import languages
 from coop_demo.errors import UserError
 from coop_demo.languages import page as strings
 from coop_demo.runtime import shared_backbone
-from coop_demo.settings import environment_backbone, sessions_folder
+from coop_demo.settings import environment_backbone, index_folder, sessions_folder
 from coop_demo.ui import api, foot, header
+from coop_demo.ui.archive import tab as archive_tab
 from coop_demo.ui.classroom import tab as classroom_tab
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.compare import tab as compare_tab
@@ -87,6 +88,8 @@ def _build(
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
+            if index_folder() is not None:
+                archive_tab.build(shell)
             if classroom is not None:
                 shell.classroom = classroom
                 classroom_tab.build(shell)

@@ -11,10 +11,12 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi.responses import PlainTextResponse
 from gradio.utils import get_upload_folder
 
+from coop_demo.languages import ENGLISH, LANGUAGES, speaking
 from coop_demo.languages import page as strings
 from coop_demo.settings import LIMITS
 
@@ -38,7 +40,7 @@ class UploadsBound:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         is_upload = scope["type"] == "http" and scope["method"] == "POST"
         if is_upload and scope["path"].endswith("/upload") and not self._takes(_length(scope)):
-            await PlainTextResponse(strings.UPLOADS_FULL, status_code=507)(scope, receive, send)
+            await _refusal(scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -74,6 +76,14 @@ def make_room(folder: Path, most: int) -> int:
         shutil.rmtree(entry, ignore_errors=True)
         total -= size
     return total
+
+
+def _refusal(scope: Scope) -> PlainTextResponse:
+    """In the language of the page that sends."""
+    page = dict(scope["headers"]).get(b"referer", b"").decode("latin-1")
+    last = urlsplit(page).path.rstrip("/").rpartition("/")[2]
+    with speaking(last if last in LANGUAGES else ENGLISH):
+        return PlainTextResponse(strings.UPLOADS_FULL, status_code=507)
 
 
 def _length(scope: Scope) -> int:

@@ -113,6 +113,10 @@ def test_all_uploads_together_have_a_bound(tmp_path, monkeypatch) -> None:
     answers = [client.post("/gradio_api/upload", content=bytes(1_400)) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 507]
     check_sentence(answers[2].text)
+    german = client.post(
+        "/gradio_api/upload", content=bytes(1_400), headers={"Referer": "http://here:7860/de?x=1"}
+    )
+    assert german.text.startswith("Dieser Computer")
     for folder in (tmp_path / "uploads").iterdir():
         long_ago = time.time() - MAY_GO_AFTER - 60
         os.utime(folder / "file", (long_ago, long_ago))

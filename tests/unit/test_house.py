@@ -56,7 +56,7 @@ def test_updates_are_named_and_not_matched_by_position(path):
     assert by_position == []
 
 
-@pytest.mark.parametrize("tab", ["teach", "compare", "rank", "explain", "classroom"])
+@pytest.mark.parametrize("tab", ["teach", "compare", "rank", "explain", "classroom", "archive"])
 def test_every_tab_has_the_same_files(tab):
     assert {path.name for path in (PACKAGE / "ui" / tab).glob("*.py")} >= TAB_FILES
 
