@@ -153,7 +153,7 @@ def test_what_cannot_be_opened_is_said(session, monkeypatch, tmp_path):
     with pytest.raises(UserError, match="not an index") as refused:
         actions.opened(session)
     with speaking("de"):
-        assert "ist kein Verzeichnis von Bildern" in said(str(refused.value))
+        assert "ist kein Index" in said(str(refused.value))
     monkeypatch.delenv("COOP_DEMO_INDEX")
     with pytest.raises(UserError, match="COOP_DEMO_INDEX"):
         actions.opened(session)

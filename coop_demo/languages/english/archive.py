@@ -1,4 +1,4 @@
-"""Sentences of the tab Archive."""
+"""What the tab Archive says."""
 
 TITLE = "Archive"
 LEAD_TITLE = "Many pictures at once"

@@ -1,56 +1,56 @@
-"""Sätze des Tabs „Archiv“."""
+"""Was der Tab „Archiv“ sagt."""
 
-from coop_demo.languages.german.page import figures
+from coop_demo.languages.german.page import counted, figures
 
 TITLE = "Archiv"
 LEAD_TITLE = "Viele Bilder auf einmal"
-LEAD = "Die Bilder eines Verzeichnisses, geordnet, ohne eines davon zu öffnen."
+LEAD = "Die Bilder eines Index in eine Reihenfolge gebracht, ohne eines davon zu öffnen."
 BY_LABEL = "Ordnen nach"
 BY_WORDS = "einer Anweisung"
 BY_CLASS = "einer Ihrer Klassen"
-INSTRUCTION_LABEL = "Anweisung (englisch)"
+INSTRUCTION_LABEL = "Anweisung"
 INSTRUCTION_INFO = (
-    "Daraus werden zwei gegensätzliche Prompts gemacht und mit jedem Bild verglichen. Der Ranker "
-    "braucht die Bilder selbst: Das macht der Befehl rank --top."
+    "Auf Englisch. Daraus werden zwei gegensätzliche Prompts, mit denen jedes Bild verglichen "
+    "wird. Der Ranker braucht die Bilder selbst: Das ist der Befehl rank --top."
 )
 CLASS_LABEL = "Klasse"
 ONLY_LABEL = "Nur Bilder, die Ihr Prompt so nennt"
-EVERY = "alles"
+EVERY = "beliebig"
 SHOW = "Reihenfolge zeigen"
-FIRST_TITLE = "Vorn"
-LAST_TITLE = "Hinten"
+FIRST_TITLE = "Die ersten"
+LAST_TITLE = "Die letzten"
 DOWNLOAD = "Liste herunterladen (CSV)"
 NO_INDEX = (
-    "Es gibt kein Verzeichnis zum Öffnen. Starten Sie die App mit COOP_DEMO_INDEX, das eines nennt."
+    "Es gibt keinen Index zum Öffnen. Starten Sie die App mit COOP_DEMO_INDEX, das einen nennt."
 )
 NO_PROMPT = (
-    "Bringen Sie zuerst im Tab „Beibringen“ einen Prompt bei: Seine Klassen stehen dann hier."
+    "Bringen Sie zuerst im Reiter Beibringen einen Prompt bei: Dann erscheinen seine Klassen hier."
 )
-NOTHING_LEFT = "So nennt Ihr Prompt keines dieser Bilder. Wählen Sie eine andere Klasse."
-NOTHING_SHOWN = "Wählen Sie, wonach geordnet wird, und lassen Sie die Reihenfolge zeigen."
+NOTHING_LEFT = "Ihr Prompt nennt keines dieser Bilder so. Wählen Sie eine andere Klasse."
+NOTHING_SHOWN = "Wählen Sie, wonach geordnet wird, und zeigen Sie dann die Reihenfolge."
 
 
 def facts(n: int, n_unreadable: int, model: str) -> str:
-    told = f"{figures(f'{n:,}')} Bilder, kodiert von {model}."
+    said = f"{counted(n, 'Bild', 'Bilder')}, berechnet mit {model}."
     if not n_unreadable:
-        return told
-    return f"{told} {figures(f'{n_unreadable:,}')} weitere waren nicht lesbar."
+        return said
+    return f"{said} {figures(f'{n_unreadable:,}')} weitere waren nicht lesbar."
 
 
 def too_many(n: int, most: int) -> str:
-    return (
-        f"Dieses Verzeichnis hat {figures(f'{n:,}')} Bilder; die Seite öffnet bis zu "
-        f"{figures(f'{most:,}')}. Nehmen Sie die Befehle rank und predict mit --index."
+    return figures(
+        f"Dieser Index hat {n:,} Bilder; die Seite öffnet bis zu {most:,}. Verwenden Sie die "
+        "Befehle rank und predict mit --index."
     )
 
 
 def ordered(n: int, by: str, only: str) -> str:
-    told = f"{figures(f'{n:,}')} Bilder danach, {by}"
-    return f"{told}, von denen, die {only} genannt werden." if only else f"{told}."
+    said = f"{counted(n, 'Bild', 'Bilder')}, geordnet danach, {by}"
+    return f"{said}; nur solche, die {only} genannt werden." if only else f"{said}."
 
 
 def by_words(high: str, low: str) -> str:
-    return f"wie viel näher sie „{high}“ sind als „{low}“"
+    return f"wie viel näher sie an „{high}“ liegen als an „{low}“"
 
 
 def by_class(name: str) -> str:
@@ -58,9 +58,9 @@ def by_class(name: str) -> str:
 
 
 def place(at: int, score: float) -> str:
-    return figures(f"{at:,}: {score:.3f}")
+    return f"{figures(f'{at:,}')}: {figures(f'{score:.3f}')}"
 
 
 def not_shown(n: int) -> str:
-    fehlen = "Bild fehlt" if n == 1 else "Bilder fehlen"
-    return f"{n} {fehlen} hier: Die Datei ist nicht mehr da."
+    werden = "wird" if n == 1 else "werden"
+    return f"{counted(n, 'Bild', 'Bilder')} {werden} nicht gezeigt: Die Datei ist nicht mehr da."

@@ -16,12 +16,12 @@ DATA = {
     "{label} holds {count} files; at most {most} are taken. Put fewer pictures into it.": "{label} enthält {count} Dateien; höchstens {most} werden angenommen. Nehmen Sie weniger Bilder hinein.",
     "{label} unpacks to more than {most} MB, the most that is taken. Put fewer or smaller pictures into it.": "{label} wird beim Entpacken größer als {most} MB; mehr wird nicht angenommen. Nehmen Sie weniger oder kleinere Bilder hinein.",
     # archive: an index that the page opens
-    'There is no index "{folder}". Make one with `coop-demo index`.': "Es gibt kein Verzeichnis „{folder}“. Machen Sie eines mit `coop-demo index`.",
-    '"{folder}" is not an index. Give the folder that `coop-demo index --out` made.': "„{folder}“ ist kein Verzeichnis von Bildern. Nennen Sie den Ordner, den `coop-demo index --out` gemacht hat.",
+    'There is no index "{folder}". Make one with `coop-demo index`.': "Es gibt keinen Index „{folder}“. Machen Sie einen mit `coop-demo index`.",
+    '"{folder}" is not an index. Give the folder that `coop-demo index --out` made.': "„{folder}“ ist kein Index. Nennen Sie den Ordner, den `coop-demo index --out` gemacht hat.",
     '"{folder}" has features of {names}, not of {backbone}. Index the pictures with that model, or choose one of these with --backbone.': "„{folder}“ hat Merkmale von {names}, nicht von {backbone}. Nehmen Sie die Bilder mit diesem Modell auf, oder wählen Sie eines von diesen.",
     '"{place}" was made by another version (format {old}, not {new}). Index the pictures again elsewhere.': "„{place}“ stammt von einer anderen Version (Format {old}, nicht {new}). Nehmen Sie die Bilder an anderer Stelle neu auf.",
     'The partition "{path}" is damaged or cannot be read ({reason}). Run the same `index` command again: it is made anew, and the others are kept.': "Der Teil „{path}“ ist beschädigt oder nicht lesbar ({reason}). Starten Sie denselben Befehl `index` noch einmal: Er wird neu gemacht, die anderen bleiben.",
-    'An index needs the package pyarrow, which is not installed. Install it with `pip install "coop-demo[scale]"` or `pip install pyarrow`.': 'Ein Verzeichnis braucht das Paket pyarrow, das nicht installiert ist. Installieren Sie es mit `pip install "coop-demo[scale]"` oder `pip install pyarrow`.',
+    'An index needs the package pyarrow, which is not installed. Install it with `pip install "coop-demo[scale]"` or `pip install pyarrow`.': 'Ein Index braucht das Paket pyarrow, das nicht installiert ist. Installieren Sie es mit `pip install "coop-demo[scale]"` oder `pip install pyarrow`.',
     # csv_tables
     "{label} cannot be opened ({reason}). Check the path.": "{label} lässt sich nicht öffnen ({reason}). Prüfen Sie den Pfad.",
     "{label} is larger than {most} MB, the most that is taken. Split it.": "{label} ist größer als {most} MB; mehr wird nicht angenommen. Teilen Sie die Datei.",

@@ -6,7 +6,6 @@ import gradio as gr
 
 from coop_demo.errors import UserError
 from coop_demo.languages import archive as say
-from coop_demo.languages import said
 from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
@@ -16,8 +15,7 @@ from coop_demo.ui.context import LOOKS, QUIET, Shell
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
-WORDS, CLASS = "words", "class"  # what to order by
-INSTRUCTION = "Rank the brightness."  # models read English
+FIRST_INSTRUCTION = "Rank the brightness."  # in English, which the models read
 
 
 def build(shell: Shell) -> None:
@@ -51,13 +49,13 @@ class ArchiveTab:
         gr.HTML(page_html.step_head(1, say.LEAD_TITLE, say.LEAD), padding=False)
         self.facts = gr.HTML(padding=False, elem_id="archive-facts")
         self.by = gr.Radio(
-            [(say.BY_WORDS, WORDS), (say.BY_CLASS, CLASS)],
-            value=WORDS,
+            [say.BY_WORDS, say.BY_CLASS],
+            value=say.BY_WORDS,
             label=say.BY_LABEL,
             elem_id="archive-by",
         )
         self.instruction = gr.Textbox(
-            INSTRUCTION,
+            FIRST_INSTRUCTION,
             label=say.INSTRUCTION_LABEL,
             info=say.INSTRUCTION_INFO,
             max_length=LIMITS.max_instruction,
@@ -80,7 +78,7 @@ class ArchiveTab:
         try:
             facts = archive_html.facts(actions.opened(session))
         except UserError as error:
-            facts = page_html.notes([said(str(error))])
+            facts = page_html.notes([str(error)])
         return {
             self.facts: facts,
             self.class_name: gr.update(choices=names, value=names[0] if names else None),
@@ -89,14 +87,14 @@ class ArchiveTab:
 
     def wire(self, shell: Shell) -> None:
         def by_changed(_: Session, by: str) -> Updates:
-            words = by == WORDS
+            words = by == say.BY_WORDS
             return {
                 self.instruction: gr.update(visible=words),
                 self.class_name: gr.update(visible=not words),
             }
 
         def show(session: Session, by: str, instruction: str, name: str, only: str) -> Updates:
-            if by == WORDS:
+            if by == say.BY_WORDS:
                 arranged = actions.by_words(session, str(instruction or ""), str(only or ""))
             else:
                 arranged = actions.by_class(session, str(name or ""), str(only or ""))
