@@ -31,7 +31,7 @@ from coop_demo.comparison.shift import Shift
 from coop_demo.comparison.statistics import Score
 from coop_demo.comparison.summary import summary
 from coop_demo.languages import charts as say
-from coop_demo.languages import said
+from coop_demo.languages import page, said
 from coop_demo.prompts.words import NearWord, VectorWords, WordsAccuracy
 
 
@@ -464,7 +464,9 @@ def words_table(found: Sequence[VectorWords]) -> pd.DataFrame:
     """One row a context vector: nearest words with cosine and distance, beside a random vector."""
 
     def shown(words: Sequence[NearWord]) -> str:
-        return ", ".join(f"{said(near.word)} ({near.value:.2f})" for near in words)
+        return ", ".join(
+            f"{said(near.word)} ({page.figures(f'{near.value:.2f}')})" for near in words
+        )
 
     rows = []
     for row in found:

@@ -43,6 +43,7 @@ MEANT = (
     r"Rank the [a-z ]+\.?",
     r"an? (photo|picture|close-up photo|drawing|centered satellite photo|colorful|colourful)[^“”]*",
     r"[a-z/0-9-]+\.(png|jpg|csv|zip)",
+    r"^.+ \([01],\d\d\)(, .+ \([01],\d\d\))*$",  # words of the vocabulary, each with its cosine
     r"^(class-mean|learned|learned-csc)$",  # keys of methods, which gradio puts into a title
     r"python -m [a-z_ ]+",
     r"train/|test/|image, value|filename,label",

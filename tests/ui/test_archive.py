@@ -168,4 +168,4 @@ def test_the_tab_is_there_only_when_the_owner_named_an_index(monkeypatch, folder
 
 def titles() -> list[str]:
     page = build_page("mini", store=SessionStore("mini"))
-    return [block.label for block in page.blocks.values() if type(block).__name__ == "Tab"]
+    return [str(block.label) for block in page.blocks.values() if type(block).__name__ == "Tab"]

@@ -14,7 +14,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "accuracy": (r"[Aa]ccuracy", "The share of pictures that are given the right name."),
     "loss": (r"\bloss\b|\bLoss\b", "How wrong it is while it learns; smaller is better."),
     "prompt": (
-        r"\b[Pp]rompts?\b",
+        r"(?<!value and )\b[Pp]rompts?\b",  # not the column of a table
         "The sentence around a class name that the model reads, such as “a photo of a dog.”",
     ),
     "context": (

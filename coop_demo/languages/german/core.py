@@ -204,7 +204,6 @@ RANKING = {
     "A ranker's width must be a multiple of its heads; {n} is not a multiple of {heads}.": "Die Breite eines Rankers muss ein Vielfaches seiner Köpfe sein; {n} ist kein Vielfaches von {heads}.",
     "A ranker's dropout must lie in [0, 1); it is {n}.": "dropout eines Rankers muss in [0, 1) liegen; es ist {n}.",
     "A ranker's concepts must be 0 or more, and with some it needs a token_dim.": "concepts eines Rankers muss 0 oder mehr sein, und mit welchen braucht er ein token_dim.",
-    "A ranker's concept_rank must be 0 or more, and above 0 it needs concepts.": "concept_rank eines Rankers muss 0 oder mehr sein, und über 0 braucht er concepts.",
     "A ranker's view_side must be 1 or more; it is {n}.": "view_side eines Rankers muss 1 oder mehr sein; es ist {n}.",
     "A ranker with a text_token_dim needs a token_dim too.": "Ein Ranker mit text_token_dim braucht auch ein token_dim.",
     "A ranker's prompt_width must be 1 or its width {width}; it is {n}.": "prompt_width eines Rankers muss 1 oder seine Breite {width} sein; es ist {n}.",

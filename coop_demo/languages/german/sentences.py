@@ -128,6 +128,7 @@ _MODELS_AND_METHODS = {
     ),
     "Learned vectors": "Gelernte Vektoren",
     "(part of a sign)": "(Teil eines Zeichens)",
+    "(part of a sign)…": "(Teil eines Zeichens)…",
     "Nearest words by cosine in their place": "Nächste Wörter nach Kosinus an ihrer Stelle",
     "Nearest words by distance in their place": "Nächste Wörter nach Abstand an ihrer Stelle",
 }
