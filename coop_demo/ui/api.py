@@ -539,8 +539,11 @@ def _order_figures(order: Order, problems: Sequence[str]) -> dict[str, Any]:
     return {
         "status": "done",
         "instruction": order.instruction,
+        "asked": order.asked,
+        "least_first": order.reading is not None and order.reading.is_turned,
+        "reading_sentence": "" if order.reading is None else order.reading.sentence,
         "backbone": order.backbone,
-        "learned_instruction": bool(ranker and ranker.learned(order.instruction)),
+        "learned_instruction": bool(ranker and ranker.learned(order.asked)),
         "trust": None
         if order.trust is None
         else asdict(order.trust) | {"level": order.trust.level},

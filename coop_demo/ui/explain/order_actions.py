@@ -36,7 +36,7 @@ def choose(session: Session, order: Order, pictures: Sequence[Picture]) -> None:
     ranking = tuple(order.pictures[at] for at in order.ranking(order.leading))
     _choose(
         session,
-        RankedSubject(tuple(pictures), order.instruction, ranking, order.backbone, order.ranker),
+        RankedSubject(tuple(pictures), order.asked, ranking, order.backbone, order.ranker),
     )
 
 

@@ -20,7 +20,7 @@ def cleared(n: int) -> str:
 
 
 INSTRUCTION = "Instruction"
-INSTRUCTION_INFO = "Choose one or write your own, in English."
+INSTRUCTION_INFO = "Choose one or write your own, in English or German."
 SECOND = "A second instruction"
 SECOND_INFO = "Optional: the same pictures in two orders, side by side."
 RANK = "Rank"
