@@ -76,6 +76,16 @@ class LearnedInstruction:
     highest: float
     n_pictures: int
     held_out: float | None = None  # SRCC on images it had not seen; None where nobody measured it
+    drawn: bool = False  # learned from drawn scenes alone, and measured there, if at all
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What orders of one kind of instruction turned out to be worth, in tests on photographs."""
+
+    srcc: float  # mean over the instructions
+    lowest: float
+    n_instructions: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +149,9 @@ class Ranker:
     learned_from: tuple[str, ...] | None = None
     looks: tuple[str, ...] = field(default=(), repr=False)
     sources_complete: bool = True  # False: it went on from a ranker that does not say
+    # By the kind of instruction, see `trust.KINDS`; of rankers trained the same way but without
+    # these instructions. Empty where nobody measured it.
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
 
     def adapter(self, device: str | torch.device = "cpu") -> RankingAdapter:
         """The adapter, ready to rank: weights of its own, in eval mode, without gradients."""
