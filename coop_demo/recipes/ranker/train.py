@@ -65,6 +65,7 @@ from coop_demo.recipes.ranker.pictures import (
     photographs,
     plural,
 )
+from coop_demo.recipes.ranker.readings import measure_readings
 from coop_demo.recipes.ranking_benchmark import benchmark_piles, learning_curve
 from coop_demo.runtime import keep_freed_memory, shared_backbone
 from coop_demo.settings import CHECKPOINT_DIR
@@ -84,7 +85,7 @@ ROUGH_FAMILIES = (
     "attributes",
     "graded",
 )
-MADE = ("ranker", "measure", "ablations", "curve", "speed")
+MADE = ("ranker", "measure", "ablations", "curve", "readings", "speed")
 SPEED_PICTURES = 800
 CURVE_SIZES, CURVE_SEEDS = (5, 10, 20, 30), (1, 2, 3)
 PIPS = "Rank the sum of the pips on the dice."
@@ -941,7 +942,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     keep_freed_memory()
     backbone = shared_backbone("mini", "cpu")
-    samples = all_samples(args.data, share=args.share)
+    whole = bool({"ranker", "measure", "ablations"} & set(args.parts))
+    samples = all_samples(args.data, share=args.share) if whole else []
     if args.encode_only:
         encode_families(backbone, samples, args.cache)
     elif args.tune:
@@ -956,6 +958,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             make_ablations(backbone, samples, args)
         if "curve" in args.parts and args.data is not None:
             make_curve(backbone, args)
+        if "readings" in args.parts:
+            ranker = load_ranker(args.out, backbone)
+            update(args.out, {"readings": measure_readings(backbone, ranker)})
         if "speed" in args.parts and args.data is not None:
             make_speed(backbone, args)
     return 0
