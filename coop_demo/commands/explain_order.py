@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> None:
     if reading.differs:
         say(f"The maps are for “{instruction}”")
     began = time.perf_counter()
-    maps = order_maps(ranker.adapter(backbone.device), backbone, images, instruction)
+    adapter = ranker.adapter(backbone.device, instruction)
+    maps = order_maps(adapter, backbone, images, instruction)
     seconds = time.perf_counter() - began
     words = maps.words[0].words
     layer = _layer(maps, show, _number_of(args.word, words) if show == WORD else 0)

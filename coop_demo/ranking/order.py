@@ -166,14 +166,14 @@ def score_images(
             f"{len(first.kept)} of {counted(n, 'picture')} can be used, and an order needs 2 or "
             f"more. {why}"
         )
-    adapter = ranker.adapter(backbone.device) if with_ranker and ranker is not None else None
     found = []
     for instruction, pair in zip(instructions, pairs, strict=True):
         reading = read_instruction(instruction, ranker)
         scores: dict[str, Floats] = {}
         compared: tuple[int, ...] = ()
         logits = None
-        if adapter is not None and tokens is not None:
+        if ranker is not None and tokens is not None:
+            adapter = ranker.adapter(backbone.device, reading.asked)
             with torch.no_grad(), TURNS.short():
                 words = backbone.text_tokens([reading.asked])
                 seen = tokens.features.to(backbone.device)

@@ -15,7 +15,7 @@ from coop_demo.data.dataset import short_content
 from coop_demo.data.near_copies import Look
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
-from coop_demo.ranking.instructions import check_instruction, instruction_key
+from coop_demo.ranking.instructions import check_instruction, instruction_key, is_count
 from coop_demo.ranking.labels import RankingTable
 from coop_demo.ranking.losses import LossConfig
 
@@ -153,9 +153,18 @@ class Ranker:
     # these instructions. Empty where nobody measured it.
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
 
-    def adapter(self, device: str | torch.device = "cpu") -> RankingAdapter:
-        """The adapter, ready to rank: weights of its own, in eval mode, without gradients."""
+    def adapter(
+        self, device: str | torch.device = "cpu", instruction: str | None = None
+    ) -> RankingAdapter:
+        """The adapter, ready to rank: weights of its own, in eval mode, without gradients.
+
+        Args:
+            instruction: what it will be asked. A count that the ranker never learned is answered
+                as `AdapterConfig.hidden_unlearned` says.
+        """
         adapter = RankingAdapter.from_state(self.config, self.state)
+        if instruction is not None and is_count(instruction) and self.learned(instruction) is None:
+            adapter.hidden_share = self.config.hidden_unlearned
         return adapter.to(device).eval().requires_grad_(False)
 
     def having_learned_from(

@@ -20,6 +20,7 @@ from coop_demo.ranking.instructions import (
     COUNT_TEMPLATE,
     AntonymPair,
     instruction_key,
+    is_count,
     propose_antonyms,
 )
 from coop_demo.ranking.ranker import Ranker
@@ -334,9 +335,7 @@ def _can_be_asked(ranker: Ranker, asked: str) -> bool:
     """Whether it learned this, or this is a count in the template and it learned others in it."""
     if ranker.learned(asked) is not None:
         return True
-    start = instruction_key(COUNT_TEMPLATE.partition("{}")[0])
-    known = (instruction_key(one.instruction) for one in ranker.instructions)
-    return instruction_key(asked).startswith(start) and any(k.startswith(start) for k in known)
+    return is_count(asked) and any(is_count(one.instruction) for one in ranker.instructions)
 
 
 def _read(text: str, ranker: Ranker | None) -> Reading | None:

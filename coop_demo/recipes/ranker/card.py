@@ -270,9 +270,9 @@ def _ablations(report: dict) -> list[str]:
         "## Ablations",
         "",
         f"As above, {steps} steps, two runs a line, each without one group of kinds. Two such "
-        "pairs of the chosen setting differed by 0.04 in kinds never met and by up to 0.11 in a family, "
-        "so only larger differences say something. Lines are also without one thing: what names "
-        "the kind in the picture (a), the larger square (b), the finer grid that is summed (c; "
+        "pairs of the chosen setting differed by 0.04 in kinds never met and by up to 0.11 in a "
+        "family, so only larger differences say something. Lines are without one thing each: what "
+        "names the kind in the picture (a), the larger square (b), the finer grid summed (c; "
         "the sum itself is the reference's own, and with a fixed number of tokens a mean differs "
         "by a factor alone), hard scenes (d).",
         "",

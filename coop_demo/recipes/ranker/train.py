@@ -651,7 +651,8 @@ def _train(
 @torch.no_grad()
 def adapter_scores(backbone: Backbone, ranker: Ranker, tokens: Tensor, instruction: str) -> Tensor:
     """(N, V, r) -> (N,)"""
-    return ranker.adapter().scores(tokens, backbone.text_tokens([instruction])).float()
+    words = backbone.text_tokens([instruction])
+    return ranker.adapter(instruction=instruction).scores(tokens, words).float()
 
 
 def measured_instructions(

@@ -112,7 +112,8 @@ def _maps_of(subject: RankedSubject) -> RankedLook:
     backbone = shared_backbone(subject.model)
     instruction = check_instruction(subject.instruction, backbone)
     images = [picture.load() for picture in subject.pictures]
-    maps = order_maps(subject.ranker.adapter(backbone.device), backbone, images, instruction)
+    adapter = subject.ranker.adapter(backbone.device, instruction)
+    maps = order_maps(adapter, backbone, images, instruction)
     for image in images:
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return RankedLook(
