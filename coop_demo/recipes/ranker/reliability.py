@@ -1,6 +1,6 @@
 """What an order is worth in each case that the app tells apart: a table of reliability.
 
-    python -m coop_demo.recipes.ranker --data DIR --cache DIR --start RANKER --parts reliability
+    python -m coop_demo.recipes.ranker.reliability --data DIR --cache DIR --start RANKER
 
 - *learned*: the pictures of the test part in two halves; what one half says of an instruction,
   good, fair or doubtful, beside what the other half finds.
@@ -8,28 +8,35 @@
   three others in drawn scenes alone, is asked for these eight in all photographs of them.
 - *near*: wordings that nobody learned of instructions of the test part.
 
-`TrainedWithout` is that ranker; nothing else in the project uses it.
+The figures go into the ranker's file, from where the app tells them, and onto its card.
 """
 
+import argparse
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from coop_demo.backbones.backbone import Backbone
+from coop_demo.ranking.checkpoint import load_ranker, save_ranker
 from coop_demo.ranking.instructions import COUNT_TEMPLATE, instruction_key
 from coop_demo.ranking.metrics import srcc
 from coop_demo.ranking.ranker import Ranker, Reliability
 from coop_demo.ranking.trust import KINDS, trust_in
 from coop_demo.recipes.ranker import train
 from coop_demo.recipes.ranker.pictures import Sample
+from coop_demo.runtime import shared_backbone
+from coop_demo.settings import CHECKPOINT_DIR
 
 # Kinds that the ranker training goes on from had met nowhere, and some it had met in scenes alone.
 HELD_OUT = ("bottles", "playing cards", "people", "chairs", "chess pieces")
 DRAWN_ALONE = ("apples", "pears", "cars")
 NEW_WORDINGS = ("Compare the pictures by {}.", "Rank the total of {}.", "Rank by the {} in them.")
 PHOTOGRAPHED = ("natural", "aquarium", "attributes")
+RATE = 8e-4  # twice the learning rate
 LEAST_PICTURES = 16  # of an instruction whose pictures are halved
 
 
@@ -67,7 +74,7 @@ def told_by(backbone: Backbone, ranker: Ranker, instruction: str) -> tuple[str, 
 
 
 def held_out_rows(
-    backbone: Backbone, collection: "train.Collection", trained_without: Ranker
+    backbone: Backbone, collection: train.Collection, trained_without: Ranker
 ) -> list[Row]:
     """Orders of all photographs of kinds that this ranker never met, or in scenes alone."""
     rows = []
@@ -89,7 +96,7 @@ def held_out_rows(
     return rows
 
 
-def learned_rows(backbone: Backbone, collection: "train.Collection", ranker: Ranker) -> list[Row]:
+def learned_rows(backbone: Backbone, collection: train.Collection, ranker: Ranker) -> list[Row]:
     """What half of an instruction's test pictures say of it, beside what the other half finds."""
     rows = []
     for _, instruction, at in train.measured_instructions(collection, "test"):
@@ -110,7 +117,7 @@ def learned_rows(backbone: Backbone, collection: "train.Collection", ranker: Ran
     return rows
 
 
-def near_rows(backbone: Backbone, collection: "train.Collection", ranker: Ranker) -> list[Row]:
+def near_rows(backbone: Backbone, collection: train.Collection, ranker: Ranker) -> list[Row]:
     """Orders under wordings that nobody learned, by the kind the app says they are."""
     rows = []
     for family, instruction, at in train.measured_instructions(collection, "test"):
@@ -140,3 +147,60 @@ def by_kind(rows: Sequence[Row]) -> dict[str, Reliability]:
         if own:
             found[kind] = Reliability(float(np.mean(own)), float(min(own)), len(own))
     return found
+
+
+def train_without(
+    backbone: Backbone, collection: train.Collection, start: Ranker | None, *, steps: int
+) -> Ranker:
+    """A ranker trained as the shipped one, but for the kinds that it must not meet."""
+    samples = without_photographs(collection.samples, prompts(DRAWN_ALONE))
+    known = replace(collection, samples=samples)
+    tasks = train.tasks_of(known, train.LEARNED, without=prompts(HELD_OUT))
+    return train.train_setting(
+        backbone,
+        known,
+        tasks,
+        replace(train.SHIPPED, name="without kinds"),
+        steps=0,
+        fine_steps=steps,
+        seed=1,
+        learning_rate=RATE,
+        start=start,
+    )
+
+
+def measure_reliability(
+    backbone: Backbone, collection: train.Collection, ranker: Ranker, trained_without: Ranker
+) -> tuple[Ranker, list[Row]]:
+    """The ranker that knows what its orders are worth, and every order that says so."""
+    rows = [
+        *learned_rows(backbone, collection, ranker),
+        *held_out_rows(backbone, collection, trained_without),
+        *near_rows(backbone, collection, ranker),
+    ]
+    return replace(ranker, reliability=by_kind(rows)), rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Measure what orders are worth, by what the app says of them."
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled sets")
+    parser.add_argument("--cache", type=Path, help="folder of encoded pictures")
+    parser.add_argument("--out", type=Path, default=CHECKPOINT_DIR / "ranker-mini.safetensors")
+    parser.add_argument("--start", type=Path, help="ranker that the shipped one went on from")
+    parser.add_argument("--steps", type=int, default=900)
+    args = parser.parse_args(arguments)
+    backbone = shared_backbone("mini", "cpu")
+    collection = train.gather(backbone, train.all_samples(args.data), args)
+    start = load_ranker(args.start) if args.start else None
+    trained_without = train_without(backbone, collection, start, steps=args.steps)
+    ranker = load_ranker(args.out, backbone)
+    ranker, rows = measure_reliability(backbone, collection, ranker, trained_without)
+    save_ranker(ranker, args.out, half=True)
+    train.update(args.out, {"reliability": [asdict(row) for row in rows]})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -113,6 +113,7 @@ NEGATIVES_FROM: Mapping[str, Sequence[str]] = {
     "dice": ("counting",),
 }
 COUNTED_FAMILIES = ("counting", "flips", "natural", "aquarium")
+DRAWN_FAMILIES = ("counting", "flips", "unseen")  # scenes of cut-outs
 MIN_TEST_PICTURES = 8  # an instruction with fewer has no order worth a figure
 
 
@@ -1012,11 +1013,25 @@ def train_shipped(
     return ranker, time.perf_counter() - began
 
 
-def with_figures(ranker: Ranker, table: Sequence[Mapping[str, Any]]) -> Ranker:
-    """The ranker that knows how well it ordered images it had not seen, by instruction."""
-    found = {instruction_key(row["instruction"]): row["srcc"]["adapter"] for row in table}
+def with_figures(
+    ranker: Ranker, table: Sequence[Mapping[str, Any]], collection: Collection
+) -> Ranker:
+    """The ranker that knows how well it ordered images it had not seen, by instruction, and which
+    instructions it learned from drawn scenes alone. Photographs have the last word."""
+    ordered = sorted(table, key=lambda row: row["family"] not in DRAWN_FAMILIES)
+    found = {instruction_key(row["instruction"]): row["srcc"]["adapter"] for row in ordered}
+    photographed = {
+        instruction_key(text)
+        for one in collection.samples
+        if one.part in LEARNED and one.family not in DRAWN_FAMILIES
+        for text in one.values
+    }
     instructions = tuple(
-        replace(one, held_out=found.get(instruction_key(one.instruction)))
+        replace(
+            one,
+            held_out=found.get(instruction_key(one.instruction)),
+            drawn=instruction_key(one.instruction) not in photographed,
+        )
         for one in ranker.instructions
     )
     return replace(ranker, instructions=instructions)
@@ -1046,7 +1061,7 @@ def make_ranker(
     table = measure(backbone, collection, ranker, learned=LEARNED)
     means = family_means(table)
     print(json.dumps(means, indent=1))
-    ranker = with_figures(ranker, table)
+    ranker = with_figures(ranker, table, collection)
     save_ranker(ranker, args.out, half=True)
     learned = sum(one.part in LEARNED and one.plain for one in collection.samples)
     update(
