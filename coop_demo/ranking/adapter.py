@@ -82,6 +82,8 @@ class AdapterConfig:
     # have no class of their own, but clothes have. 0: it stays where the backbone puts it
     hidden_unlearned: float = 0.0  # share of the score that comes with the words hidden when the
     # instruction is a count nobody taught: what its words did is known for learned ones alone
+    evidence_unlearned: float = 0.0  # for such a count, how much the score gains by the evidence
+    # itself, a picture's sum of how much each place is of the instruction's own classes
     concepts: int = 0  # directions of the joint space that the adapter brings along; with some, a
     # picture token also comes with how much it looks like what the instruction names, which holds
     # for things no instruction was learned about. Only for text towers whose last token is the
@@ -130,6 +132,11 @@ class AdapterConfig:
             raise RankingError(
                 "A ranker's hidden_unlearned must be 0 to 1, and above 0 it needs concepts; it is "
                 f"{self.hidden_unlearned}."
+            )
+        if not 0 <= self.evidence_unlearned <= 1 or (self.evidence_unlearned and not self.concepts):
+            raise RankingError(
+                "A ranker's evidence_unlearned must be 0 to 1, and above 0 it needs concepts; it "
+                f"is {self.evidence_unlearned}."
             )
         if self.view_side is not None and self.view_side < 1:
             raise RankingError(f"A ranker's view_side must be 1 or more; it is {self.view_side}.")
@@ -469,7 +476,9 @@ class RankingAdapter(nn.Module):
     def __init__(self, config: AdapterConfig):
         super().__init__()
         self.config = config
-        self.hidden_share = 0.0  # of `scores` and `pair_logits`: how much comes with hidden words
+        # Of `scores` and `pair_logits`: how much comes with hidden words, and how much the
+        # evidence itself adds. Set for what it will be asked, see `Ranker.adapter`.
+        self.hidden_share = self.evidence_share = 0.0
         dim = config.dim
         self.learnable_text_tokens = nn.Parameter(
             torch.randn(config.prompt_width, config.n_learnable_tokens) * 0.02
@@ -582,6 +591,7 @@ class RankingAdapter(nn.Module):
                     self.encode(images, text, hide_words=hide)
                 )
             )
+            + self._own_evidence(images, text)
             for images, text in self._chunks(image_tokens, text_tokens, chunk)
         ]
         return torch.cat(parts)
@@ -592,11 +602,20 @@ class RankingAdapter(nn.Module):
         self, image_tokens: Tensor, text_tokens: Tensor, *, chunk: int = PICTURES_A_CHUNK
     ) -> Tensor:
         """Logit of "picture i ranks above picture j" at [i, j]: (N, N), the diagonal included."""
-        return self._shown_and_hidden(
+        logits = self._shown_and_hidden(
             lambda hide: self._pair_logits(
                 self.pair_summary(image_tokens, text_tokens, chunk=chunk, hide_words=hide)
             )
         )
+        if not self.evidence_share:
+            return logits
+        own = torch.cat(
+            [
+                self._own_evidence(images, text)
+                for images, text in self._chunks(image_tokens, text_tokens, chunk)
+            ]
+        )
+        return logits + own[:, None] - own[None]
 
     def _pair_logits(self, summary: PairSummary) -> Tensor:
         n = len(summary.log_mass)
@@ -656,6 +675,15 @@ class RankingAdapter(nn.Module):
         if share == 1:
             return compute(True)
         return (1 - share) * compute(False) + share * compute(True)
+
+    def _own_evidence(self, image_tokens: Tensor, text_tokens: Tensor) -> Tensor:
+        """What the evidence itself adds to each picture's score: (N,)."""
+        if not self.evidence_share:
+            return self.reg_tokens.new_zeros(len(image_tokens))
+        text = text_tokens[None] if text_tokens.dim() == 2 else text_tokens
+        own = self.learnable_text_tokens
+        channels = self.evidence.channels(image_tokens.to(own), text.to(own))
+        return self.evidence_share * channels[..., Evidence.OWN_CLASSES].sum(dim=1)
 
     # -- parts ------------------------------------------------------------------------------------
 

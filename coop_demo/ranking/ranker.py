@@ -160,11 +160,12 @@ class Ranker:
 
         Args:
             instruction: what it will be asked. A count that the ranker never learned is answered
-                as `AdapterConfig.hidden_unlearned` says.
+                as `hidden_unlearned` and `evidence_unlearned` of its AdapterConfig say.
         """
         adapter = RankingAdapter.from_state(self.config, self.state)
         if instruction is not None and is_count(instruction) and self.learned(instruction) is None:
             adapter.hidden_share = self.config.hidden_unlearned
+            adapter.evidence_share = self.config.evidence_unlearned
         return adapter.to(device).eval().requires_grad_(False)
 
     def having_learned_from(
