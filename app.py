@@ -19,9 +19,9 @@ import gradio as gr
 import segno
 
 from coop_demo.errors import UserError
+from coop_demo.languages import classroom as classroom_strings
 from coop_demo.runtime import give_back_memory_when_idle, keep_freed_memory
 from coop_demo.settings import environment_backbone
-from coop_demo.ui.classroom import strings as classroom_strings
 from coop_demo.ui.classroom.state import Classroom, address_in_the_network
 from coop_demo.ui.page import build_page
 from coop_demo.ui.theme import launch_options

@@ -22,6 +22,7 @@ COMMANDS = {
     "report",
     "predict": "say what is on pictures, with a saved prompt",
     "benchmark": "measure: the paper's protocol, training speed, ranking, where maps point",
+    "index": "encode very many pictures once, to ask the index instead",
     "rank": "order pictures by an instruction",
     "train-ranker": "teach a ranker an order from labels.csv",
     "explain": "draw where the model looked, and check the map",

@@ -6,7 +6,8 @@ UserError
 ├── BackboneError     a CLIP model is unknown, unreachable or does not fit
 ├── PromptError       a prompt cannot be built, trained or loaded
 ├── RankingError      a ranker, an instruction or labels cannot be used
-└── HeatmapError      a map cannot be drawn
+├── HeatmapError      a map cannot be drawn
+└── ArchiveError      a large folder, a list of pictures or an index of one cannot be used
 
 Every message says what is wrong, with which thing, and what to do. Anything that is not a
 UserError is a bug of ours and must not be shown as if it were the person's mistake.
@@ -48,3 +49,7 @@ class RankingError(UserError):
 
 class HeatmapError(UserError):
     """A map of where the model looked cannot be drawn."""
+
+
+class ArchiveError(UserError):
+    """A source of very many pictures, or the index made of one, cannot be used."""

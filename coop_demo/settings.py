@@ -36,6 +36,15 @@ def ranker_folder() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
+def index_folder() -> Path | None:
+    """An index of this computer that the page opens for everybody, from COOP_DEMO_INDEX.
+
+    Only the owner names it: its pictures are shown to whoever comes to the page.
+    """
+    named = os.environ.get("COOP_DEMO_INDEX", "").strip()
+    return Path(named).expanduser() if named else None
+
+
 CACHE_BYTES = 10**9  # features on disk: half a million vectors of mini, or 5,000 images' tokens
 
 
@@ -121,6 +130,7 @@ class Limits:
     max_instruction: int = 3_000  # characters to rank by; the tokenizer counts more closely
     max_session_bytes: int = 500 * 2**20  # all pictures of one person: a whole zip of them
     max_all_sessions_bytes: int = 4 * 2**30  # everybody's pictures: eight people with all they may
+    max_uploads_bytes: int = 4 * 2**30  # files sent to the page that no session has taken yet
     max_jobs: int = 3  # trainings of one client that run or wait; thirty people share two places
     max_in_line: int = 120  # everybody's: thirty people with all they may, and a reserve
     max_training_seconds: int = 30 * 60  # on the page and at the endpoints: others wait behind it

@@ -29,6 +29,8 @@ from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
 from coop_demo.comparison.statistics import Score
 from coop_demo.comparison.summary import summary
+from coop_demo.languages import charts as say
+from coop_demo.languages import said
 from coop_demo.prompts.words import NearWord, VectorWords, WordsAccuracy
 
 
@@ -72,7 +74,7 @@ def methods_figure(comparison: Comparison) -> go.Figure:
     figure = new_figure(90 + 44 * len(table), showlegend=False)
     figure.add_bar(
         x=table["accuracy %"],
-        y=[short_label(name, 60) for name in table["method"]],
+        y=[short_label(said(name), 60) for name in table["method"]],
         orientation="h",
         marker_color=[kind_colour(key) for key in table["key"]],
         error_x={
@@ -87,7 +89,7 @@ def methods_figure(comparison: Comparison) -> go.Figure:
         insidetextanchor="start",
         hovertemplate="%{y}<br>%{x:.1f} %<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 100], title="held-out accuracy, %<br>line: 95 % interval")
+    figure.update_xaxes(range=[0, 100], title=say.ACCURACY_AND_INTERVAL)
     return figure
 
 
@@ -117,7 +119,7 @@ def shots_figure(cells: Sequence[Cell]) -> go.Figure:
     fitted = frame[frame["shots"] > 0]
     shots = sorted({int(n) for n in fitted["shots"]}) or [1, 16]
     for at, (key, group) in enumerate(frame.groupby("key", sort=False)):
-        name = short_label(str(group["method"].iloc[0]))
+        name = short_label(said(str(group["method"].iloc[0])))
         colour = method_colour(str(key), at)
         if group["shots"].iloc[0] == 0:
             figure.add_scatter(
@@ -136,12 +138,12 @@ def shots_figure(cells: Sequence[Cell]) -> go.Figure:
             mode="lines+markers",
             line={"color": colour},
             error_y={"type": "data", "array": group["sd"].fillna(0), "thickness": 1.5},
-            hovertemplate="%{x} shots: %{y:.1f} %<extra>" + name + "</extra>",
+            hovertemplate=say.SHOTS_HOVER + "<extra>" + name + "</extra>",
         )
     figure.update_xaxes(
-        type="log", tickvals=shots, ticktext=[str(n) for n in shots], title="shots a class"
+        type="log", tickvals=shots, ticktext=[str(n) for n in shots], title=say.SHOTS_AXIS
     )
-    figure.update_yaxes(title="held-out accuracy, %")
+    figure.update_yaxes(title=say.ACCURACY)
     return figure
 
 
@@ -165,7 +167,7 @@ def confusion_figure(comparison: Comparison, method: str = "learned") -> go.Figu
         text=counts,
         texttemplate="%{text}" if C <= 30 else None,
         hovertext=[
-            [f"{names[t]} taken for {names[a]}: {counts[t, a]}" for a in range(C)] for t in range(C)
+            [say.taken_for(names[t], names[a], counts[t, a]) for a in range(C)] for t in range(C)
         ],
         hovertemplate="%{hovertext}<extra></extra>",
         colorscale=SHARES_SCALE,
@@ -176,8 +178,8 @@ def confusion_figure(comparison: Comparison, method: str = "learned") -> go.Figu
         showscale=False,  # the numbers say it; the room is worth more on a phone
     )
     ticks = {"tickvals": list(range(C)), "ticktext": names, "showgrid": False, "zeroline": False}
-    figure.update_xaxes(title="answer", tickangle=-45, **ticks)
-    figure.update_yaxes(title="true class", autorange="reversed", **ticks)
+    figure.update_xaxes(title=say.ANSWER, tickangle=-45, **ticks)
+    figure.update_yaxes(title=say.TRUE_CLASS, autorange="reversed", **ticks)
     return figure
 
 
@@ -212,13 +214,13 @@ def per_class_figure(
             x=table[title],
             y=list(range(len(table))),
             orientation="h",
-            name=short_label(title),
+            name=short_label(said(title)),
             marker_color=method_colour(keys[title], at),
-            hovertemplate="%{x:.1f} %<extra>" + short_label(title) + "</extra>",
+            hovertemplate="%{x:.1f} %<extra>" + short_label(said(title)) + "</extra>",
         )
     names = [short_label(name, 30) for name in table["class"]]
     figure.update_yaxes(tickvals=list(range(len(table))), ticktext=names, autorange="reversed")
-    figure.update_xaxes(range=[0, 100], title="accuracy of the class, %")
+    figure.update_xaxes(range=[0, 100], title=say.CLASS_ACCURACY)
     return figure
 
 
@@ -236,10 +238,7 @@ def reliability_figure(
         width=[0.95 * (b.high - b.low) for b in filled],
         marker_color=kind_colour(method),
         customdata=[[b.n, b.confidence] for b in filled],
-        hovertemplate=(
-            "%{customdata[0]} pictures<br>says %{customdata[1]:.1%}, is right %{y:.1%}"
-            "<extra></extra>"
-        ),
+        hovertemplate=(say.CONFIDENCE_HOVER + "<extra></extra>"),
     )
     figure.add_scatter(
         x=[0, 1],
@@ -248,8 +247,8 @@ def reliability_figure(
         line={"color": TEXT_COLOUR, "dash": "dot"},
         hoverinfo="skip",
     )
-    figure.update_xaxes(range=[0, 1], title="how sure it is", tickformat=".0%")
-    figure.update_yaxes(range=[0, 1], title="how often it is right", tickformat=".0%")
+    figure.update_xaxes(range=[0, 1], title=say.CONFIDENCE, tickformat=".0%")
+    figure.update_yaxes(range=[0, 1], title=say.RIGHT, tickformat=".0%")
     return figure
 
 
@@ -312,7 +311,7 @@ def projection_figure(
 
     A picture's customdata is its number among the held-out pictures; class vectors have −1.
     """
-    percent = [f"{100 * share:.0f} % of the spread" for share in picture_map.explained]
+    percent = [say.spread(share) for share in picture_map.explained]
     figure = new_figure(520, legend={"orientation": "h", "y": -0.12}, dragmode=False)
     C = len(class_names)
     colours = _class_colours(C)
@@ -327,14 +326,14 @@ def projection_figure(
             marker={"color": colours[label], "size": 8, "opacity": 0.65},
             customdata=rows,
             text=[
-                short_label(picture_names[row]) if picture_names else f"picture {row + 1}"
+                short_label(picture_names[row]) if picture_names else say.picture(row + 1)
                 for row in rows.tolist()
             ],
             hovertemplate="%{text}<extra>" + short_label(class_names[label], 24) + "</extra>",
         )
     symbols = ("star", "x", "diamond", "square", "cross", "triangle-up")
     for at, (method, points) in enumerate(picture_map.vectors.items()):
-        title = short_label(picture_map.titles[method])
+        title = short_label(said(picture_map.titles[method]))
         figure.add_scatter(
             x=points[:, 0],
             y=points[:, 1],
@@ -360,8 +359,8 @@ def projection_figure(
                 bgcolor="rgba(128,128,128,0.12)",
                 captureevents=False,
             )
-    figure.update_xaxes(title=f"first direction: {percent[0]}", showticklabels=False)
-    figure.update_yaxes(title=f"second direction: {percent[1]}", showticklabels=False)
+    figure.update_xaxes(title=say.first_direction(percent[0]), showticklabels=False)
+    figure.update_yaxes(title=say.second_direction(percent[1]), showticklabels=False)
     return figure
 
 
@@ -392,9 +391,9 @@ def base_to_new_figure(found: BaseToNew) -> go.Figure:
     n_base, n_new = len(found.base_names), len(found.new_names)
     if found.n_without_pictures == n_new:
         scores = [(row.title, (row.base, row.together)) for row in found.rows]
-        return _paired_bars(scores, (f"{n_base} learned names", f"with {n_new} more names"))
+        return _paired_bars(scores, (say.learned_names(n_base), say.more_names(n_new)))
     scores = [(row.title, (row.base, row.new)) for row in found.rows]
-    return _paired_bars(scores, (f"{n_base} learned classes", f"{n_new} new classes"))
+    return _paired_bars(scores, (say.learned_classes(n_base), say.new_classes(n_new)))
 
 
 def shift_table(found: Shift) -> pd.DataFrame:
@@ -419,7 +418,7 @@ def shift_table(found: Shift) -> pd.DataFrame:
 def shift_figure(found: Shift) -> go.Figure:
     """Accuracy where it learned and on the second set, with 95 % intervals."""
     scores = [(row.title, (row.here, row.there)) for row in found.rows]
-    return _paired_bars(scores, (found.here_name, found.there_name))
+    return _paired_bars(scores, (said(found.here_name), said(found.there_name)))
 
 
 def _paired_bars(
@@ -448,11 +447,11 @@ def _paired_bars(
             },
             hovertemplate="%{x:.1f} %<extra>" + short_label(names[side]) + "</extra>",
         )
-    titles = ["<br>".join(map(short_label, wrap(title, 22)[:3])) for title, _ in scores]
+    titles = ["<br>".join(map(short_label, wrap(said(title), 22)[:3])) for title, _ in scores]
     figure.update_yaxes(
         tickvals=list(range(len(scores))), ticktext=titles, autorange="reversed", showgrid=False
     )
-    figure.update_xaxes(range=[0, 100], title="held-out accuracy, %<br>line: 95 % interval")
+    figure.update_xaxes(range=[0, 100], title=say.ACCURACY_AND_INTERVAL)
     return figure
 
 
@@ -464,7 +463,7 @@ def words_table(found: Sequence[VectorWords]) -> pd.DataFrame:
     """One row a context vector: nearest words with cosine and distance, beside a random vector."""
 
     def shown(words: Sequence[NearWord]) -> str:
-        return ", ".join(f"{near.word} ({near.value:.2f})" for near in words)
+        return ", ".join(f"{said(near.word)} ({near.value:.2f})" for near in words)
 
     rows = []
     for row in found:

@@ -13,6 +13,7 @@ from coop_demo.charts.style import (
     new_figure,
     short_label,
 )
+from coop_demo.languages import charts as say
 
 
 def strip_figure(orders: Sequence[tuple[str, Sequence[float]]], names: Sequence[str]) -> go.Figure:
@@ -71,10 +72,10 @@ def agreement_figure(
         mode="markers",
         marker={"color": ORDER_COLOURS[0], "size": 9, "opacity": 0.7},
         text=[short_label(names[i]) for i in at.tolist()],
-        hovertemplate="%{text}: label %{x:g}, score %{y:.3f}<extra></extra>",
+        hovertemplate=say.LABEL_AND_SCORE + "<extra></extra>",
     )
-    figure.update_xaxes(title=f"label: {short_label(instruction, 60)}")
-    figure.update_yaxes(title="score")
+    figure.update_xaxes(title=say.label_of(short_label(instruction, 60)))
+    figure.update_yaxes(title=say.SCORE)
     return figure
 
 
@@ -89,9 +90,7 @@ def pair_matrix_figure(
     chances = 1 / (1 + np.exp(-np.clip(np.asarray(logits, float), -60, 60)))
     np.fill_diagonal(chances, np.nan)
     labels = [short_label(name, 18) for name in names]
-    hover = [
-        [f"{labels[i]} above {labels[j]}: {chances[i, j]:.0%}" for j in range(M)] for i in range(M)
-    ]
+    hover = [[say.above(labels[i], labels[j], chances[i, j]) for j in range(M)] for i in range(M)]
     figure = new_figure(max(300, min(620, 150 + 18 * M)), showlegend=False)
     figure.add_heatmap(
         z=chances,
@@ -114,10 +113,7 @@ def pair_matrix_figure(
         customdata=np.stack((rows, columns), axis=-1),
         mode="markers",
         marker={"symbol": "x-thin", "size": 7, "line": {"color": MARK_COLOUR, "width": 1.4}},
-        text=[
-            hover[i][j] + "; the other way claims the same"
-            for i, j in zip(rows, columns, strict=True)
-        ],
+        text=[f"{hover[i][j]}; {say.CONTRADICTION}" for i, j in zip(rows, columns, strict=True)],
         hovertemplate="%{text}<extra></extra>",
     )
     # places, not names: names would leave no room for the cells on a phone
@@ -127,7 +123,7 @@ def pair_matrix_figure(
     figure.update_xaxes(
         range=[-0.5, M - 0.5],
         tickangle=0,
-        title={"text": "place in the order", "standoff": 4},
+        title={"text": say.PLACE, "standoff": 4},
         **ticks,
     )
     figure.update_yaxes(range=[M - 0.5, -0.5], **ticks)

@@ -30,10 +30,10 @@ from coop_demo.comparison.confusion import confusion_matrix, disagreements
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
-from coop_demo.comparison.strings import at_bound_sentences, comparison_sentence
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.images import data_uri
 from coop_demo.errors import PictureError, UserError
+from coop_demo.languages import comparison as verdicts
 from coop_demo.prompts.words import VectorWords, WordsAccuracy
 
 _THUMBNAIL = 112  # pixels, the longer side
@@ -112,7 +112,7 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
     learned = _best_learned(comparison)
     page = _Page()
     page.add(f"<h1>{_text(comparison.prepared.dataset.name or 'Comparison')}</h1>")
-    if verdict := comparison_sentence(comparison):
+    if verdict := verdicts.comparison_sentence(comparison):
         page.add(f"<p class='verdict'>{_text(verdict)}</p>")
     page.sentences((*comparison.problems, *comparison.notes))
 
@@ -163,7 +163,7 @@ def html_report(report: Report, *, pictures: bool = False) -> str:
         title = comparison.result(method).title
         page.figure(comparison_charts.reliability_figure(calibrations[title].before, title, method))
     page.table(comparison_charts.calibration_table(calibrations))
-    page.sentences(at_bound_sentences(calibrations))
+    page.sentences(verdicts.at_bound_sentences(calibrations))
     page.section("Settings and versions")
     page.table(_settings_table(report))
     return page.whole(comparison.prepared.dataset.name or "Comparison")

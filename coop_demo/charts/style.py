@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from coop_demo.comparison.methods import LEARNED_METHODS
+from coop_demo.languages import page
 
 #: readable on light and dark pages; the style sheet of the page has its own shades for text
 LEARNED_COLOUR, HAND_CRAFTED_COLOUR, OTHER_COLOUR = "#138a7e", "#c8741a", "#8C8C8C"
@@ -47,6 +48,7 @@ def new_figure(height: int, **layout: Any) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": TEXT_COLOUR, "size": 13},
         uirevision="kept",
+        separators=page.SEPARATORS,
         **layout,
     )
     figure.update_xaxes(

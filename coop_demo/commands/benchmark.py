@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from coop_demo.backbones.backbone import random_backbone
 from coop_demo.backbones.features import EncodeEvent
+from coop_demo.charts.paper import paper_svg
 from coop_demo.commands.common import (
     add_backbone_options,
     add_json_option,
@@ -25,7 +26,9 @@ from coop_demo.commands.common import (
     seed_number,
     with_progress,
 )
+from coop_demo.commands.engines import add_engine_options, engine_of, opener
 from coop_demo.commands.rank import ranker_for
+from coop_demo.comparison.estimate import estimate_grid
 from coop_demo.comparison.grid import (
     GRID_METHODS,
     PAPER_SEEDS,
@@ -37,7 +40,10 @@ from coop_demo.comparison.grid import (
     benchmark,
 )
 from coop_demo.comparison.methods import COMPARISON_METHODS
+from coop_demo.comparison.paper_table import PAPER_DATASETS, beside_paper
+from coop_demo.comparison.results_csv import open_results
 from coop_demo.comparison.summary import losses, markdown_table, summary
+from coop_demo.engines.local import cores
 from coop_demo.errors import UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.ranking.labels import read_labels_csv
@@ -64,7 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     grid = parser.add_argument_group("protocol")
     grid.add_argument("--data", metavar="ROOT", help="folder that holds the data sets")
-    grid.add_argument("--datasets", nargs="+", metavar="NAME", help="folders in it, or CoOp's sets")
+    grid.add_argument(
+        "--datasets",
+        nargs="+",
+        metavar="NAME",
+        help="folders in it, or CoOp's sets; `paper` stands for the paper's eleven",
+    )
     grid.add_argument("--shots", type=int, nargs="+", default=list(PAPER_SHOTS), metavar="N")
     grid.add_argument(
         "--seeds", type=seed_number, nargs="+", default=list(PAPER_SEEDS), metavar="N"
@@ -77,6 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of {', '.join(COMPARISON_METHODS)} (default: {' '.join(GRID_METHODS)})",
     )
     grid.add_argument("--out", metavar="FILE", help="CSV that finished cells are appended to")
+    grid.add_argument(
+        "--report",
+        metavar="FILE.md",
+        help="write the tables as Markdown, ours beside the paper's, and the plot as FILE.svg",
+    )
+    grid.add_argument(
+        "--estimate", action="store_true", help="say what it would take, and do not begin"
+    )
     grid.add_argument("--template", default="", help="prompt to beat (the paper's for its sets)")
     grid.add_argument("--preset", choices=("fast", "paper"), default="fast", help="as for train")
     grid.add_argument("--context-length", type=int, default=16, help="vectors, 1 to 32 (16)")
@@ -125,6 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="text-tower: random weights of an open_clip architecture instead of a backbone",
     )
+    add_engine_options(parser)
     add_backbone_options(parser)
     add_json_option(parser)
 
@@ -157,23 +177,44 @@ def _protocol(args: argparse.Namespace) -> None:
             f"The protocol needs {' and '.join(missing)}: the folder of the data sets, their "
             "names, and a CSV for the results."
         )
+    if args.report and Path(args.report).suffix.lower() != ".md":
+        raise UserError(f'--report "{args.report}" must end in .md.')
     backbone = backbone_for(args.backbone, args.device)
-    result = _with_cells(
-        benchmark(
-            backbone,
-            args.data,
-            args.datasets,
-            shots=args.shots,
-            seeds=args.seeds,
-            methods=args.methods,
-            out=args.out,
-            preset=args.preset,
-            template=args.template,
-            prompt_config=PromptConfig(n_ctx=args.context_length),
-            steps=args.steps,
-            n_views=args.views,
+    names = [
+        one for name in args.datasets for one in (PAPER_DATASETS if name == "paper" else (name,))
+    ]
+    chosen = {
+        "shots": args.shots,
+        "seeds": args.seeds,
+        "methods": args.methods,
+        "preset": args.preset,
+        "template": args.template,
+        "prompt_config": PromptConfig(n_ctx=args.context_length),
+        "steps": args.steps,
+        "n_views": args.views,
+    }
+    if args.estimate or "paper" in args.datasets:
+        there = open_results(args.out) if Path(args.out).is_file() else []
+        workers = args.workers or (cores() if backbone.device.type == "cpu" else 1)
+        said = estimate_grid(backbone, args.data, names, there=there, workers=workers, **chosen)
+        if said is None:
+            raise UserError(f'None of the sets is in "{args.data}". Check --data and --datasets.')
+        say(str(said))
+        if args.estimate:
+            give({**asdict(said), "hours": said.hours}, args.json, "")
+            return
+    with engine_of(args, backbone) as engine:
+        result = _with_cells(
+            benchmark(
+                backbone,
+                args.data,
+                names,
+                out=args.out,
+                engine=engine,
+                open_backbone=opener(args, backbone),
+                **chosen,
+            )
         )
-    )
     said = {
         "backbone": backbone.identity,
         "results": str(Path(args.out)),
@@ -182,10 +223,38 @@ def _protocol(args: argparse.Namespace) -> None:
         "losses": losses(result.cells),
         "problems": list(result.problems),
     }
-    lines = [markdown_table(result.cells), *losses(result.cells)]
-    give(said, args.json, "\n".join(lines))
+    beside = beside_paper(result.cells)
+    lines = [markdown_table(result.cells), beside, *losses(result.cells)]
+    if args.report and result.cells:
+        said["report"] = [str(path) for path in _write_report(Path(args.report), result)]
+    give(said, args.json, "\n".join(filter(None, lines)))
     if not result.cells:
         raise UserError("No cell could be measured; the sentences above say why.")
+
+
+def _write_report(path: Path, result: GridResult) -> tuple[Path, Path]:
+    """Tables and plot, ready for a README."""
+    picture = path.with_suffix(".svg")
+    text = "\n".join(
+        filter(
+            None,
+            (
+                f"![Accuracy over shots]({picture.name})\n",
+                markdown_table(result.cells),
+                beside_paper(result.cells),
+                "\n".join(f"- {one}" for one in losses(result.cells)),
+            ),
+        )
+    )
+    try:
+        picture.write_text(paper_svg(result.cells), encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f'The report "{path}" cannot be written ({error.strerror}). The results are in the '
+            "CSV; choose another --report and start again."
+        ) from error
+    return path, picture
 
 
 def _with_cells(events: Iterator[GridEvent]) -> GridResult:
@@ -208,15 +277,15 @@ def _with_cells(events: Iterator[GridEvent]) -> GridResult:
 
 
 def _speed(args: argparse.Namespace) -> None:
-    from coop_demo.recipes.speed import measure_speed
+    from coop_demo.recipes.speed import markdown, measure_speed
 
     device = pick_device(args.device)
-    rows, lines = [], []
+    timings = []
     for found in measure_speed(device, quick=args.quick, seconds=args.seconds):
-        rows.append({"kind": type(found).__name__, **asdict(found)})
-        lines.append(str(found))
-        say(lines[-1])
-    give({"device": device, "timings": rows}, args.json, "\n".join(lines))
+        timings.append(found)
+        say(str(found))
+    rows = [{"kind": type(found).__name__, **asdict(found)} for found in timings]
+    give({"device": device, "timings": rows}, args.json, markdown(timings))
 
 
 def _text_tower(args: argparse.Namespace) -> None:

@@ -67,8 +67,8 @@ def seed_number(text: str) -> int:
     return number
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """--data or --sample, one of them."""
+def add_data_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """--data or --sample, one of them; the group, for others in their place."""
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument(
         "--data",
@@ -78,6 +78,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     given.add_argument(
         "--sample", metavar="NAME", help="a sample set that ships, such as biscuits or everyday"
     )
+    return given
 
 
 def data_of(args: argparse.Namespace) -> Dataset:

@@ -28,8 +28,8 @@ from coop_demo.comparison.confusion import confusion_matrix, disagreements
 from coop_demo.comparison.grid import PAPER_SHOTS, GridResult, shots_curve
 from coop_demo.comparison.methods import COMPARISON_METHODS, KGCOOP_WEIGHT
 from coop_demo.comparison.shift import Shift, shift
-from coop_demo.comparison.strings import at_bound_sentences, comparison_sentence
 from coop_demo.data.folders import read_data
+from coop_demo.languages import comparison as verdicts
 from coop_demo.prompts.checkpoint import load_prompt
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
         )
     )
     calibrations = {r.title: calibrate(r.logits, comparison.labels) for r in comparison.results}
-    bounds = at_bound_sentences(calibrations)
+    bounds = verdicts.at_bound_sentences(calibrations)
     for sentence in (
         *comparison.prepared.dataset.problems,
         *comparison.problems,
@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> None:
         "settings": dict(comparison.settings),
         "class_names": list(comparison.class_names),
         "methods": table.to_dict("records"),
-        "verdict": comparison_sentence(comparison),
+        "verdict": verdicts.comparison_sentence(comparison),
         "confusion": {
             found.method: confusion_matrix(
                 found.predicted, comparison.labels, len(comparison.class_names)

@@ -1,9 +1,17 @@
-"""python -m coop_demo evaluate: a saved prompt on held-out pictures, beside the words."""
+"""python -m coop_demo evaluate: a saved prompt on held-out pictures, beside the words.
+
+With --index the features of an index are measured, and no picture is opened; each picture's label
+is that of the list it was indexed from, else the name of its folder.
+"""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
+from coop_demo.archive.answers import labelled_answers
+from coop_demo.archive.index import open_index
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.features import encode_pictures
 from coop_demo.commands.common import (
@@ -28,7 +36,8 @@ from coop_demo.prompts.training import LearnedPrompt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_options(parser)
+    given = add_data_options(parser)
+    given.add_argument("--index", metavar="INDEX", help="made by index: its labelled pictures")
     parser.add_argument("--prompt", required=True, metavar="FILE", help="saved by train")
     parser.add_argument(
         "--template", help="hand-crafted prompt (default: the one it was trained against)"
@@ -40,13 +49,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     backbone = backbone_for(args.backbone or backbone_name(args.prompt), args.device)
     prompt = load_prompt(args.prompt, backbone)
+    template = args.template or prompt.train_config.template
+    if args.index:
+        _report(args, prompt, backbone, template, _from_index(args, prompt, backbone, template))
+    else:
+        _report(args, prompt, backbone, template, _from_pictures(args, prompt, backbone, template))
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Shape: labels and each of the answers (K,), class numbers of `names`."""
+
+    names: tuple[str, ...]
+    labels: torch.Tensor
+    answers: dict[str, torch.Tensor]
+    problems: Sequence[str]
+    notes: Sequence[str]
+    n_held_out: int = 0
+
+
+def _from_index(
+    args: argparse.Namespace, prompt: LearnedPrompt, backbone: Backbone, template: str
+) -> _Measured:
+    index = open_index(args.index, backbone.identity)
+    names = prompt.class_names
+    words = class_weights(backbone, names, [template])
+    found = labelled_answers(index, names, prompt.class_weights, words, prompt)
+    answers = {"hand_crafted": found.hand_crafted, "learned": found.learned}
+    return _Measured(names, found.labels, answers, found.problems, found.notes)
+
+
+def _from_pictures(
+    args: argparse.Namespace, prompt: LearnedPrompt, backbone: Backbone, template: str
+) -> _Measured:
     dataset = data_of(args)
     n_held_out = 0
     if not dataset.test:
         # the same pictures that training held out, if this is the set it was trained on
         dataset, n_held_out = split_held_out(dataset, seed=prompt.train_config.seed)
     names, learned_weights, note = weights_for(prompt, dataset, backbone)
-    template = args.template or prompt.train_config.template
     hand_crafted_weights = class_weights(backbone, names, [template])
 
     encoded = with_progress(encode_pictures(backbone, [item.picture for item in dataset.test]))
@@ -74,6 +115,28 @@ def run(args: argparse.Namespace) -> None:
         "hand_crafted": (features @ hand_crafted_weights.to(features).T).argmax(-1),
         "learned": (features @ learned_weights.to(features).T).argmax(-1),
     }
+    return _Measured(
+        names,
+        labels,
+        answers,
+        [*dataset.problems, *encoded.problems],
+        [
+            *dict.fromkeys((*dataset.notes, *encoded.notes)),
+            *left_out,
+            *([note] if note else []),
+        ],
+        n_held_out,
+    )
+
+
+def _report(
+    args: argparse.Namespace,
+    prompt: LearnedPrompt,
+    backbone: Backbone,
+    template: str,
+    found: _Measured,
+) -> None:
+    names, labels, answers = found.names, found.labels, found.answers
     measured = {name: score(given, labels) for name, given in answers.items()}
     by_class = {name: per_class(given, labels, len(names)) for name, given in answers.items()}
     rows_by_class = [
@@ -96,7 +159,7 @@ def run(args: argparse.Namespace) -> None:
         "shots": prompt.shots,
         "seed": prompt.train_config.seed,
         "n_test": len(labels),
-        "n_held_out": n_held_out,
+        "n_held_out": found.n_held_out,
         "hand_crafted_accuracy": measured["hand_crafted"].accuracy,
         "zero_shot_accuracy": measured["hand_crafted"].accuracy,  # its older name
         "learned_accuracy": measured["learned"].accuracy,
@@ -104,12 +167,8 @@ def run(args: argparse.Namespace) -> None:
         "per_class": rows_by_class,
         # rows: true class, columns: the learned prompt's answer
         "confusion": confusion_matrix(answers["learned"], labels, len(names)).tolist(),
-        "problems": [*dataset.problems, *encoded.problems],
-        "notes": [
-            *dict.fromkeys((*dataset.notes, *encoded.notes)),
-            *left_out,
-            *([note] if note else []),
-        ],
+        "problems": list(found.problems),
+        "notes": list(found.notes),
     }
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)

@@ -1,7 +1,10 @@
 """python -m coop_demo rank: order pictures by an instruction.
 
 Pictures come from a folder, or from a labels.csv (image,value,prompt[,split,category]). With
-labels, the order is measured against them.
+labels, the order is measured against them. --top N is for very many pictures: a folder with all
+below it, a CSV of paths or an address, in one pass and in memory that does not grow; only the
+first N are kept, and pairs are compared among them. --index asks an index instead, by opposite
+prompts or by cosine: the ranker needs the pictures.
 """
 
 import argparse
@@ -18,9 +21,12 @@ from coop_demo.commands.common import (
     add_json_option,
     backbone_for,
     give,
+    positive,
     say,
     with_progress,
 )
+from coop_demo.commands.engines import add_engine_options
+from coop_demo.commands.rank_top import run_top
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import list_pictures
 from coop_demo.errors import RankingError
@@ -44,7 +50,7 @@ from coop_demo.ranking.order import (
     score_images,
 )
 from coop_demo.ranking.ranker import Ranker
-from coop_demo.ranking.reading import antonyms_for
+from coop_demo.ranking.reading import antonyms_for, reading_sentence
 from coop_demo.ranking.trust import trust_sentence
 from coop_demo.settings import environment_backbone
 
@@ -52,8 +58,20 @@ METHOD_OF = {"adapter": RANKER, "antonyms": ANTONYMS, "cosine": COSINE}  # as th
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "--images",
+        metavar="DIR|CSV",
+        help="a folder of pictures, or a labels.csv; with --top also a list of paths or an address",
+    )
+    given.add_argument(
+        "--index", metavar="INDEX", help="made by index; for --method antonyms and cosine"
+    )
     parser.add_argument(
-        "--images", required=True, metavar="DIR|CSV", help="a folder of pictures, or a labels.csv"
+        "--top", type=positive, metavar="N", help="keep the first N of very many pictures"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="with --top or --index: the order, .parquet or .csv"
     )
     parser.add_argument(
         "--instruction",
@@ -83,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with labels: measure cosine and antonym pair too, and judge the ranker beside them",
     )
+    add_engine_options(parser)
     add_backbone_options(parser)
     add_json_option(parser)
 
@@ -94,6 +113,14 @@ def run(args: argparse.Namespace) -> None:
         raise RankingError(f"--antonyms is for --method antonyms, not {args.method}.")
     if args.rivals and args.method != "adapter":
         raise RankingError("--rivals judges the ranker: leave --method out.")
+    if args.top or args.index:
+        ranker, backbone = None, None
+        if args.method == "adapter" and not args.index:
+            ranker, backbone, _ = ranker_for(args.ranker, args.backbone, args.device)
+        run_top(args, METHOD_OF[args.method], ranker, backbone)
+        return
+    if args.out:
+        raise RankingError("--out goes with --top or --index. Use --json to write a whole order.")
     chosen = choose_pictures(args.images, args.labels, args.split, args.instruction)
     instruction = check_instruction(chosen.instruction)
 
@@ -179,7 +206,7 @@ def run(args: argparse.Namespace) -> None:
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)
     if order.reading is not None and order.reading.differs:
-        say(order.reading.sentence)
+        say(reading_sentence(order.reading))
     if order.trust is not None and method == RANKER:
         say(trust_sentence(order.trust))
     give(result, args.json, summary(result))

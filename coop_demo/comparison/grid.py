@@ -4,46 +4,44 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from coop_demo.backbones.backbone import Backbone
-from coop_demo.backbones.features import EncodeEvent, FeatureCache, encode_and_return
+from coop_demo.backbones.features import EncodeEvent, FeatureCache
+from coop_demo.comparison.cells import (
+    EncodedSet,
+    OpenBackbone,
+    SetEncoder,
+    Settings,
+    cell_of,
+    encoder_of,
+    find_dataset,
+    fit_method,
+    measured_cell,
+)
 from coop_demo.comparison.feature_store import StoredFeatures
 from coop_demo.comparison.methods import (
     COMPARISON_METHODS,
-    LEARNED_METHODS,
     Classifier,
     Method,
-    ensemble,
     find_methods,
     hand_crafted,
-    learn,
 )
 from coop_demo.comparison.results_csv import Cell, UnwritableResults, append_cell, open_results
-from coop_demo.comparison.rivals import fit
-from coop_demo.comparison.statistics import Score, score
-from coop_demo.data.coop_datasets import COOP_DATASETS, read_coop
-from coop_demo.data.dataset import (
-    Dataset,
-    LabelledPicture,
-    Picture,
-    check_pictures,
-    check_trainable,
-    few_shot,
-    split_held_out,
-)
-from coop_demo.data.folders import read_folder
-from coop_demo.errors import DatasetError, UserError
+from coop_demo.comparison.statistics import score
+from coop_demo.data.dataset import Dataset, Picture, check_trainable, split_held_out
+from coop_demo.engines.engine import Engine, EngineError
+from coop_demo.errors import UserError
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.teach import Prepared, train_config_for
-from coop_demo.prompts.templates import DATASET_TEMPLATES, DEFAULT_TEMPLATE
+from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import Preset, TrainEvent
+
+__all__ = ["benchmark", "find_dataset", "plan_cells", "shots_curve"]
 
 PAPER_SHOTS = (1, 2, 4, 8, 16)
 
@@ -52,38 +50,6 @@ PAPER_SEEDS = (1, 2, 3)
 
 
 GRID_METHODS = ("hand-crafted", "class-mean", "tip-adapter", "gda", "linear-probe", "learned")
-
-
-#: the CoOp paper's template of each set in CoOp's own layout
-_COOP_TEMPLATES = {
-    "imagenet": "ImageNet",
-    "caltech101": "Caltech101",
-    "oxford_pets": "OxfordPets",
-    "stanford_cars": "StanfordCars",
-    "oxford_flowers": "OxfordFlowers",
-    "food101": "Food101",
-    "fgvc_aircraft": "FGVCAircraft",
-    "sun397": "SUN397",
-    "dtd": "DescribableTextures",
-    "eurosat": "EuroSAT",
-    "ucf101": "UCF101",
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a cell's number beside its data set, method, shots and seed."""
-
-    backbone: str  # identity: name and weights hash
-    preset: Preset = "fast"
-    template: str = ""  # "" for the paper's own template where there is one
-    prompt_config: PromptConfig = field(default_factory=PromptConfig)
-    overrides: tuple[tuple[str, Any], ...] = ()  # fields of TrainConfig
-
-    def template_for(self, dataset: str) -> str:
-        """The hand-crafted prompt to beat on a data set."""
-        known = DATASET_TEMPLATES[_COOP_TEMPLATES[dataset]] if dataset in _COOP_TEMPLATES else ""
-        return self.template or known or DEFAULT_TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -134,6 +100,8 @@ def benchmark(
     template: str = "",
     prompt_config: PromptConfig | None = None,
     store_features: bool = True,
+    engine: Engine | None = None,
+    open_backbone: OpenBackbone | None = None,
     **overrides,
 ) -> Iterator[GridEvent]:
     """Run the grid over data sets below `root`; the last event is the GridResult.
@@ -146,11 +114,16 @@ def benchmark(
         template: the hand-crafted prompt to beat; the paper's own for its sets when empty.
         store_features: keep features in a folder beside `out`, so that the next start encodes
             nothing again.
+        engine: where the cells are fitted, several at a time; in this process, one after the
+            other, when None. The rows and their order are the same; what a cell learns on the way
+            (TrainEvent) is not told.
+        open_backbone: opens the same backbone in a worker; needed with an engine.
         overrides: fields of TrainConfig; None leaves the preset's own value.
 
     Raises:
         UserError: nothing to do, unknown methods or settings out of range, or `out` cannot be
-            written or is another table. A set that cannot be used is a GridProblem instead.
+            written or is another table; EngineError: workers cannot be had. A set that cannot be
+            used is a GridProblem instead.
     """
     out = Path(out)
     chosen, shots, seeds = (
@@ -160,7 +133,7 @@ def benchmark(
     )
     if not datasets:
         raise UserError("Name at least one data set.")
-    settings = _settings(backbone, preset, template, prompt_config, overrides)
+    settings = grid_settings(backbone, preset, template, prompt_config, overrides)
     train_config_for(preset, 1, 1, **dict(settings.overrides))  # a bad setting is said at once
     there = {cell.key: cell for cell in open_results(out)}
     began = time.perf_counter()
@@ -170,12 +143,19 @@ def benchmark(
     # planned until a set has said how many cells it really has
     cells_of = dict.fromkeys(names, _planned(chosen, shots, seeds))
     before, timer = 0, _Timer()
-    store = StoredFeatures(out.with_name(f"{out.stem}.features")) if store_features else None
+    folder = out.with_name(f"{out.stem}.features") if store_features else None
+    store = None if folder is None or engine is not None else StoredFeatures(folder)
     try:
         for name in names:
             try:
                 dataset = replace(find_dataset(root, name), name=name)
-                for event in _grid(backbone, dataset, chosen, shots, seeds, settings, there, store):
+                if engine is None:
+                    events = _grid(backbone, dataset, chosen, shots, seeds, settings, there, store)
+                else:
+                    assert open_backbone is not None, "workers open the backbone themselves"
+                    where = _Workers(engine, open_backbone, root, folder)
+                    events = _grid_on(where, dataset, chosen, shots, seeds, settings, there)
+                for event in events:
                     if isinstance(event, GridProblem):
                         problems.append(event.message)
                     elif isinstance(event, GridProgress):
@@ -194,7 +174,7 @@ def benchmark(
                             seconds_left=timer.left(total - done),
                         )
                     yield event
-            except UnwritableResults:
+            except (UnwritableResults, EngineError):
                 raise
             except UserError as error:
                 problems.append(f"{name}: {error}")
@@ -237,7 +217,7 @@ def shots_curve(
         _numbers(shots, "shots", 1),
         _numbers(seeds, "seeds", 0),
     )
-    settings = _settings(backbone, preset, template, prompt_config, overrides)
+    settings = grid_settings(backbone, preset, template, prompt_config, overrides)
     train_config_for(preset, 1, 1, **dict(settings.overrides))
     began, timer = time.perf_counter(), _Timer()
     dataset, _ = split_held_out(dataset, seed=held_out_seed)
@@ -262,30 +242,6 @@ def shots_curve(
     yield GridResult(tuple(cells), tuple(problems), time.perf_counter() - began)
 
 
-def find_dataset(root: str | Path, name: str) -> Dataset:
-    """A data set below `root`, in our layout or in CoOp's. No picture is opened.
-
-    Raises:
-        DatasetError: there is no such set; the message says what was looked for.
-    """
-    folder = Path(root) / name
-    if not Path(root).is_dir():
-        raise DatasetError(f'"{root}" is not a folder. Give the folder that holds the data sets.')
-    if name in COOP_DATASETS:
-        try:
-            return read_coop(root, name)
-        except DatasetError:
-            # a set of that name in our own layout is as good
-            if not any((folder / part).is_dir() for part in ("train", "test")):
-                raise
-    if folder.is_dir():
-        return read_folder(folder, check=False)
-    raise DatasetError(
-        f'There is no data set "{name}" in "{root}". Give the name of a folder in it, or one of '
-        f"CoOp's: {', '.join(COOP_DATASETS)}."
-    )
-
-
 def _grid(
     backbone: Backbone,
     dataset: Dataset,
@@ -297,9 +253,76 @@ def _grid(
     store: FeatureCache | None,
 ) -> Iterator[EncodeEvent | TrainEvent | GridProgress | GridProblem]:
     """All cells of one set, those that are there already at once and first."""
-    settings_hash = _hash(settings, dataset)
     template = settings.template_for(dataset.name)
     fixed_test = bool(dataset.test)  # else every seed holds out its own pictures
+    plan = yield from plan_cells(dataset, methods, shots, seeds, settings, there)
+    if not plan.missing:
+        return
+
+    encoded = EncodedSet(backbone, dataset, settings, plan.most_shots, store)
+    if fixed_test:
+        encoded.check_test()
+    words: dict[str, Classifier] = {}
+    current: tuple[int, int] | None = None
+    prepared: Prepared | None = None
+    for method, n_shots, seed in plan.missing:
+        yield plan.progress(method, n_shots, seed, None)
+        try:
+            if (n_shots, seed) != current:
+                current, prepared = (n_shots, seed), None
+                prepared = yield from encoded.prepare(n_shots, seed)
+            if prepared is None:
+                continue  # could not be prepared: said once
+            if "hand-crafted" not in words:
+                (words["hand-crafted"],) = hand_crafted(backbone, dataset.class_names, [template])
+            fitted = yield from fit_method(
+                backbone, method, prepared, words, n_shots, seed, template, settings
+            )
+        except UserError as error:
+            yield plan.problem(method, n_shots, seed, str(error))
+            continue
+        plan.done += 1
+        logits = fitted.logits(prepared.test_features)
+        measured = score(logits.argmax(-1), prepared.test_labels)
+        cell = cell_of(dataset, fitted, method, n_shots, seed, measured, prepared, settings)
+        cell = replace(cell, settings_hash=plan.settings_hash)
+        yield plan.progress(method, n_shots, seed, cell)
+
+
+@dataclass
+class GridPlan:
+    """The cells of one set that are to be run, in their order, and how many are done."""
+
+    dataset: str
+    settings_hash: str
+    missing: list[tuple[str, int, int]]  # method, shots, seed
+    total: int
+    done: int
+    most_shots: int
+
+    def progress(
+        self, method: str, shots: int, seed: int, cell: Cell | None, was_there: bool = False
+    ) -> GridProgress:
+        return GridProgress(
+            self.done, self.total, self.dataset, method, shots, seed, 0.0, None, cell, was_there
+        )
+
+    def problem(self, method: str, shots: int, seed: int, said: str) -> GridProblem:
+        where = f"{shots} shots, seed {seed}" if shots else "no shots"
+        return GridProblem(f"{self.dataset}, {COMPARISON_METHODS[method].title}, {where}: {said}")
+
+
+def plan_cells(
+    dataset: Dataset,
+    methods: Sequence[Method],
+    shots: Sequence[int],
+    seeds: Sequence[int],
+    settings: Settings,
+    there: Mapping[tuple, Cell],
+) -> Generator[GridProgress | GridProblem, None, GridPlan]:
+    """What is to be run of a set; tells of the cells that are there already."""
+    settings_hash = _hash(settings, dataset)
+    fixed_test = bool(dataset.test)
     counted = dataset if fixed_test else split_held_out(dataset, seed=seeds[0])[0]
     shots, problem = _usable_shots(counted, shots)
     if problem:
@@ -310,228 +333,86 @@ def _grid(
     flat_seeds = (0,) if fixed_test else tuple(seeds)
     wanted += [(m.key, 0, seed) for seed in flat_seeds for m in flat]
     wanted += [(m.key, s, seed) for s in shots for seed in seeds for m in fitted]
-    done = 0
-
-    def progress(
-        method: str, n_shots: int, seed: int, cell: Cell | None, was_there: bool = False
-    ) -> GridProgress:
-        return GridProgress(
-            done, len(wanted), dataset.name, method, n_shots, seed, 0.0, None, cell, was_there
-        )
-
-    missing = []
+    plan = GridPlan(dataset.name, settings_hash, [], len(wanted), 0, max(shots, default=1))
     for method, n_shots, seed in wanted:
         cell = there.get((dataset.name, method, n_shots, seed, settings_hash))
         if cell is None:
-            missing.append((method, n_shots, seed))
+            plan.missing.append((method, n_shots, seed))
         else:
-            done += 1
-            yield progress(method, n_shots, seed, cell, was_there=True)
-    if not missing:
-        return
-
-    encoded = _EncodedSet(backbone, dataset, settings, max(shots, default=1), store)
-    if fixed_test:
-        encoded.check_test()
-    words: dict[str, Classifier] = {}
-    order = sorted(missing, key=lambda item: (item[1], item[2]))  # shots, seed; methods as given
-    current: tuple[int, int] | None = None
-    prepared: Prepared | None = None
-    for method, n_shots, seed in order:
-        yield progress(method, n_shots, seed, None)
-        try:
-            if (n_shots, seed) != current:
-                current, prepared = (n_shots, seed), None
-                prepared = yield from encoded.prepare(n_shots, seed)
-            if prepared is None:
-                continue  # could not be prepared: said once
-            if "hand-crafted" not in words:
-                (words["hand-crafted"],) = hand_crafted(backbone, dataset.class_names, [template])
-            classifier = yield from _classifier(
-                backbone, method, prepared, words, n_shots, seed, template, settings
-            )
-        except UserError as error:
-            where = f"{n_shots} shots, seed {seed}" if n_shots else "no shots"
-            yield GridProblem(
-                f"{dataset.name}, {COMPARISON_METHODS[method].title}, {where}: {error}"
-            )
-            continue
-        done += 1
-        logits = classifier.logits(prepared.test_features)
-        measured = score(logits.argmax(-1), prepared.test_labels)
-        cell = _cell(dataset, classifier, method, n_shots, seed, measured, prepared, settings)
-        yield progress(method, n_shots, seed, replace(cell, settings_hash=settings_hash))
+            plan.done += 1
+            yield plan.progress(method, n_shots, seed, cell, was_there=True)
+    plan.missing.sort(key=lambda item: (item[1], item[2]))  # shots, seed; methods as given
+    return plan
 
 
-def _classifier(
-    backbone: Backbone,
-    method: str,
-    prepared: Prepared,
-    words: dict[str, Classifier],
-    shots: int,
-    seed: int,
-    template: str,
-    settings: Settings,
-) -> Iterator[TrainEvent]:  # returns the Classifier through `yield from`
-    if method == "ensemble" and method not in words:
-        words[method] = ensemble(backbone, prepared.dataset.class_names)
-    if method in words:
-        return words[method]
-    if method not in LEARNED_METHODS:
-        return fit(
-            method,
-            prepared.train_features,
-            prepared.train_labels,
-            words["hand-crafted"].weights,
-            backbone.logit_scale,
-        )
-    training = learn(
-        backbone,
-        prepared,
-        method,
-        shots=shots,
-        seed=seed,
-        preset=settings.preset,
-        prompt_config=settings.prompt_config,
-        measure=False,
-        **{**dict(settings.overrides), "template": template},
-    )
-    for event in training:
-        if isinstance(event, Classifier):
-            return event
-        yield event
-    raise AssertionError("learn ends with its classifier")
+@dataclass(frozen=True)
+class _Workers:
+    """Where cells run, and what workers need to begin."""
+
+    engine: Engine
+    open_backbone: OpenBackbone
+    root: str | Path
+    store: Path | None  # folder of the features that are kept
 
 
-def _cell(
+_AHEAD = 4  # cells begun a worker before the first is waited for: so many a kill may cost
+
+
+def _grid_on(
+    where: _Workers,
     dataset: Dataset,
-    classifier: Classifier,
-    method: str,
-    shots: int,
-    seed: int,
-    measured: Score,
-    prepared: Prepared,
+    methods: Sequence[Method],
+    shots: Sequence[int],
+    seeds: Sequence[int],
     settings: Settings,
-) -> Cell:
-    if measured.accuracy is None or measured.low is None or measured.high is None:
-        raise UserError(f"{dataset.name} has no test pictures that can be read. Add some.")
-    return Cell(
-        dataset=dataset.name,
-        method=method,
-        shots=shots,
-        seed=seed,
-        accuracy=measured.accuracy,
-        low=measured.low,
-        high=measured.high,
-        correct=measured.correct,
-        n_test=measured.n,
-        n_train=len(prepared.train_labels) if shots else 0,
-        n_classes=len(dataset.class_names),
-        seconds=round(classifier.seconds, 4),
-        seconds_encoding=round(prepared.seconds_encoding, 4),
-        chosen=json.dumps(dict(classifier.settings), sort_keys=True),
-        backbone=settings.backbone,
-        settings_hash="",
-    )
+    there: Mapping[tuple, Cell],
+) -> Iterator[EncodeEvent | GridProgress | GridProblem]:
+    """All cells of one set as `_grid` gives them, fitted by an engine's workers."""
+    plan = yield from plan_cells(dataset, methods, shots, seeds, settings, there)
+    if not plan.missing:
+        return
+    engine = where.engine
+    began = (where.open_backbone, where.root, dataset.name, settings, plan.most_shots, where.store)
+    encoder = encoder_of(*began) if engine.here else engine.hold(encoder_of, *began)
+    waiting: deque[tuple[tuple[str, int, int], Any]] = deque()
+    said: set[str] = set()
 
+    def first() -> GridProgress | GridProblem | None:
+        cell, task = waiting.popleft()
+        found = engine.get(task)
+        if isinstance(found, Cell):
+            plan.done += 1
+            return plan.progress(*cell, found)
+        if found.draw and found.message in said:
+            return None  # of a draw, for every one of its cells: said once
+        said.add(found.message)
+        return plan.problem(*cell, found.message)
 
-class _EncodedSet:
-    """The test part encoded once, and the shots of every seed, for the cells of one set.
-
-    Draws exactly what `teaching.prepare` draws; only what is opened and kept differs, because a
-    set may have a million training pictures of which a few hundred are ever drawn.
-    """
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        dataset: Dataset,
-        settings: Settings,
-        most_shots: int,
-        store: FeatureCache | None,
-    ) -> None:
-        self._backbone, self._dataset, self._store = backbone, dataset, store
-        self._most_shots = most_shots
-        overrides = dict(settings.overrides)
-        self._views = train_config_for(settings.preset, 1, 1, **overrides).view_numbers
-        self._split: tuple[tuple[int, bool], Dataset] | None = None
-        self._test: tuple[Tensor, Tensor] | None = None
-        self._fixed_test = bool(dataset.test)
-
-    def check_test(self) -> None:
-        """Decode the test pictures once, so that every later look finds them by content."""
-        names = self._dataset.class_names
-        test = check_pictures(Dataset(names, train=(), test=self._dataset.test))
-        if not test.test:
-            lost = f" {test.problems[0]}" if test.problems else ""
-            raise DatasetError(f"None of the test pictures can be read.{lost}")
-        problems = (*self._dataset.problems, *test.problems)
-        self._dataset = replace(self._dataset, test=test.test, problems=problems)
-
-    def prepare(self, shots: int, seed: int) -> Iterator[EncodeEvent]:
-        """Features of one draw; the Prepared comes back through `yield from`."""
-        dataset = self._of_seed(seed, draws=shots > 0)
-        drawn = dataset if shots == 0 else few_shot(dataset, shots=shots, seed=seed)
-        if shots:
-            check_trainable(drawn, drawn=True)
-            train, train_labels, seconds = yield from self._encode(drawn.train, self._views)
-        else:  # methods that see no picture
-            train = torch.empty(len(self._views), 0, self._backbone.embed_dim)
-            train_labels, seconds = torch.empty(0, dtype=torch.long), 0.0
-            drawn = replace(dataset, train=())
-        if self._test is None:
-            features, labels, test_seconds = yield from self._encode(dataset.test, (0,))
-            self._test, seconds = (features[0], labels), seconds + test_seconds
-        prepared = Prepared(
-            dataset=drawn,
-            n_held_out=0 if self._fixed_test else len(dataset.test),
-            train_features=train,
-            train_labels=train_labels,
-            test_features=self._test[0],
-            test_labels=self._test[1],
-            seconds_encoding=seconds,
-        )
-        # a test image that this draw learns from is no test of it
-        prepared, notes = prepared.without([prepared.learned_from])
-        if not len(prepared.test_labels):
-            raise DatasetError(
-                f"Every test picture of {dataset.name or 'this set'} is also a picture to learn "
-                "from, so nothing is left to measure on. Add other test pictures."
-            )
-        dataset = replace(drawn, test=prepared.dataset.test, notes=(*drawn.notes, *notes))
-        return replace(prepared, dataset=dataset)
-
-    def _of_seed(self, seed: int, draws: bool) -> Dataset:
-        """The set with the pictures this seed may draw checked, and with a test part."""
-        if self._split is not None and self._split[0] == (seed, draws):
-            return self._split[1]
-        dataset = self._dataset
-        if not self._fixed_test:
-            dataset, _ = split_held_out(dataset, seed=seed)
-            self._dataset = replace(
-                dataset, train=(*dataset.train, *dataset.test), test=()
-            )  # checked now, whole again for the next seed
-            self._test = None
-        elif draws:
-            # the largest draw holds all smaller ones: its pictures are decoded once for all
-            drawn = few_shot(dataset, shots=self._most_shots, seed=seed)
-            checked = {id(item.picture.source): item for item in drawn.train}
-            dataset = replace(
-                dataset,
-                train=tuple(checked.get(id(item.picture.source), item) for item in dataset.train),
-            )
-            self._dataset = dataset
-        self._split = ((seed, draws), dataset)
-        return dataset
-
-    def _encode(
-        self, pictures: Sequence[LabelledPicture], views: tuple[int, ...]
-    ) -> Iterator[EncodeEvent]:
-        encoded = yield from encode_and_return(
-            self._backbone, [item.picture for item in pictures], views=views, cache=self._store
-        )
-        labels = torch.tensor([pictures[i].label for i in encoded.kept], dtype=torch.long)
-        return encoded.features, labels, encoded.seconds
+    current, draw = None, None
+    try:
+        for cell in plan.missing:
+            method, n_shots, seed = cell
+            if (n_shots, seed) != current:
+                current = (n_shots, seed)
+                if isinstance(encoder, SetEncoder):
+                    for draw in encoder.events(n_shots, seed):
+                        if isinstance(draw, EncodeEvent):
+                            yield draw
+                else:
+                    draw = encoder.call("draw", n_shots, seed)
+            about = (where.open_backbone, settings, plan.settings_hash, method, n_shots, seed)
+            waiting.append((cell, engine.submit(measured_cell, *about, draw)))
+            if len(waiting) > _AHEAD * engine.workers and (event := first()):
+                yield event
+        while waiting:
+            if event := first():
+                yield event
+    finally:
+        if isinstance(encoder, SetEncoder):
+            encoder.close()
+        else:
+            with contextlib.suppress(EngineError):
+                engine.get(encoder.call("close"))
 
 
 def _usable_shots(dataset: Dataset, shots: Sequence[int]) -> tuple[tuple[int, ...], str]:
@@ -577,7 +458,7 @@ def _numbers(values: Sequence[int], what: str, least: int) -> tuple[int, ...]:
     return found
 
 
-def _settings(
+def grid_settings(
     backbone: Backbone,
     preset: Preset,
     template: str,

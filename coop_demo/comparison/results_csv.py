@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.errors import UserError
 
 
@@ -108,7 +109,7 @@ def _parse(text: str, path: Path) -> list[Cell]:
     for number, row in enumerate(rows[1:], start=2):
         try:
             values = dict(zip(COLUMNS, row, strict=True))
-            cells.append(Cell(**{k: kinds[k](v) for k, v in values.items()}))  # type: ignore[operator]
+            cells.append(Cell(**{k: kinds[k](_unquoted(v)) for k, v in values.items()}))  # type: ignore[operator]
         except (ValueError, TypeError) as error:
             raise UserError(
                 f'"{path}", line {number} is damaged. Remove that line and start again.'
@@ -124,5 +125,18 @@ def _not_results(path: Path) -> UserError:
 
 def _line(values: Sequence) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n").writerow(map(_quoted, values))
     return buffer.getvalue()
+
+
+def _quoted(value: object) -> object:
+    """As a spreadsheet does not run it; one apostrophe more where there were some already."""
+    return f"'{value}" if isinstance(value, str) and _would_run(value.lstrip("'")) else value
+
+
+def _unquoted(text: str) -> str:
+    return text[1:] if text[:1] == "'" and _would_run(text.lstrip("'")) else text
+
+
+def _would_run(text: str) -> bool:
+    return spreadsheet_safe(text) != text

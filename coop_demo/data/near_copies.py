@@ -27,7 +27,7 @@ from coop_demo.wording import counted, listed
 # their size, 99 in 100 differ by 4 bits or fewer (brighter or darker ones by 6, cropped ones by
 # more); of 177,000 pairs of different pictures 3 do, and those look alike to the eye too.
 MAX_DISTANCE = 4  # of 64 bits
-_MAX_COLOUR = 24.0  # mean difference of a 4 × 4 thumbnail, in levels: a red cup is no blue cup
+MAX_COLOUR = 24.0  # mean difference of a 4 × 4 thumbnail, in levels: a red cup is no blue cup
 _FLATTEST = 2.0  # standard deviation in levels below which there is nothing to recognise
 _SIDE, _KEPT = 32, 8  # of the picture and of its lowest frequencies
 
@@ -146,7 +146,7 @@ class Look:
         if distance > max_distance:
             return None
         ours, theirs = (np.frombuffer(one.colours, np.uint8).astype(int) for one in (self, other))
-        return distance if np.abs(ours - theirs).mean() <= _MAX_COLOUR else None
+        return distance if np.abs(ours - theirs).mean() <= MAX_COLOUR else None
 
 
 _MOST = 1_000_000  # entries in a file, far above any number of shots
@@ -195,15 +195,26 @@ def near_shots(
         looks: of the images to measure on; `names` are theirs.
         shots: `Look.text` of the images learned from.
     """
-    known = [Look.from_text(text) for text in shots]
-    found = sorted({second for _, second, _ in near_looks(known, looks)})
+    return like_shot_notes(like_shots(looks, shots, names))
+
+
+def like_shot_notes(found: Sequence[str]) -> list[str]:
+    """The sentence of `near_shots`, for names that are known already."""
     if not found:
         return []
     verb = "looks" if len(found) == 1 else "look"
     return [
         f"{counted(len(found), 'picture')} measured on {verb} almost like one that was learned "
-        f"from ({listed([names[at] for at in found], 3)}): if it is a copy, leave it out."
+        f"from ({listed(found, 3)}): if it is a copy, leave it out."
     ]
+
+
+def like_shots(
+    looks: Sequence[Look | None], shots: Iterable[str], names: Sequence[str]
+) -> list[str]:
+    """Names of the images that look like one of `shots`, `Look.text` of images learned from."""
+    known = [Look.from_text(text) for text in shots]
+    return [names[at] for at in sorted({second for _, second, _ in near_looks(known, looks)})]
 
 
 def _looks(pictures: Sequence[Picture]) -> list[Look | None]:

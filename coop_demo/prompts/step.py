@@ -133,6 +133,12 @@ class TrainStep:
             self._scaler.update()
         return loss
 
+    @property
+    def gradient(self) -> Tensor:
+        """The context's gradient of the last eager step, shaped as the context."""
+        assert self._learner.ctx.grad is not None
+        return self._learner.ctx.grad
+
     def weights(self) -> Tensor:
         """Class weights of the context as it is now, without gradient. -> (C, d).
 

@@ -40,13 +40,6 @@ class Reading:
     first: str = ""
 
     @property
-    def sentence(self) -> str:
-        """What was understood, in one sentence; "" where the ranker is asked what was written."""
-        if not self.differs:
-            return ""
-        return f"Read as: “{self.asked}”" + (f", {self.first}." if self.is_turned else "")
-
-    @property
     def differs(self) -> bool:
         """Whether the ranker is asked anything but what was written."""
         return self.is_turned or instruction_key(self.written) != instruction_key(self.asked)
@@ -300,6 +293,18 @@ _COUNTS: Sequence[_CountPattern] = (
     _german(r"von wenige?n?(?: [\w-]+)? (?:zu|bis|nach) viele?n? " + _THING, -1),
     _german(r"von viele?n?(?: [\w-]+)? (?:zu|bis|nach) wenige?n? " + _THING, 1),
 )
+
+
+def reading_sentence(reading: Reading) -> str:
+    """What was understood, in one sentence; "" where the ranker is asked what was written."""
+    if not reading.differs:
+        return ""
+    return f"Read as: “{reading.asked}”" + (f", {reading.first}." if reading.is_turned else "")
+
+
+def every_first() -> tuple[str, ...]:
+    """All that `Reading.first` can say."""
+    return ("fewest first", *(scale.first for scale in _SCALES))
 
 
 def read_words(text: str) -> Reading | None:

@@ -1,6 +1,6 @@
 """Pictures of the page as it is, for the README and for looking at it.
 
-    python -m coop_demo.recipes.screenshots                    # assets/screenshot.png
+    python -m coop_demo.recipes.screenshots                    # assets/screenshots, every tab
     python -m coop_demo.recipes.screenshots --out DIR --tabs teach compare --width 390 --dark
 
 Starts the app on this computer, does what a person would do in Chromium, and takes pictures of the
@@ -17,6 +17,8 @@ from typing import Any
 
 from PIL import Image
 
+from coop_demo.languages import ENGLISH, LANGUAGES, speaking
+from coop_demo.languages import page as say
 from coop_demo.recipes.serving import running_app
 from coop_demo.settings import ASSETS_DIR
 
@@ -27,11 +29,12 @@ _PATIENCE = 120_000  # milliseconds: a busy computer is slow, not wrong
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Pictures of the page as it is.")
-    parser.add_argument("--out", type=Path, default=ASSETS_DIR, metavar="DIR")
-    parser.add_argument("--tabs", nargs="+", choices=TABS, default=["teach"])
+    parser.add_argument("--out", type=Path, default=ASSETS_DIR / "screenshots", metavar="DIR")
+    parser.add_argument("--tabs", nargs="+", choices=TABS, default=list(TABS))
     parser.add_argument("--width", type=int, default=1280, help="of the window, in pixels (1280)")
     parser.add_argument("--height", type=int, default=1420, help="likewise (1420)")
     parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--language", choices=LANGUAGES, default=ENGLISH, help="of the browser")
     parser.add_argument("--whole", action="store_true", help="the whole page, not its first screen")
     args = parser.parse_args()
     from playwright.sync_api import sync_playwright  # a requirement of development only
@@ -47,16 +50,18 @@ def main() -> None:
         page = browser.new_page(
             viewport={"width": args.width, "height": args.height},
             color_scheme="dark" if args.dark else "light",
+            locale=args.language,
         )
         page.set_default_timeout(_PATIENCE)
         page.goto(f"{address}?__theme={'dark' if args.dark else 'light'}")
-        page.locator("#model-status").get_by_text("is in use").wait_for(state="attached")
+        page.locator("#model-status summary").wait_for()
         page.evaluate("document.fonts.ready")
-        teach(page)
+        with speaking(args.language):
+            teach(page)
         for tab in args.tabs:
-            _DO[tab](page)
-            name = "screenshot" if args.tabs == ["teach"] else tab
-            path = args.out / f"{name}.png"
+            with speaking(args.language):
+                _DO[tab](page)
+            path = args.out / f"{tab}.png"
             save(page.screenshot(full_page=args.whole), path)
             print(path)
         browser.close()
@@ -64,9 +69,9 @@ def main() -> None:
 
 def teach(page: Any) -> None:
     """A training on the biscuits that has ended, and its result in view."""
-    page.get_by_role("tab", name="Teach").click()
+    page.get_by_role("tab", name=say.TEACH_TAB).click()
     if not page.locator("#result .cs-verdict").count():
-        page.get_by_role("button", name="Biscuit quality control").click()
+        page.locator("#sample-biscuits").click()
         page.locator("#summary").get_by_text("80").first.wait_for()
         page.locator("#train").click()
         page.locator("#result .cs-verdict").wait_for()
@@ -75,14 +80,14 @@ def teach(page: Any) -> None:
 
 
 def compare(page: Any) -> None:
-    page.get_by_role("tab", name="Compare").click()
+    page.get_by_role("tab", name=say.COMPARE_TAB).click()
     page.locator("#compare-go").click()
     page.locator("#compare-verdict .cs-headline").wait_for()
     page.wait_for_timeout(8000)
 
 
 def rank(page: Any) -> None:
-    page.get_by_role("tab", name="Rank").click()
+    page.get_by_role("tab", name=say.RANK_TAB).click()
     page.locator(".cs-rank-choose .cs-samples button").first.click()
     page.wait_for_timeout(1500)
     page.locator("#rank-go").click()
@@ -91,7 +96,7 @@ def rank(page: Any) -> None:
 
 
 def look(page: Any) -> None:
-    page.get_by_role("tab", name="Look").click()
+    page.get_by_role("tab", name=say.LOOK_TAB).click()
     page.wait_for_timeout(1500)
     page.locator("#look-gallery img").first.click()
     page.locator("#look-check").wait_for()  # the maps, then their check

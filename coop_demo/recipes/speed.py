@@ -5,9 +5,10 @@
 The reference's way: all 77 tokens of every class through open_clip's own modules, a step at a time
 from Python. Ours: cut after the end-of-text token, the shared context computed once, and on CUDA
 the whole step replayed as one graph. All ways run in turn on the same weights and the same batch
-under the same precision; times are medians of steps, on CUDA between events on the GPU with a
-wait at the end of each step. Encoding is timed with JPEGs of a megapixel, from the files' bytes to
-features: one picture after the other in one thread, and decoded ahead of the tower.
+under the same precision; times are medians of steps, on CUDA between events on the GPU with a wait
+at the end of each step. A thousand classes are timed in blocks and sampled as well. Encoding is
+timed with JPEGs of a megapixel, from the files' bytes to features: one picture after the other in
+one thread, and decoded ahead of the tower; and by its parts. `markdown` makes a table of it all.
 """
 
 import contextlib
@@ -15,8 +16,9 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +32,8 @@ from coop_demo.backbones.disk_cache import DiskCache
 from coop_demo.backbones.features import FeatureCache, encode_all
 from coop_demo.backbones.preparing import decoding_workers
 from coop_demo.data.dataset import Picture
+from coop_demo.data.images import content_hash
+from coop_demo.prompts.class_blocks import bytes_a_class
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.step import TrainStep
 from coop_demo.prompts.training import TrainConfig, train_prompt
@@ -91,6 +95,48 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
+class ManyClasses:
+    """Milliseconds of a step through many classes: at once, in blocks, and sampled."""
+
+    tower: str
+    n_classes: int
+    block: int
+    sampled: int
+    at_once: float
+    in_blocks: float
+    by_sample: float
+    peaks: tuple[int, int, int]  # bytes beside the model, on a GPU; 0 elsewhere
+    bytes_a_class: int  # what decides on blocks
+    gradient_difference: float  # of blocks, relative norm, as the step runs
+
+    def __str__(self) -> str:
+        whole, blocks, sample = (f"{peak / 2**30:.2f} GB" for peak in self.peaks)
+        return (
+            f"{self.tower:10s} {self.n_classes:5d} classes  at once {_ms(self.at_once)} ({whole})  "
+            f"in blocks of {self.block} {_ms(self.in_blocks)} ({blocks}), gradient "
+            f"{_plain(self.gradient_difference)}  {self.sampled} sampled {_ms(self.by_sample)} "
+            f"({sample})"
+        )
+
+
+@dataclass(frozen=True)
+class StageTiming:
+    """Milliseconds a picture of each part of encoding, one thread, medians."""
+
+    tower: str
+    decoding: float
+    hashing: float  # of the pixels, by which a picture is known again
+    preparing: float  # resize, crop, to numbers
+    image_tower: float  # in batches of 32
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tower:10s} a picture: decode {_ms(self.decoding)}  hash {_ms(self.hashing)}  "
+            f"prepare {_ms(self.preparing)}  image tower {_ms(self.image_tower)}"
+        )
+
+
+@dataclass(frozen=True)
 class EncodeTiming:
     """Seconds from the bytes of JPEGs of a megapixel to their features, medians of whole jobs."""
 
@@ -112,9 +158,10 @@ class EncodeTiming:
         )
 
 
-def measure_speed(
-    device: str, *, quick: bool = False, seconds: float = 240
-) -> Iterator[StepTiming | TrainingTiming | Trajectory | EncodeTiming]:
+Timing = StepTiming | TrainingTiming | Trajectory | ManyClasses | StageTiming | EncodeTiming
+
+
+def measure_speed(device: str, *, quick: bool = False, seconds: float = 240) -> Iterator[Timing]:
     """All timings of this computer, each as it is found; stops at the end of its time.
 
     Args:
@@ -130,6 +177,7 @@ def measure_speed(
             return
         backbone = tower(name, device)
         if name in ("mini", "ViT-B-32"):
+            yield time_stages(backbone, name)
             yield time_encoding(backbone, name, n_pictures=32 if quick else 128)
         for captured in (True, False) if device == "cuda" else (False,):
             if name in ("mini", "ViT-B-16") or quick:
@@ -141,6 +189,8 @@ def measure_speed(
             if time.monotonic() > ends:
                 return
             yield time_steps(backbone, name, count)
+        if name in ("mini", "ViT-B-16") and time.monotonic() < ends:
+            yield time_many_classes(backbone, name, 100 if quick else 1000)
         del backbone
 
 
@@ -192,6 +242,80 @@ def time_steps(backbone: Backbone, name: str, n_classes: int) -> StepTiming:
         peak_bytes=peak,
         gradient_difference=difference,
     )
+
+
+def time_many_classes(backbone: Backbone, name: str, n_classes: int) -> ManyClasses:
+    """A step at once, in four blocks, and with a tenth of the classes sampled, in turn."""
+    on_cuda = backbone.device.type == "cuda"
+    problem = _Problem(backbone, n_classes)
+    block, sampled = n_classes // 4, n_classes // 10
+    negatives = torch.arange(sampled, device=backbone.device)
+    options: tuple[dict[str, int], ...] = (
+        {},
+        {"classes_at_once": block},
+        {"sampled_classes": sampled},
+    )
+    steps = [problem.step(capture=False, **more) for more in options]
+    gradients = []
+    for step in steps[:2]:
+        problem.run(step)
+        gradients.append(step.gradient.clone())
+    difference = float((gradients[1] - gradients[0]).norm() / gradients[0].norm())
+    times: list[list[float]] = [[], [], []]
+    peaks = []
+    for number, more in enumerate(options):
+        if on_cuda:
+            torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() if on_cuda else 0
+        step = problem.step(capture=True, **more) if on_cuda else steps[number]
+        for turn in range(12 if on_cuda else 3):
+            milliseconds = _timed(lambda step=step: problem.run(step, negatives), on_cuda)
+            if turn:
+                times[number].append(milliseconds)
+        peaks.append(torch.cuda.max_memory_allocated() - before if on_cuda else 0)
+        del step
+    with backbone.autocast():
+        size = bytes_a_class(problem.learner())
+    at_once, in_blocks, by_sample = (statistics.median(values) for values in times)
+    return ManyClasses(
+        name,
+        n_classes,
+        block,
+        sampled,
+        at_once,
+        in_blocks,
+        by_sample,
+        (peaks[0], peaks[1], peaks[2]),
+        size,
+        difference,
+    )
+
+
+def time_stages(backbone: Backbone, name: str, *, n_pictures: int = 16) -> StageTiming:
+    """The parts of encoding one after the other in one thread."""
+    pictures = made_jpegs(n_pictures)
+    parts: dict[str, list[float]] = {"decode": [], "hash": [], "prepare": []}
+    raw: list[Tensor] = []
+
+    def timed(part: str, work: Callable[[], Any]) -> Any:
+        began = time.perf_counter()
+        result = work()
+        parts[part].append(1000 * (time.perf_counter() - began))
+        return result
+
+    for picture in pictures:
+        image = timed("decode", picture.load)
+        timed("hash", lambda image=image: content_hash(image))
+        raw.append(timed("prepare", lambda image=image: backbone.raw_pixels(image)))
+    batch = torch.stack([raw[i % n_pictures] for i in range(32)])
+
+    def encode() -> None:
+        backbone.image_features(backbone.to_pixels(batch))
+
+    on_cuda = backbone.device.type == "cuda"
+    tower_times = [_timed(encode, on_cuda) / len(batch) for _ in range(4)][1:]
+    decoding, hashing, preparing = (statistics.median(times) for times in parts.values())
+    return StageTiming(name, decoding, hashing, preparing, statistics.median(tower_times))
 
 
 def time_encoding(
@@ -292,6 +416,101 @@ def made_features(
     return features, labels, [f"number {i} kind of thing" for i in range(n_classes)]
 
 
+def markdown(timings: Sequence[Timing]) -> str:
+    """The timings as tables for a README: steps, many classes, trainings, encoding."""
+    tables = []
+    steps = [one for one in timings if isinstance(one, StepTiming)]
+    if steps:
+        tables.append(
+            _table(
+                "ms a step|reference form|ours, not recorded|ours|times faster|memory|gradient",
+                (
+                    [
+                        f"{one.tower}, {one.n_classes} classes",
+                        _short(one.reference),
+                        _short(one.eager) if one.captured else "–",
+                        _short(one.captured or one.eager),
+                        _short(one.reference and one.reference / (one.captured or one.eager)),
+                        f"{one.peak_bytes / 2**30:.1f} GB" if one.peak_bytes else "–",
+                        _plain(one.gradient_difference),
+                    ]
+                    for one in steps
+                ),
+            )
+        )
+    many = [one for one in timings if isinstance(one, ManyClasses)]
+    if many:
+        tables.append(
+            _table(
+                "ms a step|at once|in four blocks|a tenth sampled",
+                (
+                    [
+                        f"{one.tower}, {one.n_classes} classes",
+                        *(
+                            _short(time) + (f" ({peak / 2**30:.2f} GB)" if peak else "")
+                            for time, peak in zip(
+                                (one.at_once, one.in_blocks, one.by_sample), one.peaks, strict=True
+                            )
+                        ),
+                    ]
+                    for one in many
+                ),
+            )
+        )
+    trainings = [one for one in timings if isinstance(one, TrainingTiming)]
+    recorded = any(one.captured for one in trainings)
+    if trainings:
+        tables.append(
+            _table(
+                "10 classes × 16 shots|steps|seconds",
+                (
+                    [
+                        one.tower + (", not recorded" if recorded and not one.captured else ""),
+                        str(one.steps),
+                        f"{one.seconds:.1f}",
+                    ]
+                    for one in trainings
+                ),
+            )
+        )
+    stages = [one for one in timings if isinstance(one, StageTiming)]
+    if stages:
+        tables.append(
+            _table(
+                "ms a picture|decode|hash|prepare|image tower",
+                (
+                    [one.tower, *map(_short, (one.decoding, one.hashing, one.preparing))]
+                    + [_short(one.image_tower)]
+                    for one in stages
+                ),
+            )
+        )
+    encodings = [one for one in timings if isinstance(one, EncodeTiming)]
+    if encodings:
+        tables.append(
+            _table(
+                "pictures a second|one after the other|decoded ahead|times faster|found on disk",
+                (
+                    [one.tower]
+                    + [_short(one.n_pictures / one.serial), _short(one.n_pictures / one.ahead)]
+                    + [f"{one.times_faster:.2f}", _short(one.n_pictures / one.found)]
+                    for one in encodings
+                ),
+            )
+        )
+    return "\n\n".join(tables)
+
+
+def _table(head: str, rows: Iterable[Sequence[str]]) -> str:
+    columns = head.split("|")
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _short(value: float | None) -> str:
+    return "–" if not value else f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
 class _Problem:
     """The same batch, context and classes for every way."""
 
@@ -312,7 +531,7 @@ class _Problem:
             generator=torch.Generator().manual_seed(0),
         )
 
-    def step(self, *, capture: bool) -> TrainStep:
+    def step(self, *, capture: bool, **options: Any) -> TrainStep:
         anchor = torch.zeros(len(self.names), self.backbone.embed_dim, device=self.features.device)
         return TrainStep(
             self.backbone,
@@ -325,10 +544,11 @@ class _Problem:
             weight_decay=0.0,
             kgcoop_weight=None,
             capture=capture,
+            **options,
         )
 
-    def run(self, step: TrainStep) -> Tensor:
-        return step(self.view, self.rows, 1e-3)
+    def run(self, step: TrainStep, negatives: Tensor | None = None) -> Tensor:
+        return step(self.view, self.rows, 1e-3, negatives)
 
     def loss(self, weights: Tensor) -> Tensor:
         logits = self.backbone.logit_scale * self.features[0, self.rows] @ weights.T

@@ -14,7 +14,6 @@ import gradio as gr
 from coop_demo import samples
 from coop_demo.backbones.catalog import list_models
 from coop_demo.charts.comparison import methods_table
-from coop_demo.comparison.strings import comparison_sentence, verdict_sentence
 from coop_demo.data.dataset import (
     Dataset,
     Picture,
@@ -26,17 +25,19 @@ from coop_demo.data.dataset import (
 from coop_demo.data.folders import read_zip
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
+from coop_demo.languages import comparison as verdicts
+from coop_demo.languages import look as explain_strings
+from coop_demo.languages import page as strings
 from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.ranking.order import Order, judge, order_csv
+from coop_demo.ranking.reading import reading_sentence
 from coop_demo.ranking.trust import trust_sentence
-from coop_demo.ui import strings
 from coop_demo.ui.compare.actions import run_comparison
 from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
 from coop_demo.ui.context import LOOKS, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
-from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.line import TRAININGS, Place
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import actions as rank_actions
@@ -44,9 +45,8 @@ from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank import lesson
 from coop_demo.ui.rank.state import OrderSettings, TaughtOrder
 from coop_demo.ui.session import Session, Taught, check_number_of_classes
-from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn, load, try_pictures
-from coop_demo.ui.teach.state import TeachSettings
+from coop_demo.ui.teach.state import KINDS, TeachSettings
 
 
 class Fields:
@@ -219,7 +219,7 @@ class Endpoints:
                 settings = TeachSettings.parse(
                     template or own_template or session.template,
                     context_length,
-                    teach_strings.KINDS[bool(class_specific)],
+                    KINDS[bool(class_specific)],
                     position,
                     init,
                     shots,
@@ -485,7 +485,7 @@ def _figures(taught: Taught, n_held_out: int) -> dict[str, Any]:
     return {
         "status": "done",
         "message": taught.ending,
-        "verdict": verdict_sentence(verdict) if verdict else "",
+        "verdict": verdicts.verdict_sentence(verdict) if verdict else "",
         "backbone": taught.prompt.backbone,
         "class_names": list(taught.prompt.class_names),
         "n_test": verdict.n_test if verdict else 0,
@@ -504,7 +504,7 @@ def _comparison_figures(compared: Compared) -> dict[str, Any]:
     return {
         "status": "done",
         "message": compared.ending,
-        "verdict": comparison_sentence(comparison),
+        "verdict": verdicts.comparison_sentence(comparison),
         "settings": dict(comparison.settings),
         "class_names": list(comparison.class_names),
         "n_test": len(comparison.labels),
@@ -541,7 +541,7 @@ def _order_figures(order: Order, problems: Sequence[str]) -> dict[str, Any]:
         "instruction": order.instruction,
         "asked": order.asked,
         "least_first": order.reading is not None and order.reading.is_turned,
-        "reading_sentence": "" if order.reading is None else order.reading.sentence,
+        "reading_sentence": "" if order.reading is None else reading_sentence(order.reading),
         "backbone": order.backbone,
         "learned_instruction": bool(ranker and ranker.learned(order.asked)),
         "trust": None

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import ENGLISH, in_language
+from coop_demo.languages import page as strings
 from coop_demo.turns import TURNS
-from coop_demo.ui import strings
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.events import forgiving, warn
 from coop_demo.ui.session import Session
@@ -48,6 +49,15 @@ class Refresh:
     outputs: Sequence[Any]
 
 
+class Follower(Protocol):
+    """Looks at a session after every answer; `news` are updates for some of its `outputs`."""
+
+    @property
+    def outputs(self) -> list[Any]: ...
+
+    def news(self, session: Session) -> Updates: ...
+
+
 @dataclass
 class Shell:
     """Passed to each tab's `build(shell)`.
@@ -60,13 +70,16 @@ class Shell:
 
     store: SessionStore
     key: gr.BrowserState
+    language: str = ENGLISH  # of this page
     on_open: list[Refresh] = field(default_factory=list)
     on_model: list[Refresh] = field(default_factory=list)
     model_events: list[Any] = field(default_factory=list)  # the header's; the page wires on_model
     everything_events: list[Any] = field(default_factory=list)  # after these, all is drawn anew
     classroom: Classroom | None = None  # of an app that was started with --classroom
     tabs: Any = None  # the gr.Tabs of all tabs; `gr.update(selected="look")` opens one
+    panels: Any = None  # likewise, of the panels of the tab Compare
     windows: Windows = field(default_factory=Windows)
+    tour: Follower | None = None  # the guided lesson, which every answer may bring a step further
 
     def on(
         self,
@@ -82,15 +95,26 @@ class Shell:
         updates: a dictionary of what changes. Outputs it leaves out stay as they are, and so does
         a field of `keep_typed` that a person typed into since the handler began.
         """
+        following = [one for one in self._following if one not in outputs]
         given = (
-            forgiving(self._served(handler, inputs, outputs)),
+            self.spoken(self._served(handler, inputs, [*outputs, *following])),
             [self.key, *inputs],
-            list(outputs),
+            [*outputs, *following],
         )
         options = {"api_visibility": "private"} | options
+        if following and "show_progress_on" not in options:  # it does not wait for the answer
+            options |= {"show_progress_on": list(outputs)} if outputs else QUIET
         if callable(events):
             return events(*given, **options)
         return gr.on(list(events), *given, **options)
+
+    @property
+    def _following(self) -> list[Any]:
+        return self.tour.outputs if self.tour else []
+
+    def spoken(self, handler: Callable) -> Callable:
+        """The handler speaking this page's language, and forgiving (see `events`)."""
+        return in_language(self.language, forgiving(handler))
 
     def keep_typed(self, *fields: Any) -> None:
         """From now on, what a person types into these is safe from handlers that began earlier."""
@@ -121,8 +145,9 @@ class Shell:
     def _served(self, handler: Callable, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable:
         """The handler as gradio calls it: with the window and the key in place of the session."""
 
-        def shown(updates: Updates | None, window: Window, began: int) -> Any:
-            kept = window.answer(updates, began)
+        def shown(session: Session, updates: Updates | None, window: Window, began: int) -> Any:
+            news = self.tour.news(session) if self.tour else {}
+            kept = window.answer((updates or {}) | news, began)
             return kept or (gr.skip() if outputs else None)
 
         def call(request: gr.Request, key: Any, *values: Any) -> Any:
@@ -132,7 +157,7 @@ class Shell:
             session.uploads |= set(uploads_in(values))
             try:
                 with TURNS.on_behalf_of(session.key):
-                    return shown(handler(session, *values), window, began)
+                    return shown(session, handler(session, *values), window, began)
             finally:
                 self._keep(session)
 
@@ -148,11 +173,11 @@ class Shell:
                     for updates in answers:
                         answered = True
                         self._keep(session)
-                        yield shown(updates, window, began)
+                        yield shown(session, updates, window, began)
             finally:
                 self._keep(session)
             if not answered:  # gradio would empty every output of a generator that yields nothing
-                yield shown({}, window, began)
+                yield shown(session, {}, window, began)
 
         served = stream if inspect.isgeneratorfunction(inspect.unwrap(handler)) else call
         return _posing_as(served, handler)

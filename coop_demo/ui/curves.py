@@ -8,7 +8,7 @@ import gradio as gr
 
 from coop_demo.charts.style import HAND_CRAFTED_COLOUR, LEARNED_COLOUR, LEARNED_LIGHT_COLOUR
 from coop_demo.charts.training import CurvePoint, accuracy_curves, loss_curve
-from coop_demo.ui import strings
+from coop_demo.languages import page as strings
 from coop_demo.ui.windows import Updates
 
 

@@ -9,14 +9,15 @@ from collections.abc import Callable
 import gradio as gr
 
 from coop_demo.errors import UserError
-from coop_demo.ui import strings
+from coop_demo.languages import page as strings
+from coop_demo.languages import said
 
 log = logging.getLogger(__name__)
 
 
 def warn(sentence: str) -> None:
     """Show a sentence at the edge of the page. It is escaped: names come from people's files."""
-    gr.Warning(html.escape(sentence, quote=False), title="")
+    gr.Warning(html.escape(said(sentence), quote=False), title="")
 
 
 def forgiving(handler: Callable) -> Callable:
@@ -50,7 +51,7 @@ def forgiving(handler: Callable) -> Callable:
 def sentence_for(error: Exception) -> str:
     """What to tell the person; an unexpected error goes to the log in full."""
     if isinstance(error, UserError):
-        return str(error)
+        return said(str(error))
     log.error("unexpected error in a handler", exc_info=error)
     return strings.UNEXPECTED
 

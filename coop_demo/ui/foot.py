@@ -6,19 +6,20 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import keeping as say
+from coop_demo.languages import page as strings
 from coop_demo.ui import html as page_html
-from coop_demo.ui import strings
 from coop_demo.ui.context import QUIET, Refresh, Shell
 from coop_demo.ui.events import warned
-from coop_demo.ui.keeping import strings as say
 from coop_demo.ui.keeping.project import open_project, save_project
 from coop_demo.ui.session import Session
+from coop_demo.ui.store import STORAGE_KEY
 from coop_demo.ui.uploads import forget_uploads
 from coop_demo.ui.windows import Updates
 
 _PROJECT = "coop-studio-project.zip"
 # the browser's key goes too, and the page begins anew
-_BEGIN_ANEW = f"() => {{ localStorage.removeItem('{strings.STORAGE_KEY}'); location.reload(); }}"
+_BEGIN_ANEW = f"() => {{ localStorage.removeItem('{STORAGE_KEY}'); location.reload(); }}"
 
 
 def build(shell: Shell) -> None:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from coop_demo.errors import UserError
-from coop_demo.ui import strings
+from coop_demo.languages import page as strings
 
 
 def number(value: Any, label: str, *, error: type[UserError] = UserError) -> float:

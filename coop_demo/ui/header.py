@@ -8,10 +8,12 @@ import tqdm
 
 from coop_demo.backbones.catalog import fetch, find, is_local, list_models
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
+from coop_demo.languages import said
 from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.runtime import shared_backbone
 from coop_demo.ui import html as page_html
-from coop_demo.ui import strings
+from coop_demo.ui import language
 from coop_demo.ui.context import Refresh, Shell
 from coop_demo.ui.events import warned
 from coop_demo.ui.session import Session
@@ -46,6 +48,7 @@ class Header:
                         strings.FETCH, variant="primary", visible=False, scale=1, min_width=110
                     )
                 self.status = gr.HTML(padding=False, elem_id="model-status")
+                gr.HTML(language.switch(), padding=False, elem_id="languages")
 
     @property
     def outputs(self) -> list[Any]:
@@ -110,19 +113,22 @@ class Header:
 def title_of(name: str) -> str:
     """A model's title in few words."""
     entry = find(name)
-    return _first_upper(entry.title.split(":")[0]) if entry else name
+    return _first_upper(said(entry.title).split(":")[0]) if entry else name
 
 
 def _in_use(name: str) -> str:
     entry = find(name)
     return strings.in_use(
-        _first_upper(entry.title) if entry else name, entry.licence if entry else ""
+        _first_upper(said(entry.title)) if entry else name, entry.licence if entry else ""
     )
 
 
 def _choices(default: str) -> list[tuple[str, str]]:
     choices = [
-        (strings.model_choice(_first_upper(m.title), m.download_mb, m.on_this_computer), m.name)
+        (
+            strings.model_choice(_first_upper(said(m.title)), m.download_mb, m.on_this_computer),
+            m.name,
+        )
         for m in list_models()
     ]
     if all(default != name for _, name in choices):
@@ -138,11 +144,11 @@ def _choices(default: str) -> list[tuple[str, str]]:
 def _rows() -> list[tuple[str, str, str, str, str]]:
     return [
         (
-            _first_upper(model.title),
+            _first_upper(said(model.title)),
             model.licence,
             strings.size(model.download_mb) if model.download_mb else strings.SHIPPED,
             strings.YES if model.on_this_computer else strings.NO,
-            "" if model.download_mb == 0 else model.note,
+            "" if model.download_mb == 0 else said(model.note),
         )
         for model in list_models()
     ]
@@ -164,7 +170,7 @@ def _bar_class(progress: gr.Progress) -> type:
         def display(self, *args, **kwargs) -> bool:
             if self.total:
                 done, total = self.n / 1e6, self.total / 1e6
-                progress(self.n / self.total, desc=f"{done:,.0f} of {total:,.0f} MB")
+                progress(self.n / self.total, desc=strings.fetched(done, total))
             return True
 
     return PageBar

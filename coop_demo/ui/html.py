@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from coop_demo.ui.strings import ABOUT_MODELS
+from coop_demo.languages import page as strings
+from coop_demo.languages import said
 
 
 def step_head(number: int, title: str, lead: str) -> str:
@@ -15,7 +16,7 @@ def step_head(number: int, title: str, lead: str) -> str:
 
 
 def hint(sentence: str) -> str:
-    return f'<p class="cs-hint">{escape(sentence)}</p>' if sentence else ""
+    return f'<p class="cs-hint">{escape(said(sentence))}</p>' if sentence else ""
 
 
 def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6) -> str:
@@ -23,9 +24,9 @@ def notes(problems: Sequence[str], remarks: Sequence[str] = (), *, most: int = 6
     lines = [("problem", line) for line in problems] + [("remark", line) for line in remarks]
     if not lines:
         return ""
-    items = [f'<li class="cs-{kind}">{escape(line)}</li>' for kind, line in lines[:most]]
+    items = [f'<li class="cs-{kind}">{escape(said(line))}</li>' for kind, line in lines[:most]]
     if len(lines) > most:
-        items.append(f'<li class="cs-remark">And {len(lines) - most} more.</li>')
+        items.append(f'<li class="cs-remark">{escape(strings.and_more(len(lines) - most))}</li>')
     return f'<ul class="cs-notes">{"".join(items)}</ul>'
 
 
@@ -35,16 +36,17 @@ def progress(sentence: str, share: float | None = None) -> str:
     if share is not None:
         percent = round(100 * min(max(share, 0.0), 1.0))
         bar = (
-            f'<div class="cs-track" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+            f'<div class="cs-track" role="progressbar" '
+            f'aria-label="{escape(strings.PROGRESS_LABEL)}" aria-valuemin="0" '
             f'aria-valuemax="100" aria-valuenow="{percent}">'
             f'<div class="cs-fill" style="width:{percent}%"></div></div>'
         )
-    return f'<div class="cs-progress"><p>{escape(sentence)}</p>{bar}</div>'
+    return f'<div class="cs-progress"><p>{escape(said(sentence))}</p>{bar}</div>'
 
 
 def facts(source: str, sentence: str, more: str = "") -> str:
     """Where the pictures came from and how many there are; `more` is HTML."""
-    head = f"<b>{escape(source)}.</b> " if source else ""
+    head = f"<b>{escape(said(source).rstrip('.?!'))}.</b> " if source else ""
     return f'<div class="cs-facts"><p>{head}{escape(sentence)}</p>{more}</div>'
 
 
@@ -74,12 +76,16 @@ def footer(sentence: str) -> str:
 
 def model_details(sentence: str, rows: Sequence[tuple[str, str, str, str, str]]) -> str:
     """What the model in use is, and the list of models; folded away until asked for."""
-    return fold(ABOUT_MODELS, hint(sentence) + model_table(rows))
+    return fold(strings.ABOUT_MODELS, hint(sentence) + model_table(rows))
 
 
 def fold(title: str, inside: str) -> str:
     """HTML that shows when its title is clicked."""
     return f'<details class="cs-fold"><summary>{escape(title)}</summary>{inside}</details>'
+
+
+def column_heads(titles: Sequence[str]) -> str:
+    return "".join(f"<th scope='col'>{escape(title)}</th>" for title in titles)
 
 
 def model_table(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
@@ -90,8 +96,7 @@ def model_table(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
         for title, licence, size, here, note in rows
     )
     return (
-        '<div class="cs-table" tabindex="0" role="region" aria-label="Models"><table><thead><tr>'
-        "<th scope='col'>Model</th><th scope='col'>Licence</th><th scope='col'>Size</th>"
-        f"<th scope='col'>Here?</th><th scope='col'>Note</th></tr></thead><tbody>{body}</tbody>"
-        "</table></div>"
+        f'<div class="cs-table" tabindex="0" role="region" '
+        f'aria-label="{escape(strings.MODELS_LABEL)}"><table><thead><tr>'
+        f"{column_heads(strings.MODEL_COLUMNS)}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
 from coop_demo.ui import html as page_html
-from coop_demo.ui import strings
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.line import TRAININGS, Place

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
 from coop_demo.settings import LIMITS
-from coop_demo.ui import strings
 
 AT_ONCE = 2  # trainings; more would only make each of them slower on a small computer
 _REMEMBERED = 8  # trainings whose length says how long one takes

@@ -1,4 +1,9 @@
-"""The page: header, tabs, footer, and what happens when it opens."""
+"""The page: header, tabs, footer, and what happens when it opens; once in each language.
+
+The page of the first language is at the app's own address, any other at its language's: /de. They
+share everything but their words: the sessions, the browser's key to them and the endpoints for
+programs, so that whoever changes the language goes on where they were.
+"""
 
 import logging
 import os
@@ -7,21 +12,25 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo import languages
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
 from coop_demo.runtime import shared_backbone
-from coop_demo.settings import environment_backbone, sessions_folder
-from coop_demo.ui import api, foot, header, strings
+from coop_demo.settings import environment_backbone, index_folder, sessions_folder
+from coop_demo.ui import api, foot, header
+from coop_demo.ui.archive import tab as archive_tab
 from coop_demo.ui.classroom import tab as classroom_tab
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.compare import tab as compare_tab
 from coop_demo.ui.context import QUIET, Refresh, Shell
-from coop_demo.ui.events import forgiving, warned
+from coop_demo.ui.events import warned
 from coop_demo.ui.explain import tab as explain_tab
 from coop_demo.ui.no_fetching import fetch_nothing
 from coop_demo.ui.rank import tab as rank_tab
 from coop_demo.ui.session import Session
-from coop_demo.ui.store import SessionStore
+from coop_demo.ui.store import STORAGE_KEY, SessionStore
 from coop_demo.ui.teach import tab as teach_tab
+from coop_demo.ui.tour.panel import TourPanel
 from coop_demo.ui.windows import Updates, Window
 
 log = logging.getLogger(__name__)
@@ -57,23 +66,39 @@ def build_page(
         analytics_enabled=False,
         delete_cache=(_CLEAN_EVERY, _CLEAN_AGE),
     ) as page:
-        shell = Shell(
-            store, gr.BrowserState(None, storage_key=strings.STORAGE_KEY, secret=_STORAGE_SECRET)
-        )
+        page.pages[0] = ("", strings.APP_NAME, False)  # not in gradio's own bar of pages: none is
+        shell = _build(page, store, classroom, languages.ENGLISH)
+        api.build(shell)
+    for language in languages.OTHERS:
+        with page.route(languages.name_of(language), language, show_in_navbar=False):
+            _build(page, store, classroom, language)
+    page.queue(max_size=2_000, default_concurrency_limit=8)
+    return page
+
+
+def _build(
+    page: gr.Blocks, store: SessionStore, classroom: Classroom | None, language: str
+) -> Shell:
+    """The page in one language."""
+    key = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=_STORAGE_SECRET)
+    shell = Shell(store, key, language=language)
+    with languages.speaking(language):
         header.build(shell)
+        shell.tour = tour = TourPanel()
         with gr.Tabs(elem_classes="cs-tabs") as shell.tabs:
             for build_tab in TABS:
                 build_tab(shell)
+            if index_folder() is not None:
+                archive_tab.build(shell)
             if classroom is not None:
                 shell.classroom = classroom
                 classroom_tab.build(shell)
         foot.build(shell)
-        api.build(shell)
+        tour.wire(shell)
         # the header's last, so that it tells when everything else is up to date
         shell.on_open.append(shell.on_open.pop(0))
         Opening(shell).wire(page)
-    page.queue(max_size=2_000, default_concurrency_limit=8)
-    return page
+    return shell
 
 
 class Opening:
@@ -147,13 +172,13 @@ class Opening:
         shell = self.shell
         quiet: dict[str, Any] = QUIET | {"api_visibility": "private"}
         restored = [output for refresh in shell.on_open for output in refresh.outputs]
-        opened = page.load(forgiving(self.open), shell.key, [shell.key, *restored], **quiet)
+        opened = page.load(shell.spoken(self.open), shell.key, [shell.key, *restored], **quiet)
         opened.then(self.warm_up, concurrency_limit=1, **quiet)
         for event in shell.everything_events:
-            event.success(forgiving(self.again), shell.key, restored, **quiet)
+            event.success(shell.spoken(self.again), shell.key, restored, **quiet)
         shown = [output for refresh in shell.on_model for output in refresh.outputs]
         for event in shell.model_events:
-            event.then(forgiving(self.change_model), shell.key, shown, **quiet)
+            event.then(shell.spoken(self.change_model), shell.key, shown, **quiet)
 
 
 def is_as_built(component: Any, update: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from coop_demo.backbones.features import EncodeEvent
 from coop_demo.charts.training import CurvePoint
+from coop_demo.languages import page as strings
 from coop_demo.settings import LIMITS
-from coop_demo.ui import strings
 
 # Seconds between two reports of a long job, and between two drawings of its live curves. Every
 # update costs the page about 0.15 s of a core, which a browser beside it takes from the job.

@@ -29,16 +29,19 @@ from coop_demo.data.dataset import (
 )
 from coop_demo.data.folders import from_classes
 from coop_demo.errors import DatasetError, PictureError, UserError
+from coop_demo.languages import page as strings
+from coop_demo.languages import teach as teach_strings
+from coop_demo.languages.english import page as page_in_english
+from coop_demo.languages.english import teach as in_english
 from coop_demo.letters import printable
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.prompts.training import LearnedPrompt, TrainState
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui import strings
 from coop_demo.ui.compare.state import CompareState
 from coop_demo.ui.explain.state import LookState, OrderLookState
 from coop_demo.ui.rank.state import Pile
-from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import AtHand, TeachSettings
+from coop_demo.ui.tour.state import Tour
 
 THUMBNAIL_SIDE = 320  # pixels; what the page shows of a picture
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
@@ -149,6 +152,7 @@ class Session:
     pile: Pile = field(default_factory=Pile, repr=False)  # what belongs to ranking
     look: LookState = field(default_factory=LookState, repr=False)
     order_look: OrderLookState = field(default_factory=OrderLookState, repr=False)
+    tour: Tour | None = None  # how far the guided lesson is; None outside of it
     uploads: set[Path] = field(default_factory=set)  # the page's own copies of what was given
     shown_model: str = ""  # of which model the page shows everything
     training: bool = False
@@ -182,13 +186,13 @@ class Session:
         assert content is not None
         size = source.stat().st_size
         if content not in self.pictures and not self.room(size):
-            raise DatasetError(strings.SERVER_FULL)
+            raise DatasetError(page_in_english.SERVER_FULL)
         with self.lock:
             known = self.pictures.get(content)
             if known is not None:
                 return known
             if self.disk_bytes + size > LIMITS.max_session_bytes:
-                raise DatasetError(teach_strings.too_many_bytes(picture.name))
+                raise DatasetError(in_english.too_many_bytes(picture.name))
             suffix = source.suffix.lower()
             name = content + (suffix if _SUFFIX.fullmatch(suffix) else "")
             picture = replace(picture, source=self._keep_file(source, name, picture.name))
@@ -203,7 +207,7 @@ class Session:
                 folder.mkdir(exist_ok=True)
                 link_or_copy(source.resolve(), folder / name)
                 return folder / name
-        raise DatasetError(teach_strings.no_room(called))
+        raise DatasetError(in_english.no_room(called))
 
     def thumbnail(self, picture: Picture) -> Path:
         """A small JPEG of the picture, named by its content so that `take` knows it again."""
@@ -256,7 +260,7 @@ class Session:
             if any(one is row for one in self.rows):  # not when it was removed meanwhile
                 here = {picture.content for picture in taken}
                 gone = [one.name for one in row.pictures if one.content not in here]
-                with self._undoable(teach_strings.pictures_removed(gone, row.name) if gone else ""):
+                with self._undoable(in_english.pictures_removed(gone, row.name) if gone else ""):
                     row.pictures = taken
         return tuple(problems)
 
@@ -278,7 +282,7 @@ class Session:
         with self.lock:
             row = self.row(index)
             n = len(row.pictures) + len(row.test)
-            gone = "" if row.is_empty else teach_strings.class_removed(row.name, n)
+            gone = "" if row.is_empty else in_english.class_removed(row.name, n)
             with self._undoable(gone):
                 del self.rows[index]
                 while len(self.rows) < 2:
@@ -295,7 +299,7 @@ class Session:
         with self.lock:
             n = sum(len(row.pictures) + len(row.test) for row in self.rows)
             empty = all(row.is_empty for row in self.rows)
-            said = teach_strings.cleared(n, learned=bool(self.taught))
+            said = in_english.cleared(n, learned=bool(self.taught))
             with self._undoable("" if empty and not self.taught else said):
                 self.rows = [ClassRow(), ClassRow()]
                 self.source, self.problems, self.notes, self.about = "", (), (), ()
@@ -383,7 +387,7 @@ class Session:
             rows.append(ClassRow())
         with self.lock:
             empty = all(row.is_empty for row in self.rows)
-            with self._undoable("" if empty else teach_strings.replaced(source)):
+            with self._undoable("" if empty else in_english.replaced(source)):
                 self.rows = rows
                 self.source = source
                 self.template = template or self.template
@@ -456,6 +460,7 @@ _MADE = (
     "pile",
     "look",
     "order_look",
+    "tour",
 )
 
 

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coop_demo.errors import UserError
+from coop_demo.languages import keeping as say
+from coop_demo.languages import page as strings
 from coop_demo.settings import LIMITS
-from coop_demo.ui import strings
-from coop_demo.ui.keeping import strings as say
 from coop_demo.ui.keeping.sections import Keeper, drop_strays, read_sections
 from coop_demo.ui.keeping.shelf import OpenElsewhereError, Place, Shelf, folder_bytes
 from coop_demo.ui.session import PICTURES, Session
+
+STORAGE_KEY = "coop-studio"  # of the session's key in the browser
 
 log = logging.getLogger(__name__)
 

@@ -4,13 +4,15 @@ Teal is always what was learned, ochre always what a person wrote: in bars, curv
 fonts of the computer are used, so the page asks nothing of another host.
 """
 
-import json
-
 from gradio import themes
+from starlette.middleware import Middleware
 
+from coop_demo.languages import in_every_language
+from coop_demo.languages import page as strings
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui import event_stream, strings
+from coop_demo.ui import event_stream, language
 from coop_demo.ui.teach import burst
+from coop_demo.ui.uploads_bound import UploadsBound
 
 STYLE_SHEET = ASSETS_DIR / "style.css"
 
@@ -20,6 +22,12 @@ _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 # A browser gives the files of a chosen folder without their folders. The page's name for them
 # carries the folders along; `datasets` learns from it which class a picture belongs to.
 FOLDER_MARK = "--in--"
+
+
+def _said() -> dict[str, str]:
+    return {"away": strings.WAS_AWAY, "close": strings.CLOSE}
+
+
 _HEAD = f"""
 <meta name="color-scheme" content="light dark">
 <script>
@@ -49,10 +57,11 @@ document.addEventListener("change", (event) => {{
     const note = document.createElement("p");
     note.className = "cs-away";
     note.setAttribute("role", "status");
-    note.textContent = {json.dumps(strings.WAS_AWAY)};
+    const said = {in_every_language(_said)}[document.documentElement.lang];
+    note.textContent = said.away;
     const close = document.createElement("button");
     close.textContent = "×";
-    close.setAttribute("aria-label", {json.dumps(strings.CLOSE)});
+    close.setAttribute("aria-label", said.close);
     close.addEventListener("click", () => note.remove());
     note.append(close);
     document.body.prepend(note);
@@ -143,10 +152,11 @@ def launch_options() -> dict:
     return {
         "theme": theme(),
         "css_paths": [STYLE_SHEET],
-        "head": event_stream.SCRIPT + _HEAD + burst.SCRIPT,
+        "head": language.SCRIPT + event_stream.SCRIPT + _HEAD + burst.SCRIPT,
         "footer_links": ["api", "settings"],
         "max_file_size": LIMITS.max_upload,
         "allowed_paths": [],
+        "app_kwargs": {"middleware": [Middleware(UploadsBound)]},
         "show_error": False,  # an unexpected error goes to the log, not to the page
         "enable_monitoring": False,
         "run_history": False,

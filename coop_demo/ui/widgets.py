@@ -4,8 +4,8 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import page as strings
 from coop_demo.ui import html as page_html
-from coop_demo.ui import strings
 from coop_demo.ui.windows import Updates
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from comparing import COLOURS, write_set
 from images import zipped_folder
-from opening import open_page
+from opening import findings, open_page
 from playwright.sync_api import Page, expect
 
-from coop_demo.ui.compare import strings as say
+from coop_demo.languages import compare as say
 
 STEPS, SHOTS = 4, 2  # enough to run every part, few enough to be quick
 
@@ -202,6 +202,33 @@ def test_every_panel_answers(compared: Page, tmp_path: Path, app_address) -> Non
     open_page(page, app_address)
     open_tab(page, "Compare")
     expect(page.locator("#compare-table")).to_contain_text("Tip-Adapter")
+
+
+HOSTILE = ('<img src=x onerror="document.title=1">', "<b>bold", "\"quoted' & {braces}", "=2+5")
+
+
+def test_names_of_html_are_shown_as_they_are_and_axe_finds_nothing(
+    studio: Page, tmp_path: Path
+) -> None:
+    page = studio
+    title = page.title()
+    open_zip(page, zipped(tmp_path, names=HOSTILE, train=3, test=3))
+    expect(page.locator("#summary")).to_contain_text("4 classes")
+    compare(page)
+    found = {"methods": findings(page)}
+    for tab in (say.MISTAKES_TAB, say.DIFFER_TAB, say.LEARNED_TAB, say.TRUST_TAB):
+        open_tab(page, tab)
+        page.wait_for_timeout(700)
+        found[tab] = findings(page)
+    open_tab(page, say.MISTAKES_TAB)
+    choose(page, "true-class", HOSTILE[0])
+    choose(page, "answer-class", HOSTILE[0])
+    expect(page.locator("#cell-pictures")).to_contain_text(HOSTILE[0])
+    assert page.title() == title
+    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("b", has_text=re.compile("^bold$")).count() == 0
+    lines = [f"{where}: {' | '.join(one)}" for where, what in found.items() for one in what]
+    assert not lines, "\n".join(lines)
 
 
 def test_a_picture_of_a_comparison_opens_in_look(shown: Page) -> None:

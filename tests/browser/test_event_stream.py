@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from opening import open_page
 from playwright.sync_api import Locator, Page, expect
+
+from coop_demo.languages import speaking
+from coop_demo.languages import teach as say
 
 # What a busy computer does now and then: the end of a stream arrives late, after the next click.
 LATE_ENDS = """
@@ -63,3 +68,47 @@ def test_after_the_last_answer_no_stream_stays_open(page: Page, watch, app_addre
     page.wait_for_timeout(3000)
     assert opened
     assert len(ended) == len(opened)
+
+
+# Every answer takes two seconds to arrive.
+SLOW_ANSWERS = """
+const plain = window.fetch;
+window.fetch = async (what, options) => {
+  const answer = await plain(what, options);
+  if (!String(what.url || what).includes('/queue/data') || !answer.body || !window.slow) {
+    return answer;
+  }
+  const late = new TransformStream({
+    async transform(chunk, out) {
+      await new Promise((done) => setTimeout(done, 2000));
+      out.enqueue(chunk);
+    },
+  });
+  return new Response(answer.body.pipeThrough(late), {headers: answer.headers});
+};
+"""
+
+
+@pytest.mark.parametrize("language", ["", "de"])
+def test_what_is_typed_while_an_answer_is_on_its_way_stays(
+    page: Page, watch, app_address: str, language: str
+) -> None:
+    watch.follow(page)
+    page.add_init_script(SLOW_ANSWERS)
+    open_page(page, app_address + language)
+    page.wait_for_timeout(3000)
+    page.evaluate("window.slow = true")
+    with speaking(language or "en"):
+        words = page.get_by_label(say.TEMPLATE_LABEL)
+    page.locator("#sample-biscuits").click()  # its answer brings words of its own
+    page.wait_for_timeout(1200)  # it has been made, and is on its way
+    words.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("my own words for a {}.")
+    expect(class_name(page, 5)).to_be_visible()
+    expect(words).to_have_value("my own words for a {}.")
+    # and an answer that was asked for afterwards sets the field
+    page.evaluate("window.slow = false")
+    page.wait_for_timeout(2500)
+    page.locator("#sample-biscuits").click()
+    expect(words).to_have_value("a photo of a biscuit of {}.")

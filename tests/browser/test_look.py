@@ -11,12 +11,12 @@ from opening import open_page
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from coop_demo.languages import look as say
+from coop_demo.languages import rank as rank_strings
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import shared_backbone
-from coop_demo.ui.explain import strings as say
-from coop_demo.ui.rank import strings as rank_strings
 
 LONG = 120_000  # ms: a busy computer looks at pictures slowly
 LOAD_RANKER = f'[data-testid="{rank_strings.LOAD_RANKER}-upload-button"]'

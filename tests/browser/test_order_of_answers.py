@@ -14,8 +14,6 @@ from coop_demo.ui import theme
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.page import Opening, build_page
 
-SLOW = 4.0  # seconds: longer than a person needs for a click
-
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
@@ -28,20 +26,34 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     page.close()
 
 
+class SlowOpening:
+    """Openings that draw the page and answer only when they may."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.done: list[int] = []
+
+    def answer(self, page: Page) -> None:
+        """Let the opening answer that waits, and wait until the page has drawn it."""
+        n = len(self.done) + 1
+        self.may_answer.set()
+        wait_for(self.done, n, page)
+        self.may_answer.clear()
+
+
 @pytest.fixture
-def slow_opening(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The opening draws the page and is slow to answer; the list says how many are done."""
-    done: list[int] = []
+def slow_opening(monkeypatch: pytest.MonkeyPatch) -> SlowOpening:
+    opening = SlowOpening()
     quick = Opening.drawn
 
     def slow(self, session, window, refreshes):
         found = quick(self, session, window, refreshes)
-        time.sleep(SLOW)
-        done.append(1)
+        opening.may_answer.wait(60)
+        opening.done.append(1)
         return found
 
     monkeypatch.setattr(Opening, "drawn", slow)
-    return done
+    return opening
 
 
 def open_sample(page: Page) -> None:
@@ -62,35 +74,35 @@ def wait_for(done: list[int], n: int, page: Page) -> None:
 
 
 def test_a_click_on_a_page_that_has_just_appeared_counts(
-    page: Page, watch, app: str, slow_opening: list[int]
+    page: Page, watch, app: str, slow_opening: SlowOpening
 ) -> None:
     watch.follow(page)
     page.goto(app)
     open_sample(page)
     expect_sample(page)
-    wait_for(slow_opening, 1, page)
+    slow_opening.answer(page)
     expect_sample(page)
 
     # and after a reload, when the page has much to bring back
     page.reload()
     page.locator("#sample-creatures").click()
     expect(page.locator("#summary")).to_contain_text("Creatures")
-    wait_for(slow_opening, 2, page)
+    slow_opening.answer(page)
     expect(page.locator("#summary")).to_contain_text("Creatures")
 
 
 def test_fields_that_do_not_show_the_session_yet_are_not_taken_for_it(
-    page: Page, watch, app: str, slow_opening: list[int]
+    page: Page, watch, app: str, slow_opening: SlowOpening
 ) -> None:
     watch.follow(page)
     page.goto(app)
     open_sample(page)
     expect_sample(page)
-    wait_for(slow_opening, 1, page)
+    slow_opening.answer(page)
     page.reload()
     page.locator("#add-class").click()  # all names are still empty on the page
     expect(page.get_by_text("still opening").first).to_be_visible()
-    wait_for(slow_opening, 2, page)
+    slow_opening.answer(page)
     expect(page.locator("#class-name-1 input, #class-name-1 textarea")).not_to_have_value("")
     expect_sample(page)
 

@@ -10,11 +10,11 @@ import torch
 from opening import open_page
 from playwright.sync_api import Page, expect
 
+from coop_demo.languages import rank as say
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import save_ranker
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.runtime import shared_backbone
-from coop_demo.ui.rank import strings as say
 
 LONG = 60_000  # ms: a busy computer looks at pictures slowly
 LOAD_RANKER = f'[data-testid="{say.LOAD_RANKER}-upload-button"]'
@@ -105,7 +105,6 @@ def test_rank_two_instructions_look_at_a_pair_teach_and_reload(
     page.locator("#rank-settings").get_by_role("button").first.click()
     steps = page.locator("#rank-steps input")
     expect(steps).to_be_visible()
-    page.wait_for_timeout(2000)  # an answer that was sent before the typing is not held back
     steps.fill("4")
     steps.blur()
     page.wait_for_timeout(500)

@@ -9,7 +9,7 @@ import pytest
 from opening import open_page
 from playwright.sync_api import Page, expect
 
-from coop_demo.ui.teach import strings as say
+from coop_demo.languages import teach as say
 
 COMPLETED = say.finished(40, 0).split(" in ")[0]  # the time it took is another each time
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,20 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from images import coloured, numbered, write_image, write_images, zipped
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 from strangers import check_sentence
 from tiny import tiny_backbone
 
 from coop_demo.data import images
 from coop_demo.errors import DatasetError, PictureError, PromptError, RankingError, UserError
+from coop_demo.languages import page as strings
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.settings import LIMITS
-from coop_demo.ui import api, line, progress, strings
+from coop_demo.ui import api, line, progress, uploads_bound
 from coop_demo.ui import session as session_module
 from coop_demo.ui.api import Endpoints
 from coop_demo.ui.compare.state import CompareSettings
@@ -27,6 +34,7 @@ from coop_demo.ui.store import MAKE_ROOM_SECONDS, SessionStore
 from coop_demo.ui.teach import actions
 from coop_demo.ui.teach.actions import open_zip
 from coop_demo.ui.theme import launch_options
+from coop_demo.ui.uploads_bound import MAY_GO_AFTER, UploadsBound
 
 BACKBONE = tiny_backbone()
 SETTINGS = ("a photo of a {}.", 4, "one for all classes", "end", "", 4, "fast", 40, 0, 0, 3)
@@ -86,6 +94,39 @@ class Request(gr.Request):
 
 def test_one_upload_has_a_bound() -> None:
     assert launch_options()["max_file_size"] == LIMITS.max_upload == "100mb"
+
+
+def test_all_uploads_together_have_a_bound(tmp_path, monkeypatch) -> None:
+    """Refused before it is read, with a sentence, and taken again once old files made room."""
+    limit(monkeypatch, uploads_bound, max_uploads_bytes=3_000)
+    monkeypatch.setattr(uploads_bound, "get_upload_folder", lambda: str(tmp_path / "uploads"))
+    monkeypatch.setattr(uploads_bound, "_LOOK_EVERY", 0.0)
+
+    async def upload(request) -> PlainTextResponse:
+        folder = tmp_path / "uploads" / str(time.monotonic_ns())
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(await request.body())
+        return PlainTextResponse("taken")
+
+    route = Route("/gradio_api/upload", upload, methods=["POST"])
+    client = TestClient(Starlette(routes=[route], middleware=[Middleware(UploadsBound)]))
+    answers = [client.post("/gradio_api/upload", content=bytes(1_400)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 507]
+    check_sentence(answers[2].text)
+    german = client.post(
+        "/gradio_api/upload", content=bytes(1_400), headers={"Referer": "http://here:7860/de?x=1"}
+    )
+    assert german.text.startswith("Dieser Computer")
+    for folder in (tmp_path / "uploads").iterdir():
+        long_ago = time.time() - MAY_GO_AFTER - 60
+        os.utime(folder / "file", (long_ago, long_ago))
+    assert client.post("/gradio_api/upload", content=bytes(1_400)).status_code == 200
+    assert len(list((tmp_path / "uploads").iterdir())) == 2  # the older one made room
+
+
+def test_the_page_is_served_behind_that_bound() -> None:
+    (first,) = launch_options()["app_kwargs"]["middleware"]
+    assert first.cls is UploadsBound
 
 
 def test_a_picture_file_above_the_bound(session, tmp_path, monkeypatch) -> None:

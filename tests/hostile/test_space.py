@@ -140,6 +140,10 @@ assert answer["status"] == "done", answer
 assert answer["status"] == "done", answer
 *_, (answer, ranker) = endpoints.teach_ranker(sample="counting", steps=2, seed=1)
 assert answer["status"] == "done", answer
+*_, answer = endpoints.compare(sample="biscuits", methods="learned, gda", shots=2, steps=2,
+    preset="fast", seed=1, context_length=4)
+assert answer["status"] == "done", answer
+assert len(answer["methods"]) == 3, answer
 over.set()
 print(sorted(set(spaces.jobs)))
 """
@@ -170,9 +174,14 @@ def test_everything_works_in_forked_jobs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3_000:]
     jobs = done.stdout.strip().splitlines()[-1]
-    assert {"_teach_events", "_try", "_score_events", "maps_of", "checks_of"} <= set(
-        re.findall(r"\w+", jobs)
-    )
+    assert {
+        "_teach_events",
+        "_try",
+        "_score_events",
+        "maps_of",
+        "checks_of",
+        "_comparison_events",
+    } <= set(re.findall(r"\w+", jobs))
     assert not (tmp_path / "home").exists(), "something was kept beside the container's own"
 
 

@@ -8,13 +8,13 @@ import pytest
 from images import coloured
 
 from coop_demo.errors import UserError
+from coop_demo.languages import classroom as say
+from coop_demo.languages import teach as teach_strings
 from coop_demo.ui.classroom import actions
 from coop_demo.ui.classroom import html as class_html
-from coop_demo.ui.classroom import strings as say
 from coop_demo.ui.classroom.state import MOST_WRONG_CODES, Classroom, address_in_the_network
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import SessionStore
-from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.actions import learn
 from coop_demo.ui.teach.state import TeachSettings
 

@@ -15,13 +15,13 @@ from tiny import tiny_backbone
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import UserError
 from coop_demo.heatmaps.faithfulness import Curve
+from coop_demo.languages import look as explain_strings
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.templates import class_weights
 from coop_demo.prompts.training import LearnedPrompt, TrainConfig
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import html as explain_html
-from coop_demo.ui.explain import strings as explain_strings
-from coop_demo.ui.explain.state import Looked, Subject
+from coop_demo.ui.explain.state import AT_RANDOM, LEARNED, MEANINGLESS, MINE, WORDS, Looked, Subject
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.store import SessionStore
 
@@ -91,7 +91,7 @@ def test_maps_come_first_and_the_check_second(session, picture) -> None:
     first, second = explain_actions.look(session, "sea", "auto")
     assert first.checks == ()
     assert first.words.maps.shape == (3, 4, 4)
-    assert [title for title, _ in second.checks] == [explain_strings.WORDS]
+    assert [title for title, _ in second.checks] == [WORDS]
     assert explain_actions.looked_at(session) is second
     assert second.remark == explain_strings.NO_PROMPT
 
@@ -104,7 +104,7 @@ def test_a_learned_prompt_gets_its_own_map_difference_and_check(session, picture
     assert looked.learned is not None
     assert looked.difference is not None
     assert float(looked.difference[looked.index].abs().sum()) > 0
-    assert [title for title, _ in looked.checks] == [explain_strings.WORDS, explain_strings.LEARNED]
+    assert [title for title, _ in looked.checks] == [WORDS, LEARNED]
     drawn = explain_actions.drawings(looked)
     assert drawn.learned is not None
     assert drawn.words.size == drawn.learned.size == (60, 40)
@@ -146,13 +146,13 @@ def test_a_text_alone_is_explained_by_its_cosine(session, picture) -> None:
     assert explain_actions.strip(looked) == []
     drawn = explain_actions.curves(looked, "deletion")
     assert [name for name, _ in drawn] == [
-        explain_strings.WORDS,
-        explain_strings.AT_RANDOM,
-        explain_strings.MEANINGLESS,
+        WORDS,
+        AT_RANDOM,
+        MEANINGLESS,
     ]
     chart = explain_html.curve_chart(looked, "deletion")
     assert chart.count("<circle") == 33
-    assert all(f"{name} {curve.area:.2f}" in chart for name, curve in drawn)
+    assert all(f"{explain_html.title_of(name)} {curve.area:.2f}" in chart for name, curve in drawn)
 
 
 def test_opacity_and_cells_change_the_drawing_alone(session, picture) -> None:
@@ -172,7 +172,7 @@ def test_the_maps_of_a_persons_pictures_come_as_one_zip(session, picture, tmp_pa
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture])
     session.set_pictures(1, [other])
-    *steps, last = explain_actions.maps_of_set(session, explain_strings.MINE, "auto", opacity=0.7)
+    *steps, last = explain_actions.maps_of_set(session, MINE, "auto", opacity=0.7)
     assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
     done, total, packed, remark = last
     assert (done, total, remark) == (2, 2, "")
@@ -204,7 +204,7 @@ def test_without_a_picture_it_asks_for_one(session) -> None:
     with pytest.raises(UserError, match="Choose a picture"):
         last_look(session, "sea")
     with pytest.raises(UserError, match="no pictures in the tab Teach"):
-        explain_actions.subjects(session, explain_strings.MINE)
+        explain_actions.subjects(session, MINE)
 
 
 def test_pictures_of_one_name_keep_maps_of_their_own_in_the_zip(session, picture, tmp_path) -> None:
@@ -213,9 +213,7 @@ def test_pictures_of_one_name_keep_maps_of_their_own_in_the_zip(session, picture
     Image.open(picture).rotate(90).save(other)
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture, other])
-    *_, (_, _, packed, _) = explain_actions.maps_of_set(
-        session, explain_strings.MINE, "auto", opacity=0.7
-    )
+    *_, (_, _, packed, _) = explain_actions.maps_of_set(session, MINE, "auto", opacity=0.7)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert len(archive.namelist()) == 2
         assert len({archive.read(name) for name in archive.namelist()}) == 2
@@ -230,7 +228,7 @@ def test_pictures_without_a_class_are_left_out_and_counted(session, picture, tmp
     with session.lock:
         session.rows[0].name = ""
     with pytest.raises(UserError, match="None of these pictures has a class name"):
-        list(explain_actions.maps_of_set(session, explain_strings.MINE, "auto", opacity=0.7))
+        list(explain_actions.maps_of_set(session, MINE, "auto", opacity=0.7))
     assert (
         explain_strings.drawn_set(1, 2, 1, 40)
         == "One picture has no class to look for and was left out."
@@ -260,7 +258,7 @@ def test_a_picture_offered_stays_itself_when_the_classes_change(session, picture
     session.name_rows(["brick", "sea"])
     session.set_pictures(0, [picture])
     session.set_pictures(1, [other])
-    shown, n = explain_actions.offer(session, explain_strings.MINE)
+    shown, n = explain_actions.offer(session, MINE)
     assert n == 2
     session.set_pictures(0, [])
     assert explain_actions.offered(session, 1) is shown[1]

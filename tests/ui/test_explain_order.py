@@ -15,12 +15,12 @@ from tiny import tiny_backbone
 
 from coop_demo.errors import RankingError
 from coop_demo.heatmaps.ranker import above_average
+from coop_demo.languages import look as explain_strings
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.order import Order
 from coop_demo.ranking.ranker import Ranker
 from coop_demo.ui.explain import actions as explain_actions
 from coop_demo.ui.explain import order_actions, state
-from coop_demo.ui.explain import strings as explain_strings
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank.state import UsedRanker

@@ -9,8 +9,8 @@ import gradio as gr
 import pytest
 
 from coop_demo.errors import UserError
+from coop_demo.languages import page as strings
 from coop_demo.ui import job as job_module
-from coop_demo.ui import strings
 from coop_demo.ui.context import Shell
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.line import Line

@@ -14,14 +14,15 @@ from tiny import tiny_backbone
 from coop_demo.backbones import features
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import PromptError, UserError
+from coop_demo.languages import page as strings
+from coop_demo.languages import teach as teach_strings
 from coop_demo.prompts.learner import PromptConfig
-from coop_demo.ui import events, strings
+from coop_demo.ui import events
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.store import SessionStore
 from coop_demo.ui.teach import actions as teach_actions
 from coop_demo.ui.teach import show as teach_show
-from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import TeachSettings, Tried
 
 

@@ -12,11 +12,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # from the ground up; the rooms on one floor may use those below, and on their own floor only
 # those named before them
 FLOORS = (
-    ("letters", "errors", "settings", "wording", "threads", "turns", "checkpoints"),
+    ("letters", "errors", "settings", "wording", "threads", "turns", "checkpoints", "engines"),
     ("data",),
     ("backbones",),
     ("prompts", "ranking"),
-    ("heatmaps", "comparison"),
+    ("heatmaps", "comparison", "archive"),
+    ("languages",),
     ("charts", "samples", "runtime"),
     ("recipes",),
     ("ui", "commands", "library"),

@@ -7,9 +7,10 @@ from coop_demo import samples
 from coop_demo.backbones.features import encode_all
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import UserError
+from coop_demo.languages import classroom as say
+from coop_demo.languages import said
 from coop_demo.prompts.templates import probabilities
 from coop_demo.runtime import shared_backbone
-from coop_demo.ui.classroom import strings as say
 from coop_demo.ui.classroom.state import Ballot, Classroom, HandedOut, Vote
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach.actions import open_sample, take_set
@@ -53,7 +54,7 @@ def _row(nickname: str, session: Session) -> Row:
 
 def sets_to_hand_out() -> list[tuple[str, str]]:
     """(title, name) of the sample sets, after the teacher's own."""
-    known = [(one.title, one.name) for one in samples.sample_sets() if one.teaches]
+    known = [(said(one.title), one.name) for one in samples.sample_sets() if one.teaches]
     return [(say.MY_SET, ""), *known]
 
 

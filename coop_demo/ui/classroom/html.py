@@ -6,7 +6,8 @@ from html import escape
 
 import segno
 
-from coop_demo.ui.classroom import strings as say
+from coop_demo.languages import classroom as say
+from coop_demo.languages import said
 from coop_demo.ui.classroom.actions import Row
 from coop_demo.ui.classroom.state import Ballot
 
@@ -21,7 +22,7 @@ def qr_code(address: str) -> str:
 def door(address: str) -> str:
     return (
         f'<div class="cs-door"><p class="cs-address">{escape(address)}</p>'
-        f'<div class="cs-qr" role="img" aria-label="QR code of {escape(address)}">'
+        f'<div class="cs-qr" role="img" aria-label="{escape(say.QR_LABEL)}: {escape(address)}">'
         f"{qr_code(address)}</div></div>"
     )
 
@@ -30,7 +31,7 @@ def roster(rows: Sequence[Row]) -> str:
     heads = "".join(f"<th scope='col'>{escape(head)}</th>" for head in say.ROSTER_HEADS)
     body = "".join(
         f"<tr><th scope='row' dir='auto'>{escape(row.nickname)}</th>"
-        f"<td dir='auto'>{escape(row.source)}</td><td>{escape(row.training)}</td>"
+        f"<td dir='auto'>{escape(said(row.source))}</td><td>{escape(row.training)}</td>"
         f"<td class='cs-learned'>{_percent(row.learned)}</td>"
         f"<td class='cs-words'>{_percent(row.words)}</td></tr>"
         for row in rows

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coop_demo.data.dataset import Dataset, Picture
 from coop_demo.errors import UserError
-from coop_demo.ui.classroom import strings as say
+from coop_demo.languages import classroom as say
 from coop_demo.ui.session import Session
 
 MOST_MEMBERS = 100

@@ -4,11 +4,12 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import classroom as say
+from coop_demo.languages import said
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.classroom import actions
 from coop_demo.ui.classroom import html as class_html
-from coop_demo.ui.classroom import strings as say
 from coop_demo.ui.classroom.state import Classroom
 from coop_demo.ui.context import LOOKS, QUIET, Refresh, Shell
 from coop_demo.ui.session import Session
@@ -97,7 +98,7 @@ class ClassTab:
         sentence = say.NOTHING_HANDED
         if handed is not None:
             n = len(handed.dataset.train) + len(handed.dataset.test)
-            sentence = say.handed_out(handed.title, len(handed.dataset.class_names), n)
+            sentence = say.handed_out(said(handed.title), len(handed.dataset.class_names), n)
         updates: Updates = {
             self.roster: class_html.roster(rows) if rows else page_html.hint(say.NOBODY),
             self.handed: page_html.hint(sentence),
@@ -105,13 +106,13 @@ class ClassTab:
         }
         if ballot is None:
             return updates | {self.ballot: page_html.hint(say.NO_BALLOT)}
-        said = class_html.ballot(ballot) if ballot.votes else page_html.hint(say.NO_VOTES)
+        votes = class_html.ballot(ballot) if ballot.votes else page_html.hint(say.NO_VOTES)
         if ballot.without:
-            said += page_html.hint(say.without_prompt(ballot.without))
+            votes += page_html.hint(say.without_prompt(ballot.without))
         thumbnail = str(session.thumbnail(ballot.picture))
         return updates | {
             self.asked: gr.update(value=thumbnail, visible=True),
-            self.ballot: said,
+            self.ballot: votes,
         }
 
     def wire(self, shell: Shell) -> None:

@@ -24,12 +24,14 @@ from coop_demo.comparison.shift import Shift, shift
 from coop_demo.data.dataset import Dataset, clean_class_name
 from coop_demo.data.folders import read_folder
 from coop_demo.errors import DatasetError, PromptError, UserError
+from coop_demo.languages import compare as say
+from coop_demo.languages import said
+from coop_demo.languages.english import compare as in_english
+from coop_demo.languages.english import page as page_in_english
 from coop_demo.prompts.teach import Prepared, prepare, train_config_for
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent
 from coop_demo.prompts.words import nearest_words, words_accuracy
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.ui import strings
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.kept import amend, keep, need_compared
 from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings, Words
 from coop_demo.ui.explain import actions as explain_actions
@@ -57,7 +59,7 @@ def _source(
     names = [clean_class_name(name) for name in dataset.class_names]
     if list(prompt.class_names) != names:
         shown = ", ".join(prompt.class_names[:4]) + ("…" if len(prompt.class_names) > 4 else "")
-        return dataset, settings, (), (say.other_prompt(shown),)
+        return dataset, settings, (), (in_english.other_prompt(shown),)
     config = prompt.train_config
     # the same shots and the same held-out pictures as in Teach, or the prompt would be judged
     # on pictures it learned from
@@ -67,7 +69,7 @@ def _source(
         seed=config.seed,
         methods=tuple(dict.fromkeys((*settings.methods, method_of(prompt)))),
     )
-    return dataset, settings, (prompt,), (say.REUSED,)
+    return dataset, settings, (prompt,), (in_english.REUSED,)
 
 
 def run_comparison(
@@ -101,29 +103,29 @@ def run_comparison(
             if isinstance(event, MethodStarted):
                 n_started += 1
                 title = event.title
-                yield Progress(say.fitting(title), (n_started - 1) / n_methods)
+                yield Progress(say.fitting(said(title)), (n_started - 1) / n_methods)
             elif isinstance(event, MethodResult):
                 share = n_started / n_methods
-                yield Progress(say.fitting(event.title), share, kept(so_far.partial()))
+                yield Progress(say.fitting(said(event.title)), share, kept(so_far.partial()))
             elif isinstance(event, Comparison):
                 yield Progress(say.READING_WORDS, 1.0)
             else:
                 yield from _report(event, title, pace, before=n_started - 1, of=n_methods)
     if not so_far.results:
-        raise UserError(_and_why(session, say.STOPPED_EMPTY))
+        raise UserError(_and_why(session, in_english.STOPPED_EMPTY))
     comparison = _slim(so_far.whole or so_far.partial())
     n = len(comparison.results)
     ending = (
-        _and_why(session, say.stopped(n))
+        _and_why(session, in_english.stopped(n))
         if stopped and so_far.whole is None
-        else say.compared(n, len(comparison.labels), time.monotonic() - began)
+        else in_english.compared(n, len(comparison.labels), time.monotonic() - began)
     )
     yield keep(session, backbone, kept(comparison, ending))
 
 
 def _and_why(session: Session, stopped: str) -> str:
     """What came of a job that ended early; where nobody stopped it, its time was over."""
-    return stopped if session.stop.is_set() else f"{strings.time_is_up()} {stopped}"
+    return stopped if session.stop.is_set() else f"{page_in_english.time_is_up()} {stopped}"
 
 
 @dataclass
@@ -176,7 +178,7 @@ def _report(
     if isinstance(event, EncodeEvent) and pace.is_due():
         yield encoding(event)
     elif isinstance(event, TrainEvent) and pace.is_due():
-        sentence = say.learning(title, event.step, event.total_steps, event.seconds_left)
+        sentence = say.learning(said(title), event.step, event.total_steps, event.seconds_left)
         yield Progress(sentence, (before + event.step / event.total_steps) / of)
 
 
@@ -300,7 +302,7 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
                 sentence = say.grid(
                     event.done,
                     event.total,
-                    COMPARISON_METHODS[event.method].title,
+                    said(COMPARISON_METHODS[event.method].title),
                     event.shots,
                     event.seed,
                     event.seconds_left,
@@ -311,9 +313,9 @@ def run_curve(session: Session, methods: Sequence[str], n_seeds: int) -> Iterato
                 seconds = event.seconds
             else:
                 yield from _report(event, "", pace)
-    ending = say.curve_done(len(cells), seconds)
+    ending = in_english.curve_done(len(cells), seconds)
     if stopped:
-        ending = _and_why(session, say.curve_stopped(len(cells)))
+        ending = _and_why(session, in_english.curve_stopped(len(cells)))
     yield Progress(ending, None, kept(ending))
 
 
@@ -394,7 +396,7 @@ def _shift_events(backbone: str, comparison: Comparison, second: Dataset) -> Ite
 
 def second_sets() -> list[tuple[str, str]]:
     """(title, name) of the sample sets that another set can be tested on."""
-    return [(s.title, s.name) for s in samples.sample_sets() if s.kind == "classes"]
+    return [(said(s.title), s.name) for s in samples.sample_sets() if s.kind == "classes"]
 
 
 def read_second(name: str) -> Dataset:
@@ -413,13 +415,13 @@ def _watch(session: Session, events: Iterator[Any], wanted: type) -> Iterator[Pr
             if isinstance(event, wanted):
                 return event
             if session.stop.is_set() or deadline.is_over:
-                raise UserError(_and_why(session, say.STOPPED_EMPTY))
+                raise UserError(_and_why(session, in_english.STOPPED_EMPTY))
             if isinstance(event, MethodStarted):
                 title = event.title
-                yield Progress(say.fitting(title))
+                yield Progress(say.fitting(said(title)))
             else:
                 yield from _report(event, title, pace)
-    raise UserError(say.STOPPED_EMPTY)
+    raise UserError(in_english.STOPPED_EMPTY)
 
 
 def report_folder(session: Session) -> Path:

@@ -10,13 +10,15 @@ from PIL import Image
 from coop_demo.charts.comparison import methods_table
 from coop_demo.comparison.compare import Comparison, MethodResult
 from coop_demo.comparison.methods import COMPARISON_METHODS, LEARNED_METHODS
-from coop_demo.comparison.strings import comparison_sentence
 from coop_demo.comparison.verdict import Outcome, outcome
 from coop_demo.data.images import data_uri
 from coop_demo.errors import UserError
+from coop_demo.languages import compare as say
+from coop_demo.languages import comparison as verdicts
+from coop_demo.languages import page as strings
+from coop_demo.languages import said
 from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import html as teach_html
 
@@ -50,10 +52,12 @@ def method_rows(comparison: Comparison) -> str:
             "</span>"
         )
         rows.append(
-            f'<tr class="cs-{kind(record["key"])}"><th scope="row">{escape(record["method"])}</th>'
-            f'<td class="cs-accuracy"><strong>{accuracy:.1f} %</strong>{bar}</td>'
-            f"<td>{low:.1f} – {high:.1f}</td><td>{escape(against)}</td>"
-            f"<td>{record['seconds']:.2f} s</td></tr>"
+            f'<tr class="cs-{kind(record["key"])}">'
+            f'<th scope="row">{escape(said(record["method"]))}</th>'
+            f'<td class="cs-accuracy"><strong>{strings.figures(f"{accuracy:.1f} %")}</strong>'
+            f"{bar}</td>"
+            f"<td>{strings.figures(f'{low:.1f} – {high:.1f}')}</td><td>{escape(against)}</td>"
+            f"<td>{strings.figures(format(record['seconds'], '.2f'))} s</td></tr>"
         )
     heads = (
         say.COLUMN_METHOD,
@@ -72,7 +76,7 @@ def method_rows(comparison: Comparison) -> str:
 
 def short_title(result: MethodResult) -> str:
     """Without the wording of a hand-crafted prompt, where there is one of them only."""
-    return (
+    return said(
         COMPARISON_METHODS[result.method].title
         if result.method in COMPARISON_METHODS
         else result.title
@@ -99,17 +103,14 @@ def scoreboard(comparison: Comparison) -> str:
     found = outcome(comparison.paired(subject.method))
     winners = {Outcome.BETTER: kind(subject.method), Outcome.WORSE: "words"}
     winner = winners.get(found, "nobody")
-    name = short_title(subject)
-    if subject is learned:
-        name = f"The {name[:1].lower()}{name[1:]}"
-    headline = say.headline(name, found)
+    headline = say.headline(short_title(subject), found, learned=subject is learned)
     if learned is not None and rival is not None:
         best = comparison.against_rivals(learned.method)
         if best is not None:
             headline += " " + say.against_rival(
                 short_title(comparison.result(best.rival)), best.outcome
             )
-    detail = comparison_sentence(comparison)
+    detail = verdicts.comparison_sentence(comparison)
     return (
         f'<div class="cs-result cs-won-by-{winner}"><p class="cs-headline">{escape(headline)}</p>'
         f'<div class="cs-scores cs-duel">{"".join(tiles)}</div>'
@@ -125,7 +126,7 @@ def _tile(result: MethodResult) -> str:
     assert score.high is not None
     return (
         f'<div class="cs-score cs-{kind(result.method)}"><span>{escape(short_title(result))}</span>'
-        f"<strong>{100 * score.accuracy:.1f}<small>%</small></strong>"
+        f"<strong>{strings.figures(f'{100 * score.accuracy:.1f}')}<small>%</small></strong>"
         f"<span>{escape(say.right_of(score.correct, score.n, score.low, score.high))}</span></div>"
     )
 
@@ -134,7 +135,9 @@ def table(frame: pd.DataFrame, label: str) -> str:
     """Any small data frame; what was not measured is a dash."""
     if frame.empty:
         return ""
-    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in frame.columns)
+    head = "".join(
+        f'<th scope="col">{escape(say.column(str(name)))}</th>' for name in frame.columns
+    )
     rows = []
     for record in frame.itertuples(index=False):
         cells = "".join(f"<td>{escape(_shown(value))}</td>" for value in record)
@@ -147,7 +150,7 @@ def table(frame: pd.DataFrame, label: str) -> str:
 def _shown(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return "–"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return strings.figures(f"{value:g}") if isinstance(value, float) else said(str(value))
 
 
 def _scrolling(label: str, inside: str) -> str:
@@ -172,14 +175,14 @@ def cards(
     numbers: Sequence[int],
     methods: Sequence[str],
     *,
-    empty: str = say.NONE_OF_THESE,
+    empty: str = "",
 ) -> str:
     """Held-out pictures by number, each with the bars of the given methods.
 
     A picture that cannot be shown any more costs its own card only.
     """
     if not numbers:
-        return page_html.hint(empty)
+        return page_html.hint(empty or say.NONE_OF_THESE)
     results = [comparison.result(method) for method in dict.fromkeys(methods)]
     names = comparison.class_names
     found = []

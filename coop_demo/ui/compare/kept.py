@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from coop_demo.errors import UserError
-from coop_demo.ui.compare import strings as say
+from coop_demo.languages import compare as say
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.session import Session
 

@@ -13,16 +13,20 @@ from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.shift import Shift
 from coop_demo.data.dataset import Dataset
 from coop_demo.errors import PromptError, UserError
+from coop_demo.languages import compare as say
+from coop_demo.languages import said
+from coop_demo.languages import teach as teach_strings
 from coop_demo.letters import printable
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.teach import train_config_for
 from coop_demo.prompts.templates import fill
 from coop_demo.prompts.words import VectorWords, WordsAccuracy
 from coop_demo.settings import LIMITS
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.forms import whole
-from coop_demo.ui.teach import strings as teach_strings
-from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE
+from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, MAX_STEPS_PAGE, PRESETS
+
+MAX_TEMPLATES = 8
+MAX_SEEDS = 5
 
 TAUGHT = ""  # the source that is the Teach tab's own set; others are names of sample sets
 
@@ -66,18 +70,16 @@ class CompareSettings:
         chosen = find_methods(["hand-crafted", *(str(key) for key in methods or ())])
         lines = [printable(line).strip() for line in str(templates or "").splitlines()]
         lines = list(dict.fromkeys(line for line in lines if line))
-        if len(lines) > say.MAX_TEMPLATES:
-            raise PromptError(say.too_many_templates(len(lines)))
+        if len(lines) > MAX_TEMPLATES:
+            raise PromptError(say.too_many_templates(len(lines), MAX_TEMPLATES))
         for line in lines:
             if len(line) > LIMITS.max_template:
                 raise PromptError(teach_strings.TEMPLATE_TOO_LONG)
             fill(line, "thing")  # raises when there is no {}
         if not lines:
             raise PromptError('Write at least one prompt, for instance "a photo of a {}."')
-        if preset not in teach_strings.PRESETS:
-            raise PromptError(
-                teach_strings.choose_one(say.PRESET_LABEL, preset, teach_strings.PRESETS)
-            )
+        if preset not in PRESETS:
+            raise PromptError(teach_strings.choose_one(say.PRESET_LABEL, preset, PRESETS))
         settings = cls(
             source=source,
             methods=tuple(method.key for method in chosen),
@@ -132,7 +134,7 @@ class Compared:
 
     def methods(self) -> list[tuple[str, str]]:
         """(title, key) of every method that was measured, in the order they ran."""
-        return [(result.title, result.method) for result in self.comparison.results]
+        return [(said(result.title), result.method) for result in self.comparison.results]
 
     def best_learned(self) -> str:
         """The key of the learned prompt that is looked at first, or ""."""

@@ -12,22 +12,24 @@ import gradio as gr
 from coop_demo import samples
 from coop_demo.comparison.compare import DEFAULT_METHODS
 from coop_demo.comparison.methods import COMPARISON_METHODS
+from coop_demo.languages import compare as say
+from coop_demo.languages import page as strings
+from coop_demo.languages import said
+from coop_demo.languages import teach as teach_strings
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DATASET_TEMPLATES, DEFAULT_TEMPLATE, PLAIN_TEMPLATES
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import run_comparison
 from coop_demo.ui.compare.kept import compared_of
 from coop_demo.ui.compare.panels import PANELS, Panel
-from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
+from coop_demo.ui.compare.state import MAX_TEMPLATES, TAUGHT, Compared, CompareSettings
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.events import warned
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session
-from coop_demo.ui.teach import strings as teach_strings
-from coop_demo.ui.teach.state import MAX_SHOTS_PAGE
+from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, PRESETS
 from coop_demo.ui.windows import Updates
 
 _FIRST_METHODS = (*DEFAULT_METHODS, "learned-csc")
@@ -36,7 +38,7 @@ _FIRST_METHODS = (*DEFAULT_METHODS, "learned-csc")
 def build(shell: Shell) -> None:
     """Build the tab and wire it."""
     with (
-        gr.Tab("Compare", id="compare") as tab,
+        gr.Tab(strings.COMPARE_TAB, id="compare") as tab,
         gr.Row(elem_classes="cs-columns cs-compare", equal_height=False),
     ):
         with gr.Column(elem_classes="cs-column cs-choose", min_width=300, scale=2):
@@ -46,7 +48,7 @@ def build(shell: Shell) -> None:
                 outcome = Outcome()
             with (
                 gr.Column(elem_classes="cs-column cs-closer", visible=False) as closer,
-                gr.Tabs(elem_classes="cs-tabs cs-panels"),
+                gr.Tabs(elem_classes="cs-tabs cs-panels") as shell.panels,
             ):
                 panels = [panel() for panel in PANELS]
     results = Results(choice, outcome, closer, panels)
@@ -64,7 +66,7 @@ class Choice:
         self.source = gr.Dropdown(
             [
                 (say.FROM_TEACH, TAUGHT),
-                *((s.title, s.name) for s in samples.sample_sets() if s.teaches),
+                *((said(s.title), s.name) for s in samples.sample_sets() if s.teaches),
             ],
             value=TAUGHT,
             label=say.SOURCE_LABEL,
@@ -74,7 +76,11 @@ class Choice:
             say.COMPARE, go_id="compare-go", stop_id="compare-stop", status_id="compare-status"
         )
         self.methods = gr.CheckboxGroup(
-            [(m.title, m.key) for m in COMPARISON_METHODS.values() if m.key != "hand-crafted"],
+            [
+                (said(m.title), m.key)
+                for m in COMPARISON_METHODS.values()
+                if m.key != "hand-crafted"
+            ],
             value=[key for key in _FIRST_METHODS if key != "hand-crafted"],
             label=say.METHODS_LABEL,
             elem_id="compare-methods",
@@ -82,7 +88,7 @@ class Choice:
         self.templates = gr.Textbox(
             DEFAULT_TEMPLATE,
             lines=2,
-            max_lines=say.MAX_TEMPLATES,
+            max_lines=MAX_TEMPLATES,
             max_length=3_000,
             label=say.TEMPLATES_LABEL,
             info=say.TEMPLATES_INFO,
@@ -94,7 +100,9 @@ class Choice:
             self.shots = gr.Slider(1, MAX_SHOTS_PAGE, 16, step=1, label=say.SHOTS_LABEL)
             self.seed = gr.Number(1, label=say.SEED_LABEL, precision=0)
             self.preset = gr.Radio(
-                list(teach_strings.PRESETS), value="fast", label=say.PRESET_LABEL
+                list(zip(teach_strings.PRESETS, PRESETS, strict=True)),
+                value="fast",
+                label=say.PRESET_LABEL,
             )
             self.n_ctx = gr.Slider(1, MAX_N_CTX, 16, step=1, label=say.N_CTX_LABEL)
             self.steps = gr.Number(
@@ -170,11 +178,13 @@ class Outcome:
             return {self.verdict: promise, self.table: "", self.notes: ""}
         comparison = compared.comparison
         notes = page_html.notes(comparison.problems, [*compared.notes, *comparison.notes])
-        ending = f'<p class="cs-ending">{escape(compared.ending)}</p>' if compared.ending else ""
+        ending = (
+            f'<p class="cs-ending">{escape(said(compared.ending))}</p>' if compared.ending else ""
+        )
         return {
             self.verdict: compare_html.scoreboard(comparison),
             self.table: page_html.hint(say.TABLE_LEAD) + compare_html.method_rows(comparison),
-            self.notes: ending + notes,
+            self.notes: (ending if compared.ending else "") + notes,
         }
 
 

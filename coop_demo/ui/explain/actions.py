@@ -18,13 +18,23 @@ from coop_demo.errors import UserError
 from coop_demo.heatmaps.attribution import MAP_METHODS, compare, explain, methods_for, view_box
 from coop_demo.heatmaps.faithfulness import Claim, Curve, assess_together
 from coop_demo.heatmaps.render import draw, png_bytes, safe_stem, shrunken, zip_bytes
+from coop_demo.languages import look as say
+from coop_demo.languages.english import look as in_english
 from coop_demo.letters import printable
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE, class_weights
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.settings import ASSETS_DIR, LIMITS
-from coop_demo.ui.explain import strings as say
-from coop_demo.ui.explain.state import Drawn, Looked, Subject
+from coop_demo.ui.explain.state import (
+    AT_RANDOM,
+    LEARNED,
+    MEANINGLESS,
+    MINE,
+    WORDS,
+    Drawn,
+    Looked,
+    Subject,
+)
 from coop_demo.ui.session import Session
 from coop_demo.wording import unread_words
 
@@ -67,7 +77,7 @@ def scenes(folder: Path = ASSETS_DIR / "samples" / "scenes") -> tuple[Subject, .
 
 def subjects(session: Session, source: str) -> list[Subject]:
     """The pictures to choose from. Raises UserError when there are none."""
-    if source != say.MINE:
+    if source != MINE:
         return list(scenes())
     names = _known_classes(session)
     found: list[Subject] = []
@@ -169,7 +179,7 @@ def check_question(wanted: object, method: object) -> tuple[str, str]:
     if len(asked) > LIMITS.max_template:
         raise UserError(say.WANTED_TOO_LONG)
     if method not in ("auto", *MAP_METHODS):
-        raise UserError(f"There is no method “{str(method)[:40]}”. Choose one of those shown.")
+        raise UserError(say.no_such_method(str(method)))
     return asked, str(method)
 
 
@@ -222,9 +232,9 @@ def checks_of(
     """The same with the check of each of the maps asked for."""
     backbone = shared_backbone(model)
     hand, learned, _ = _vectors(backbone, looked.texts, looked.index, subject, template, prompt)
-    claims = {say.WORDS: Claim(looked.words, hand, looked.index)}
+    claims = {WORDS: Claim(looked.words, hand, looked.index)}
     if looked.learned is not None and learned is not None:
-        claims[say.LEARNED] = Claim(looked.learned, learned, looked.index)
+        claims[LEARNED] = Claim(looked.learned, learned, looked.index)
     checks = assess_together(backbone, looked.image, list(claims.values()))
     return replace(looked, checks=tuple(zip(claims, checks, strict=True)))
 
@@ -368,19 +378,19 @@ def saved_png(session: Session, kind: str, name: str, picture: Image.Image) -> P
 
 def as_numbers(looked: Looked) -> dict[str, Any]:
     """What was found, for programs: cosines and, once checked, areas and sentences."""
-    prompts = {say.WORDS: looked.words, say.LEARNED: looked.learned}
+    prompts = {WORDS: looked.words, LEARNED: looked.learned}
     checks = dict(looked.checks)
     found: dict[str, Any] = {}
-    for title, explanation in prompts.items():
+    for name, explanation in prompts.items():
         if explanation is None:
             continue
         one: dict[str, Any] = {
             "cosines": dict(zip(looked.texts, explanation.scores.tolist(), strict=True)),
             "empty": bool(explanation.empty[looked.index]),
         }
-        if title in checks:
-            one |= checks[title].as_numbers()
-        found["words" if title == say.WORDS else "learned"] = one
+        if name in checks:
+            one |= checks[name].as_numbers()
+        found[name] = one
     return {
         "wanted": looked.wanted,
         "method": looked.words.method,
@@ -405,7 +415,7 @@ def curves(looked: Looked, kind: Literal["deletion", "insertion"]) -> list[tuple
             chance, meaningless = check.random_deletion, check.shuffled_deletion
         else:
             chance, meaningless = check.random_insertion, check.shuffled_insertion
-        found += [(say.AT_RANDOM, chance), (say.MEANINGLESS, meaningless)]
+        found += [(AT_RANDOM, chance), (MEANINGLESS, meaningless)]
     return found
 
 
@@ -487,16 +497,16 @@ def _vectors(
     if names[index] not in subject.class_names:  # a free text, as it stands
         own = backbone.text_features([names[0]])
         rest = [class_weights(backbone, names[1:], [template])] if len(names) > 1 else []
-        return torch.cat([own, *rest]), None, say.FREE_TEXT if prompt else ""
+        return torch.cat([own, *rest]), None, in_english.FREE_TEXT if prompt else ""
     hand = class_weights(backbone, names, [template])
     if prompt is None:
-        return hand, None, say.NO_PROMPT
+        return hand, None, in_english.NO_PROMPT
     known = {name.casefold(): row for row, name in enumerate(prompt.class_names)}
     if all(name.casefold() in known for name in names):
         rows = torch.tensor([known[name.casefold()] for name in names])
         return hand, prompt.class_weights[rows], ""
     if prompt.prompt_config.class_specific:
-        return hand, None, say.CLASS_SPECIFIC
+        return hand, None, in_english.CLASS_SPECIFIC
     with torch.no_grad(), backbone.autocast():
         learned = prompt.learner(backbone).with_class_names(names)().float().cpu()
-    return hand, learned, say.BORROWED
+    return hand, learned, in_english.BORROWED

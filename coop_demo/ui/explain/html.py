@@ -6,22 +6,27 @@ from html import escape
 from typing import Literal
 
 from coop_demo.heatmaps.faithfulness import Curve
+from coop_demo.languages import look as say
+from coop_demo.languages import page as strings
 from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
-from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.actions import curves
-from coop_demo.ui.explain.state import Looked
+from coop_demo.ui.explain.state import AT_RANDOM, LEARNED, MEANINGLESS, WORDS, Looked
 
-#: how each curve is drawn: the class of the style sheet that holds its colour and dashes
-_KIND = {
-    say.WORDS: "words",
-    say.LEARNED: "learned",
-    say.AT_RANDOM: "random",
-    say.MEANINGLESS: "meaningless",
-}
 OPACITY = 0.7  # of the strongest places, before a person chooses
 _WIDTH, _HEIGHT = 420, 236  # of the drawing, which scales with its column
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 408, 10, 188  # of the plot within it
+
+
+def title_of(name: str) -> str:
+    """What a map or a curve is called. Its name is also the class of the style sheet that holds the
+    curve's colour and dashes."""
+    return {
+        WORDS: say.WORDS,
+        LEARNED: say.LEARNED,
+        AT_RANDOM: say.AT_RANDOM,
+        MEANINGLESS: say.MEANINGLESS,
+    }[name]
 
 
 def promise() -> str:
@@ -50,9 +55,9 @@ def held(opacity: object) -> float:
 def verdicts(looked: Looked) -> str:
     """A sentence and the areas of each prompt's map."""
     parts = []
-    for title, check in looked.checks:
+    for name, check in looked.checks:
         areas = say.areas(
-            check.quantity,
+            say.COSINE_AXIS if check.quantity == "cosine" else say.PROBABILITY_AXIS,
             check.deletion.scores[0],
             check.deletion.area,
             check.random_deletion.area,
@@ -62,7 +67,8 @@ def verdicts(looked: Looked) -> str:
             check.shuffled_insertion.area,
         )
         parts.append(
-            f'<p class="cs-verdict"><b>{escape(title)}.</b> {escape(check.sentence)}</p>'
+            f'<p class="cs-verdict"><b>{escape(title_of(name))}.</b> '
+            f"{escape(say.check_sentence(check))}</p>"
             f'<p class="cs-ending">{escape(areas)}</p>'
         )
     return f'<div class="cs-result">{"".join(parts)}</div>'
@@ -82,10 +88,12 @@ def curve_chart(looked: Looked, kind: Literal["deletion", "insertion"]) -> str:
     low, high = (0.0, 1.0) if quantity == "probability" else _range([c for _, c in found])
     axis = say.PROBABILITY_AXIS if quantity == "probability" else say.COSINE_AXIS
     marks = "".join(_line(name, curve, low, high) for name, curve in found)
-    areas = ", ".join(f"{name} {curve.area:.2f}" for name, curve in found)
+    areas = ", ".join(
+        f"{title_of(name)} {strings.figures(f'{curve.area:.2f}')}" for name, curve in found
+    )
     legend = "".join(
         f'<li><svg viewBox="0 0 26 10" width="26" height="10" aria-hidden="true">'
-        f'<path d="M1,5 H25" class="cs-curve cs-{_KIND[name]}"/></svg>{escape(name)}</li>'
+        f'<path d="M1,5 H25" class="cs-curve cs-{name}"/></svg>{escape(title_of(name))}</li>'
         for name, _ in found
     )
     return (
@@ -101,10 +109,10 @@ def _line(name: str, curve: Curve, low: float, high: float) -> str:
     path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7"><title>'
-        f"{escape(say.curve_point(name, fraction, score))}</title></circle>"
+        f"{escape(say.curve_point(title_of(name), fraction, score))}</title></circle>"
         for (x, y), fraction, score in zip(points, curve.fractions, curve.scores, strict=True)
     )
-    return f'<g><path d="{path}" class="cs-curve cs-{_KIND[name]}"/>{dots}</g>'
+    return f'<g><path d="{path}" class="cs-curve cs-{name}"/>{dots}</g>'
 
 
 def _frame(axis: str, low: float, high: float) -> str:
@@ -115,7 +123,8 @@ def _frame(axis: str, low: float, high: float) -> str:
         y = _y(value, low, high)
         parts.append(
             f'<path d="M{_LEFT},{y:.1f} H{_RIGHT}" class="cs-gridline"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 5:.1f}" text-anchor="end">{value:.2f}</text>'
+            f'<text x="{_LEFT - 6}" y="{y + 5:.1f}" text-anchor="end">'
+            f"{strings.figures(f'{value:.2f}')}</text>"
         )
     for fraction in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         parts.append(

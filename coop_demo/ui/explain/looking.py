@@ -11,17 +11,17 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import look as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui.context import LOOKS, Refresh, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import actions, order_actions
 from coop_demo.ui.explain import html as explain_html
-from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.check import Check
 from coop_demo.ui.explain.maps import Maps
 from coop_demo.ui.explain.question import Question
 from coop_demo.ui.explain.ranked import Ranked
-from coop_demo.ui.explain.state import Subject
+from coop_demo.ui.explain.state import MINE, SCENES, Subject
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
@@ -224,7 +224,7 @@ class Looking:
             ranked_cells: Any,
         ) -> Iterator[Updates]:
             here = question.methods_view(session)
-            if source == say.MINE:
+            if source == MINE:
                 with contextlib.suppress(UserError):  # none left: what is shown may stay
                     here |= question.offer(session, source)
             if order_actions.is_fresh(session):
@@ -264,8 +264,8 @@ class Looking:
         def refresh(session: Session) -> Updates:
             subject = actions.chosen(session)
             names = question.choices(subject, "") if subject else {}
-            offered = question.offer(session, say.SCENES)
-            return offered | {question.source: say.SCENES} | names | self.view(session)
+            offered = question.offer(session, SCENES)
+            return offered | {question.source: SCENES} | names | self.view(session)
 
         def model_changed(session: Session) -> Updates:
             actions.forget(session)

@@ -4,12 +4,12 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import look as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.explain import actions
 from coop_demo.ui.explain import html as explain_html
-from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.saving import PackedFile
 from coop_demo.ui.explain.state import Looked
 from coop_demo.ui.session import Session

@@ -10,11 +10,11 @@ from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
 from coop_demo.heatmaps.ranker import Layer, order_maps
 from coop_demo.heatmaps.render import draw_layer, shrunken, whole_box, zip_bytes
+from coop_demo.languages import look as say
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.order import Order
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.explain import actions
-from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.actions import SHOWN_SIDE, STRIP_SIDE
 from coop_demo.ui.explain.state import OrderLookState, RankedLook, RankedSubject
 from coop_demo.ui.session import Session
@@ -55,7 +55,7 @@ def choose_again(session: Session, places: Sequence[int]) -> None:
 def _choose(session: Session, subject: RankedSubject) -> None:
     n = len(subject.pictures)
     if n not in (1, 2):
-        raise RankingError(f"The ranker's maps are for one or two pictures, not {n}.")
+        raise RankingError(say.one_or_two(n))
     if n == 2 and subject.pictures[0] is subject.pictures[1]:
         raise RankingError(say.SAME_PICTURE)
     actions.taken_up(session)  # what was chosen last is looked at, and nothing else

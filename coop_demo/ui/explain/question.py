@@ -4,12 +4,12 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import look as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.explain import actions
-from coop_demo.ui.explain import strings as say
-from coop_demo.ui.explain.state import Subject
+from coop_demo.ui.explain.state import SCENES, Subject
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 
@@ -21,7 +21,7 @@ class Question:
         gr.HTML(page_html.step_head(1, say.PICTURE_TITLE, say.PICTURE_LEAD), padding=False)
         self.source = gr.Dropdown(
             list(say.SOURCES.items()),
-            value=say.SCENES,
+            value=SCENES,
             label=say.SOURCE_LABEL,
             elem_id="look-source",
         )

@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import RankingError
+from coop_demo.languages import look as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui.context import LOOKS, QUIET, Refresh, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import html as explain_html
 from coop_demo.ui.explain import order_actions
-from coop_demo.ui.explain import strings as say
 from coop_demo.ui.explain.saving import PackedFile
 from coop_demo.ui.explain.state import RankedLook
 from coop_demo.ui.session import Session

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import look as say
 from coop_demo.ui.context import LOOKING, Shell
-from coop_demo.ui.explain import strings as say
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
 

@@ -9,9 +9,9 @@ from coop_demo.data.dataset import Picture
 from coop_demo.heatmaps.attribution import Explanation
 from coop_demo.heatmaps.faithfulness import Faithfulness
 from coop_demo.heatmaps.ranker import OrderMaps
+from coop_demo.languages import look as say
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.ranking.ranker import Ranker
-from coop_demo.ui.explain import strings as say
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Prompts:
     model: str  # they mean nothing with another one
     template: str
     prompt: LearnedPrompt | None = field(repr=False)
+
+
+SCENES, MINE = "scenes", "mine"  # where pictures to look at come from
+# what a map or a curve of the check belongs to
+WORDS, LEARNED, AT_RANDOM, MEANINGLESS = "words", "learned", "random", "meaningless"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,7 @@ class Looked:
     difference: Tensor | None  # (T, h, w)
     remark: str
     seconds: float
-    checks: tuple[tuple[str, Faithfulness], ...] = ()  # (prompt's title, check)
+    checks: tuple[tuple[str, Faithfulness], ...] = ()  # (WORDS or LEARNED, check)
 
     @property
     def wanted(self) -> str:
@@ -113,7 +118,7 @@ class RankedLook:
         if pair is None:
             return say.score_is(self.names[0], scores[0])
         first, other = scores
-        ahead = pair.sentence(f"“{self.names[0]}”", f"“{self.names[1]}”")
+        ahead = say.pair_sentence(pair, *self.names[:2])
         if first == other:
             return f"{ahead} {say.scores_are_equal(first)}"
         agrees = (first > other) == (pair.probability > 0.5)

@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from coop_demo.languages import page as strings
 from coop_demo.ui.context import Shell
 from coop_demo.ui.explain.check import Check
 from coop_demo.ui.explain.looking import Looking
@@ -13,7 +14,7 @@ from coop_demo.ui.explain.ranked import Ranked
 def build(shell: Shell) -> None:
     """Build the tab and wire it."""
     with (
-        gr.Tab("Look", id="look") as tab,
+        gr.Tab(strings.LOOK_TAB, id="look") as tab,
         gr.Row(elem_classes="cs-columns cs-look", equal_height=False),
     ):
         with gr.Column(elem_classes="cs-column", min_width=300, scale=2):

@@ -11,9 +11,9 @@ from pathlib import Path
 from coop_demo.data.archives import read_archive
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import DatasetError, PictureError, UserError
+from coop_demo.languages import keeping as strings
+from coop_demo.languages import page as page_strings
 from coop_demo.settings import LIMITS
-from coop_demo.ui import strings as page_strings
-from coop_demo.ui.keeping import strings
 from coop_demo.ui.keeping.sections import SECTIONS, Found, Keeper, drop_strays, read_sections
 from coop_demo.ui.keeping.shelf import folder_bytes
 from coop_demo.ui.keeping.values import PICTURES, PROMPTS, RANKERS, is_picture_file

@@ -20,20 +20,22 @@ from coop_demo.backbones.catalog import list_models
 from coop_demo.checkpoints import CheckpointKind, read_tensors
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import UserError
+from coop_demo.languages.english import keeping as in_english
+from coop_demo.languages.english import teach as teach_in_english
 from coop_demo.prompts.checkpoint import save_prompt
 from coop_demo.ranking.checkpoint import offered_rankers, save_ranker
 from coop_demo.ranking.instructions import AntonymPair
 from coop_demo.ranking.order import Order
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.explain.state import RankedSubject, Subject
-from coop_demo.ui.keeping import checks, strings
+from coop_demo.ui.keeping import checks
 from coop_demo.ui.keeping.values import PROMPTS, RANKERS, NotOurs, Reader, Writer
 from coop_demo.ui.rank.actions import own_file
 from coop_demo.ui.rank.shared import shared_path
 from coop_demo.ui.rank.state import Pile, UsedRanker
 from coop_demo.ui.session import PICTURES, Held, HeldRow, Session, Taught, UnderWay
-from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.teach.state import TeachSettings
+from coop_demo.ui.tour.state import Tour
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class HeldSettings:
     backbone: str
     teach: TeachSettings | None
     compare_words: str
+    tour: Tour | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def _put_settings(session: Session, _: str, held: HeldSettings) -> None:
         session.backbone = held.backbone
     session.settings = held.teach
     session.compare.words = held.compare_words
+    session.tour = held.tour
 
 
 def _put_pile(session: Session, _: str, held: HeldPile) -> None:
@@ -138,7 +142,7 @@ def _put_taught(session: Session, model: str, taught: Taught) -> None:
 
 def _put_under_way(session: Session, model: str, under_way: UnderWay) -> None:
     session.under_way[model] = under_way
-    at = teach_strings.interrupted(under_way.state.step, under_way.total_steps)
+    at = teach_in_english.interrupted(under_way.state.step, under_way.total_steps)
     _put_taught(session, model, replace(under_way.taught, ending=at))
 
 
@@ -165,7 +169,7 @@ SECTIONS = (
     Section(
         "settings",
         HeldSettings,
-        lambda s: {"": HeldSettings(s.backbone, s.settings, s.compare.words)},
+        lambda s: {"": HeldSettings(s.backbone, s.settings, s.compare.words, s.tour)},
         _put_settings,
         checks.settings,
     ),
@@ -312,7 +316,7 @@ class Found:
                     section.put(session, model, value)
                 except (OSError, UserError) as error:  # no room for the file it is saved as
                     log.warning("%s cannot be brought back: %s", section.name, error)
-                    self.problems.append(strings.could_not_read(section.name))
+                    self.problems.append(in_english.could_not_read(section.name))
 
 
 def read_sections(folder: Path, *, pictures_at: Path | None = None) -> Found:
@@ -331,7 +335,7 @@ def read_sections(folder: Path, *, pictures_at: Path | None = None) -> Found:
             section, model, value = _read(path, found, pictures_at)
         except Exception as error:  # whatever is wrong with it costs only itself
             log.warning("%s cannot be read: %r", path.name, error)
-            found.problems.append(strings.could_not_read(_section_of(path)))
+            found.problems.append(in_english.could_not_read(_section_of(path)))
             found.unreadable.append(path)
             continue
         found.values.append((section, model, _without_gone(value, found)))
@@ -362,7 +366,7 @@ def _without_gone(value: Any, found: Found) -> Any:
     if isinstance(value, HeldPile):
         kept = _there(value.pictures)
         if len(kept) < len(value.pictures):
-            found.problems.append(strings.pictures_gone(len(value.pictures) - len(kept)))
+            found.problems.append(in_english.pictures_gone(len(value.pictures) - len(kept)))
         return replace(value, pictures=kept)
     if not isinstance(value, Held):
         return value
@@ -371,7 +375,7 @@ def _without_gone(value: Any, found: Found) -> Any:
         sum(len(row.pictures) + len(row.test) for row in part) for part in (value.rows, rows)
     )
     if after < before:
-        found.problems.append(strings.pictures_gone(before - after))
+        found.problems.append(in_english.pictures_gone(before - after))
     return replace(value, rows=rows)
 
 

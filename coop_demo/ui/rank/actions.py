@@ -11,6 +11,8 @@ from coop_demo.backbones.backbone import PLAIN_FORM, TokenForm
 from coop_demo.backbones.features import WHOLE_VIEW, EncodedPictures, EncodeEvent, encode_pictures
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
+from coop_demo.languages import rank as say
+from coop_demo.languages.english import rank as in_english
 from coop_demo.letters import printable
 from coop_demo.ranking.baselines import antonym_scores
 from coop_demo.ranking.checkpoint import (
@@ -35,7 +37,6 @@ from coop_demo.ranking.ranker import Ranker
 from coop_demo.ranking.reading import antonyms_for
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.progress import Pace, Progress, encoding
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.shared import shared_ranker
 from coop_demo.ui.rank.state import (
     Pile,
@@ -62,13 +63,13 @@ def ranker_in_use(session: Session) -> UsedRanker | None:
     used = session.pile.rankers.get(session.backbone)
     if used is not None:
         return used
-    path, title = shipped_ranker_path(session.backbone), say.SHIPPED_TITLE
+    path, title = shipped_ranker_path(session.backbone), in_english.SHIPPED_TITLE
     if path is None:  # a converted one comes with the model it was converted with
         own = (one for one in offered_rankers() if one.model == session.backbone)
         file = next(own, None)
         if file is None:
             return None
-        path, title = file.path, say.offered(file.title, file.path.name)
+        path, title = file.path, in_english.offered(file.title, file.path.name)
     ranker = _shared(path, session.backbone)
     return UsedRanker(ranker, title, path)
 
@@ -85,7 +86,7 @@ def use_offered(session: Session, name: str) -> UsedRanker:
     if file.model != session.backbone:
         raise RankingError(say.offer_needs(file.title, file.model))
     ranker = _shared(file.path, session.backbone)
-    used = UsedRanker(ranker, say.offered(file.title, file.path.name), file.path)
+    used = UsedRanker(ranker, in_english.offered(file.title, file.path.name), file.path)
     with session.lock:
         session.pile.rankers[session.backbone] = used
     return used
@@ -105,7 +106,7 @@ def load(session: Session, path: str | Path) -> UsedRanker:
     path = Path(path)
     ranker = load_ranker(path, shared_backbone(session.backbone))
     kept = save_ranker(ranker, own_file(session, session.backbone))
-    used = UsedRanker(ranker, say.loaded(path.name, len(ranker.instructions)), kept)
+    used = UsedRanker(ranker, in_english.loaded(path.name, len(ranker.instructions)), kept)
     with session.lock:
         session.pile.rankers[session.backbone] = used
     return used

@@ -8,6 +8,8 @@ from coop_demo import samples
 from coop_demo.data.images import list_pictures
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import UserError
+from coop_demo.languages import rank as say
+from coop_demo.languages import said
 from coop_demo.letters import printable
 from coop_demo.ranking.checkpoint import offered_rankers
 from coop_demo.ranking.instructions import EXAMPLE_INSTRUCTIONS
@@ -17,7 +19,6 @@ from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Part, Shell
 from coop_demo.ui.events import warned
 from coop_demo.ui.rank import html as rank_html
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import load, ranker_in_use, use_offered
 from coop_demo.ui.rank.files import add_files, show_sample
 from coop_demo.ui.rank.state import Pile
@@ -123,7 +124,7 @@ class ChooseColumn:
         elif used is None:
             note = page_html.notes([], [say.no_ranker(session.backbone)])
         else:
-            note = page_html.hint(say.in_use(used.title))
+            note = page_html.hint(say.in_use(said(used.title)))
         file = str(used.file) if used and used.file and own else None
         return {
             self.ranker_note: note,
@@ -229,9 +230,7 @@ def summary(pile: Pile) -> str:
         return page_html.hint(say.EMPTY) + page_html.notes(pile.problems, pile.notes)
     sentence = say.facts(len(pile.pictures), pile.labels)
     remarks = (*pile.notes, *pile.about)
-    return page_html.facts(pile.source.rstrip(".?!"), sentence) + page_html.notes(
-        pile.problems, remarks
-    )
+    return page_html.facts(pile.source, sentence) + page_html.notes(pile.problems, remarks)
 
 
 def _sample_button(sample: samples.SampleSet) -> gr.Button:
@@ -240,7 +239,7 @@ def _sample_button(sample: samples.SampleSet) -> gr.Button:
         tiles = [rank_html.inlined(path) for path in pictures]
         gr.HTML(page_html.mosaic(tiles), padding=False)
         return gr.Button(
-            sample.title,
+            said(sample.title),
             size="sm",
             min_width=60,
             elem_id=f"rank-{sample.name}",

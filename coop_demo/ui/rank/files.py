@@ -12,9 +12,10 @@ from coop_demo.data.csv_tables import read_table
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, RankingError
+from coop_demo.languages import rank as say
+from coop_demo.languages.english import rank as in_english
 from coop_demo.ranking.labels import image_column, read_labels_csv
 from coop_demo.samples import SampleSet
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.state import (
     Pile,
     take_all,
@@ -53,7 +54,7 @@ def add_files(session: Session, paths: Sequence[str | Path]) -> None:
             elif is_picture_name(path.name):
                 given.append(Picture(path.name, path))
             else:
-                problems.append(f"“{path.name}” is neither a picture nor a zip nor a CSV.")
+                problems.append(in_english.no_such_kind(path.name))
         if not given and not tables:
             raise RankingError(problems[0] if problems else say.NO_FILE)
         taken, said = take_all(session.take, given)
@@ -100,7 +101,7 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
             pictures it names is here.
     """
     if not pile.pictures:
-        raise RankingError(say.labels_without_pictures(path.name))
+        raise RankingError(in_english.labels_without_pictures(path.name))
     label = f'"{path.name}"'
     header, rows, separator = read_table(path, label=label, error=RankingError)
     column = image_column(header) or "image"
@@ -124,7 +125,7 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
                 cells[column] = name
             lines[row.line] = list(cells.values())
         if missing and not found:
-            raise RankingError(say.labels_for_others(path.name, missing[0]))
+            raise RankingError(in_english.labels_for_others(path.name, missing[0]))
         safe = home / path.name
         safe.write_text(_with_lines(header, lines, separator), encoding="utf-8")
         table = read_labels_csv(safe, default_prompt=_ANY, check=False)
@@ -136,7 +137,7 @@ def add_labels(pile: Pile, path: Path, *, instruction: str = "") -> list[str]:
     if not missing:
         return [*table.problems, *table.notes]
     names = list(dict.fromkeys(missing))
-    return [*table.problems, *table.notes, say.labels_elsewhere(path.name, names, n_passed)]
+    return [*table.problems, *table.notes, in_english.labels_elsewhere(path.name, names, n_passed)]
 
 
 _ANY = "*"  # no instruction reads so: one needs a letter or a number
@@ -171,6 +172,6 @@ def show_sample(session: Session, sample: SampleSet) -> None:
         pile.add(given)
         add_labels(pile, sample.folder / "labels.csv")
         pile.source = sample.title
-        pile.about = (sample.description, sample.expect, f"Licence: {sample.licence}.")
+        pile.about = (sample.description, sample.expect, in_english.licence(sample.licence))
         pile.instruction = instructions[0]
         pile.second = instructions[1] if len(instructions) > 1 else ""

@@ -14,11 +14,13 @@ from PIL import Image, ImageOps
 
 from coop_demo.data.dataset import Picture
 from coop_demo.data.images import data_uri
+from coop_demo.languages import page as strings
+from coop_demo.languages import rank as say
+from coop_demo.languages import said
 from coop_demo.ranking.metrics import RankingMetrics, srcc
 from coop_demo.ranking.order import RANKING_METHODS, Order, evenly
 from coop_demo.ui import drawings
 from coop_demo.ui import html as page_html
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.state import RankVerdict
 
 MOST_IN_STRIP = 40
@@ -60,11 +62,10 @@ def strips(order: Order, thumbnail: Thumbnail) -> str:
         for place in shown:
             at = ranking[place]
             name = order.pictures[at].name
-            said = escape(f"{place + 1}. {name}: {scores[at]:.4g}", quote=True)
-            items.append(
-                f'<li><img src="{inlined(thumbnail(order.pictures[at]), whole=True)}" alt="{said}" '
-                f'title="{said}"></li>'
-            )
+            score = strings.figures(f"{scores[at]:.4g}")
+            caption = escape(f"{place + 1}. {name}: {score}", quote=True)
+            small = inlined(thumbnail(order.pictures[at]), whole=True)
+            items.append(f'<li><img src="{small}" alt="{caption}" title="{caption}"></li>')
         kind = "learned" if method == RANKING_METHODS[0] else "words"
         rows.append(
             f'<div class="cs-strip cs-{kind}"><h4>{escape(say.METHOD[method])}</h4>'
@@ -96,15 +97,15 @@ def slope(first: Order, second: Order, thumbnail: Thumbnail) -> str:
         moved = place[at] - other[at]
         kind = "up" if moved > 0 else "down" if moved < 0 else "level"
         name = first.pictures[at].name
-        said = escape(f"{name}: {place[at]} on the left, {other[at]} on the right")
+        caption = escape(say.places(name, place[at], other[at]))
         middle = (x_left + side + x_right) / 2
         path = (
             f"M{x_left + side + 4},{y1 + side / 2} C{middle},{y1 + side / 2} "
             f"{middle},{y2 + side / 2} {x_right - 4},{y2 + side / 2}"
         )
         groups.append(
-            f'<g class="cs-line cs-{kind}" tabindex="0" role="img" aria-label="{said}">'
-            f"<title>{said}</title>"
+            f'<g class="cs-line cs-{kind}" tabindex="0" role="img" aria-label="{caption}">'
+            f"<title>{caption}</title>"
             f'<path d="{path}" class="cs-line-hit"/><path d="{path}" class="cs-line-seen"/>'
             f'<image href="{uri}" x="{x_left}" y="{y1}" width="{side}" height="{side}"/>'
             f'<image href="{uri}" x="{x_right}" y="{y2}" width="{side}" height="{side}"/>'
@@ -136,10 +137,9 @@ def figures(order: Order, verdict: RankVerdict) -> str:
         for method, one in found.items()
     )
     return (
-        f'<div class="cs-result cs-judged">'
-        '<div class="cs-table" tabindex="0" role="region" aria-label="Agreement with the labels">'
-        "<table><thead><tr><th scope='col'></th><th scope='col'>SRCC</th><th scope='col'>PLCC</th>"
-        "<th scope='col'>Kendall’s τ</th><th scope='col'>Pairs in order</th></tr></thead>"
+        f'<div class="cs-result cs-judged"><div class="cs-table" tabindex="0" role="region" '
+        f'aria-label="{escape(say.AGREEMENT_LABEL)}"><table><thead><tr>'
+        f"{page_html.column_heads(say.AGREEMENT_COLUMNS)}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{sentence}</div>"
     )
 
@@ -150,11 +150,11 @@ def _four(one: RankingMetrics) -> tuple[str | None, ...]:
 
 
 def _two(value: float | None) -> str | None:
-    return None if value is None else f"{value:.2f}"
+    return None if value is None else strings.figures(f"{value:.2f}")
 
 
 def _figure(value: str | None) -> str:
-    return "not defined" if value is None else value
+    return say.NOT_DEFINED if value is None else value
 
 
 def one_pair(order: Order, first: int, other: int, thumbnail: Thumbnail) -> str:
@@ -170,8 +170,8 @@ def one_pair(order: Order, first: int, other: int, thumbnail: Thumbnail) -> str:
         score = order.scores[order.leading][order.compared[at]]
         cells.append(
             f'<figure><img src="{inlined(thumbnail(picture), whole=True)}" alt="">'
-            f"<figcaption><b>{escape(picture.name)}</b><span>score {score:.3f}</span>"
-            f"<span>above the other: logit {logit:+.2f} ({_chance(logit):.0%})</span>"
+            f"<figcaption><b>{escape(picture.name)}</b><span>{say.scored(score)}</span>"
+            f"<span>{say.above_the_other(logit, _chance(logit))}</span>"
             "</figcaption></figure>"
         )
     sentence = say.pair_sentence(names[0], names[1], one_way, other_way)
@@ -202,5 +202,5 @@ def scores_before_after(rows: Sequence[tuple[str, str, float | None]], sentence:
     return (
         f'<div class="cs-result"><div class="cs-scores cs-scores-wide">{cells}</div>'
         f'<p class="cs-verdict">{escape(sentence)}</p>'
-        f'<p class="cs-ending">{escape(ending)}</p></div>'
+        f'<p class="cs-ending">{escape(said(ending))}</p></div>'
     )

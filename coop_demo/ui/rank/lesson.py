@@ -13,6 +13,10 @@ from coop_demo.backbones.features import EncodeEvent
 from coop_demo.charts.training import CurvePoint
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
+from coop_demo.languages import page as strings
+from coop_demo.languages import rank as say
+from coop_demo.languages.english import page as page_in_english
+from coop_demo.languages.english import rank as in_english
 from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.checkpoint import (
     save_ranker,
@@ -28,9 +32,7 @@ from coop_demo.ranking.order import (
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig, RankingTask
 from coop_demo.ranking.training import RankerEvent, mean_pair_accuracy, train_ranker
 from coop_demo.runtime import gpu_job, shared_backbone
-from coop_demo.ui import strings
 from coop_demo.ui.progress import KEEP_EVERY, Deadline, Pace, Progress, TrainingPace, encoding
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import own_file, ranker_in_use
 from coop_demo.ui.rank.state import (
     AMOUNT,
@@ -146,7 +148,7 @@ def take_labels(session: Session, instruction: str) -> None:
 def check_meaning(meaning: Any) -> str:
     """Raises RankingError: numbers mean neither places nor amounts."""
     if meaning not in say.MEANINGS.values():
-        raise RankingError(f"{say.MEANING_LABEL}: choose one of the two.")
+        raise RankingError(say.ONE_MEANING)
     return meaning
 
 
@@ -172,7 +174,7 @@ def teach_order(
     def ended() -> TaughtOrder:
         taught = so_far.taught()
         file = save_ranker(taught.ranker, own_file(session, backbone))
-        used = UsedRanker(taught.ranker, say.taught_title(lesson.instruction), file, taught)
+        used = UsedRanker(taught.ranker, in_english.taught_title(lesson.instruction), file, taught)
         with session.lock:
             session.pile.rankers[backbone] = used
         return taught
@@ -269,9 +271,9 @@ class _SoFar:
 
     def half(self, event: RankerEvent) -> UsedRanker:
         """What is left when the app ends now; teaching again goes on from it."""
-        at = say.interrupted(event.step, event.total_steps)
+        at = in_english.interrupted(event.step, event.total_steps)
         taught = replace(self.taught(), ending=at)
-        return UsedRanker(taught.ranker, say.taught_title(taught.instruction), None, taught)
+        return UsedRanker(taught.ranker, in_english.taught_title(taught.instruction), None, taught)
 
     def taught(self) -> TaughtOrder:
         lesson, kept, last = self.lesson, self.kept, self.last
@@ -280,12 +282,12 @@ class _SoFar:
         assert last is not None
         n_held_out = len(lesson.judged)
         if last.status == "finished":
-            ending = say.finished(last.step, last.seconds, lesson.n_learned, n_held_out)
+            ending = in_english.finished(last.step, last.seconds, lesson.n_learned, n_held_out)
         elif last.status == "diverged":
             ending = last.message
         else:
-            ending = say.stopped(last.step, last.total_steps, kept.step)
-            ending = f"{strings.time_is_up()} {ending}" if self.is_late else ending
+            ending = in_english.stopped(last.step, last.total_steps, kept.step)
+            ending = f"{page_in_english.time_is_up()} {ending}" if self.is_late else ending
         return TaughtOrder(
             ranker=kept.ranker.having_learned_from(
                 [picture.content or "" for picture in lesson.pictures[: lesson.n_learned]],

@@ -6,12 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import rank as say
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.rank import html as rank_html
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.choose import ChooseColumn, summary
 from coop_demo.ui.rank.files import add_labels
 from coop_demo.ui.rank.lesson import (

@@ -9,19 +9,19 @@ import gradio as gr
 from coop_demo.charts.ranking import agreement_figure, pair_matrix_figure, strip_figure
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import RankingError
+from coop_demo.languages import page as strings
+from coop_demo.languages import rank as say
 from coop_demo.ranking.metrics import contradictions
 from coop_demo.ranking.order import RANKER, Order, order_csv
-from coop_demo.ranking.trust import trust_sentence
 from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
-from coop_demo.ui import strings, widgets
+from coop_demo.ui import widgets
 from coop_demo.ui.context import LOOKS, QUIET, Shell
 from coop_demo.ui.events import sentence_for
 from coop_demo.ui.explain import order_actions
 from coop_demo.ui.plot_clicks import clicked, plot_clicks
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import html as rank_html
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.actions import compare_again, judge, rank
 from coop_demo.ui.rank.choose import ChooseColumn
 from coop_demo.ui.session import Session
@@ -331,7 +331,7 @@ def _pair(session: Session, first: Any, other: Any) -> str:
         raise RankingError(say.NO_PAIRS)
     n = len(order.compared)
     if not all(isinstance(at, int) and 0 <= at < n for at in (first, other)):
-        raise RankingError(f"Choose two of the {n} pictures in the matrix.")
+        raise RankingError(say.choose_two(n))
     return rank_html.one_pair(order, first, other, session.thumbnail)
 
 
@@ -353,8 +353,8 @@ def _status(session: Session, found: Sequence[Order]) -> str:
 def _understood(order: Order, *, names: bool) -> str:
     """How the instruction was read and how far the order can be trusted; `names` says whose."""
     parts = [f"“{order.instruction}”"] if names else []
-    parts += [order.reading.sentence] if order.reading else []
-    parts += [trust_sentence(order.trust)] if order.trust else []
+    parts += [say.reading_sentence(order.reading)] if order.reading else []
+    parts += [say.trust_sentence(order.trust)] if order.trust else []
     return " ".join(part for part in parts if part)
 
 
@@ -371,7 +371,7 @@ def _gallery(session: Session, order: Order, shown: Sequence[int]) -> list[tuple
     return [
         (
             str(session.thumbnail(order.pictures[ranking[place]])),
-            f"{place + 1} · {scores[ranking[place]]:.2f}",
+            f"{place + 1} · {strings.figures(f'{scores[ranking[place]]:.2f}')}",
         )
         for place in shown
     ]

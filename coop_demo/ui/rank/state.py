@@ -10,12 +10,13 @@ import numpy as np
 from coop_demo.charts.training import CurvePoint
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import PictureError, RankingError, UserError
+from coop_demo.languages import page as page_strings
+from coop_demo.languages import rank as say
+from coop_demo.languages.english import rank as in_english
 from coop_demo.ranking.instructions import AntonymPair, instruction_key
 from coop_demo.ranking.order import Floats, Order
 from coop_demo.ranking.ranker import Ranker, RankerTrainConfig
 from coop_demo.ui.forms import number, whole
-from coop_demo.ui.rank import strings as say
-from coop_demo.ui.strings import NOTHING_TO_UNDO
 
 MAX_PICTURES = 1_000  # half a minute of the built-in model on two cores; the command line has none
 AMOUNT, PLACE = "amount", "place"
@@ -93,7 +94,7 @@ class Pile:
         """
         before = self.can_undo
         if before is None:
-            raise RankingError(NOTHING_TO_UNDO)
+            raise RankingError(page_strings.NOTHING_TO_UNDO)
         self.__dict__.update(before.__dict__ | {"rankers": self.rankers})
 
     def add(self, pictures: Sequence[Picture]) -> list[str]:
@@ -105,10 +106,10 @@ class Pile:
             assert picture.content is not None
             self._remember(picture.name, picture.content)
             if picture.content in here:
-                said.append(say.twice(picture.name, here[picture.content]))
+                said.append(in_english.twice(picture.name, here[picture.content]))
                 continue
             if len(self.pictures) == MAX_PICTURES:
-                said.append(say.pile_full(len(pictures) - n, MAX_PICTURES))
+                said.append(in_english.pile_full(len(pictures) - n, MAX_PICTURES))
                 break
             name = _unique(picture.name, names)
             names.add(name)
@@ -182,7 +183,7 @@ MAX_STEPS = 2_000
 class RankVerdict:
     """Ranker against the better of the two rivals, on the same labelled pictures."""
 
-    kind: str  # say.BETTER, UNSURE or WORSE; "" where nothing can be said
+    kind: str  # better, unsure or worse; "" where nothing can be said
     sentence: str
 
 

@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from coop_demo.languages import page as strings
 from coop_demo.ui.context import Shell
 from coop_demo.ui.rank.choose import ChooseColumn
 from coop_demo.ui.rank.numbers import Numbers
@@ -11,7 +12,7 @@ from coop_demo.ui.rank.teach import TeachOrder
 
 def build(shell: Shell) -> None:
     """Build the tab and wire it."""
-    with gr.Tab("Rank", id="rank"):
+    with gr.Tab(strings.RANK_TAB, id="rank"):
         with gr.Row(elem_classes="cs-columns cs-rank-columns", equal_height=False):
             with gr.Column(elem_classes="cs-column cs-rank-choose", min_width=320, scale=4):
                 choose = ChooseColumn()

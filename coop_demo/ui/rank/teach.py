@@ -5,6 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import rank as say
+from coop_demo.languages import teach as teach_strings
 from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.order import ANTONYMS, COSINE
 from coop_demo.ui import html as page_html
@@ -13,13 +15,11 @@ from coop_demo.ui.curves import Curves, Series
 from coop_demo.ui.job import LongJob
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.rank import html as rank_html
-from coop_demo.ui.rank import strings as say
 from coop_demo.ui.rank.choose import ChooseColumn
 from coop_demo.ui.rank.lesson import best_rival, teach_order
 from coop_demo.ui.rank.numbers import Numbers, read_table
 from coop_demo.ui.rank.state import OrderSettings
 from coop_demo.ui.session import Session
-from coop_demo.ui.teach import strings as teach_strings
 from coop_demo.ui.windows import Updates
 
 
@@ -81,8 +81,8 @@ class TeachOrder:
             return buttons | {self.job.status: hint, self.result: ""} | self.curves.hidden()
         rival, share = best_rival(taught.rivals)
         rows = [
-            ("learned", "Before", taught.before),
-            ("learned", "After", taught.after),
+            ("learned", say.BEFORE, taught.before),
+            ("learned", say.AFTER, taught.after),
             *(("words", say.METHOD[m], taught.rivals.get(m)) for m in (ANTONYMS, COSINE)),
         ]
         sentence = say.taught_verdict(taught.before, taught.after, rival, share, taught.n_pairs)

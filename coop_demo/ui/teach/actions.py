@@ -23,16 +23,18 @@ from coop_demo.data.dataset import Dataset, Picture
 from coop_demo.data.folders import from_classes, read_folder, read_zip
 from coop_demo.data.images import is_picture_name
 from coop_demo.errors import DatasetError, PromptError, UserError
+from coop_demo.languages import page as strings
+from coop_demo.languages import teach as say
+from coop_demo.languages.english import page as page_in_english
+from coop_demo.languages.english import teach as in_english
 from coop_demo.prompts.checkpoint import load_prompt, save_prompt
 from coop_demo.prompts.teach import Prepared, TeachResult, teach
 from coop_demo.prompts.templates import class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt, TrainEvent, TrainState
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.settings import LIMITS
-from coop_demo.ui import strings
 from coop_demo.ui.progress import KEEP_EVERY, Deadline, Progress, TrainingPace, encoding
 from coop_demo.ui.session import Session, Taught, UnderWay
-from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.state import MAX_STEPS_PAGE, AtHand, TeachSettings, Tried
 from coop_demo.ui.theme import FOLDER_MARK
 
@@ -48,7 +50,7 @@ _GPU_SECONDS = 60
 def open_sample(session: Session, name: str) -> None:
     """A sample set in place of the session's classes, with its words."""
     sample = samples.find_sample(name)
-    licence = say.licence(sample.licence.split(" (")[0])
+    licence = in_english.licence(sample.licence.split(" (")[0])
     session.show_set(
         samples.read_sample(name),
         source=sample.title,
@@ -89,7 +91,7 @@ def open_folder(session: Session, paths: Sequence[str] | None) -> None:
         tops = list(home.iterdir())
         if not tops:
             raise DatasetError(say.FOLDER_EMPTY)
-        name = tops[0].name if len(tops) == 1 and tops[0].is_dir() else say.YOUR_FOLDER
+        name = tops[0].name if len(tops) == 1 and tops[0].is_dir() else in_english.YOUR_FOLDER
         try:
             dataset = read_folder(home)
         except DatasetError as error:
@@ -219,7 +221,7 @@ def learn(
     finally:
         if not done and so_far.best is not None and so_far.last is not None:
             left = session.under_way.get(backbone)
-            at = say.interrupted(so_far.last.step, so_far.last.total_steps)
+            at = in_english.interrupted(so_far.last.step, so_far.last.total_steps)
             keep(session, backbone, judged(at if left else so_far.ending()))
             if left is not None:
                 session.under_way[backbone] = left
@@ -267,12 +269,14 @@ class _SoFar:
         """One sentence on how it ended."""
         result, last = self.result, self.last
         if result is not None and result.status == "finished":
-            return say.finished(result.steps, result.seconds_encoding + result.seconds_training)
+            return in_english.finished(
+                result.steps, result.seconds_encoding + result.seconds_training
+            )
         assert last is not None
         if last.status == "diverged":
             return last.message
-        stopped = say.stopped(last.step, last.total_steps, self.measured_at)
-        return f"{strings.time_is_up()} {stopped}" if self.is_late else stopped
+        stopped = in_english.stopped(last.step, last.total_steps, self.measured_at)
+        return f"{page_in_english.time_is_up()} {stopped}" if self.is_late else stopped
 
     def why_empty(self) -> str:
         """One sentence on why nothing was learned."""
@@ -373,7 +377,7 @@ def load(session: Session, path: str | Path) -> Taught:
     """
     backbone = session.backbone
     prompt = load_prompt(path, shared_backbone(backbone))
-    ending = say.loaded(Path(path).name, len(prompt.class_names), backbone)
+    ending = in_english.loaded(Path(path).name, len(prompt.class_names), backbone)
     words = prompt.train_config.template
     taught = judge(prompt, words, None, backbone=backbone, dataset=None, ending=ending)
     return keep(session, backbone, taught)

@@ -7,17 +7,20 @@ if a person had chosen files, so that everything behind it stays as it is. Where
 camera (a page that is neither https nor on this computer), the button is not there.
 """
 
-import json
 from html import escape
 
-from coop_demo.ui.teach import strings as say
+from coop_demo.languages import in_every_language
+from coop_demo.languages import teach as say
 
-_SAID = {
-    "refused": say.NO_CAMERA,
-    "early": say.HOLD_AGAIN,
-    "all": say.SHOW_ALL,
-    "fewer": say.SHOW_FEWER,
-}
+
+def _said() -> dict[str, str]:
+    return {
+        "refused": say.NO_CAMERA,
+        "early": say.HOLD_AGAIN,
+        "all": say.SHOW_ALL,
+        "fewer": say.SHOW_FEWER,
+    }
+
 
 MOST_FRAMES = 30  # in one go
 FRAMES_A_SECOND = 5
@@ -44,7 +47,7 @@ SCRIPT = f"""
 <script>
 (() => {{
   const most = {MOST_FRAMES}, pause = {1000 // FRAMES_A_SECOND};
-  const said = {json.dumps(_SAID)};
+  const said = {in_every_language(_said)}[document.documentElement.lang];
   let going = null;
   if (!navigator.mediaDevices) document.documentElement.classList.add("cs-no-camera");
 

@@ -5,11 +5,11 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.errors import UserError
+from coop_demo.languages import teach as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
 from coop_demo.ui.context import QUIET, Shell
 from coop_demo.ui.session import Session
-from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.actions import at_hand
 from coop_demo.ui.windows import Updates
 

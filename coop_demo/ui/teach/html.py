@@ -8,18 +8,19 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from coop_demo.comparison.strings import verdict_sentence
 from coop_demo.comparison.verdict import Outcome, Verdict
 from coop_demo.data.images import data_uri
+from coop_demo.languages import comparison as verdicts
+from coop_demo.languages import said
+from coop_demo.languages import teach as say
 from coop_demo.ui import html as page_html
-from coop_demo.ui.teach import strings as say
 
 
 def scoreboard(verdict: Verdict | None, ending: str, notes: Sequence[str] = ()) -> str:
     """Both accuracies in the same size of type, the verdict as a sentence, and what to know."""
-    said = page_html.notes((), notes)
+    more = page_html.notes((), notes)
     if verdict is None:
-        return f'<div class="cs-result"><p>{escape(ending)}</p>{said}</div>' if ending else ""
+        return f'<div class="cs-result"><p>{escape(said(ending))}</p>{more}</div>' if ending else ""
     n = max(verdict.n_test, 1)
     winners = {Outcome.BETTER: "learned", Outcome.WORSE: "words"}
     winner = winners.get(verdict.outcome, "nobody")
@@ -28,15 +29,15 @@ def scoreboard(verdict: Verdict | None, ending: str, notes: Sequence[str] = ()) 
         return (
             f'<div class="cs-score cs-{kind}"><span>{escape(title)}</span>'
             f"<strong>{100 * right / n:.0f}<small>%</small></strong>"
-            f"<span>{right} of {verdict.n_test}</span></div>"
+            f"<span>{escape(say.right_of(right, verdict.n_test))}</span></div>"
         )
 
     return (
         f'<div class="cs-result cs-won-by-{winner}"><div class="cs-scores">'
         f"{cell('learned', say.LEARNED, verdict.learned_right)}"
         f"{cell('words', say.WORDS, verdict.words_right)}</div>"
-        f'<p class="cs-verdict">{escape(verdict_sentence(verdict))}</p>'
-        f'<p class="cs-ending">{escape(ending)}</p>{said}</div>'
+        f'<p class="cs-verdict">{escape(verdicts.verdict_sentence(verdict))}</p>'
+        f'<p class="cs-ending">{escape(said(ending))}</p>{more}</div>'
     )
 
 
@@ -61,7 +62,7 @@ def bars(
             f'style="width:{percent:.1f}%"></span></span></li>'
         )
     rest = len(names) - len(top)
-    more = f'<p class="cs-hint">and {rest} more</p>' if rest > 0 else ""
+    more = f'<p class="cs-hint">{escape(say.and_more(rest))}</p>' if rest > 0 else ""
     return f"{head}<ol>{''.join(rows)}</ol>{more}</div>"
 
 
@@ -86,7 +87,8 @@ def class_table(rows: Sequence[tuple[str, int, int]]) -> str:
         for name, n, n_test in rows
     )
     return (
-        '<div class="cs-table" tabindex="0" role="region" aria-label="Classes"><table><thead><tr>'
-        "<th scope='col'>Class</th><th scope='col'>To learn from</th><th scope='col'>To test</th>"
-        f"</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="cs-table" tabindex="0" role="region" '
+        f'aria-label="{escape(say.CLASSES_LABEL)}">'
+        f"<table><thead><tr>{page_html.column_heads(say.CLASS_COLUMNS)}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
     )

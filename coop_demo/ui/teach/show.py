@@ -8,6 +8,8 @@ import gradio as gr
 from coop_demo import samples
 from coop_demo.data.picture_formats import UPLOAD_TYPES
 from coop_demo.errors import DatasetError, UserError
+from coop_demo.languages import said
+from coop_demo.languages import teach as say
 from coop_demo.settings import LIMITS
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
@@ -16,7 +18,6 @@ from coop_demo.ui.job import LongJob
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import burst
 from coop_demo.ui.teach import html as teach_html
-from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.actions import open_folder, open_sample, open_zip
 from coop_demo.ui.windows import Updates
 
@@ -320,7 +321,7 @@ def summary(session: Session) -> str:
     sentence = say.what_is_there(
         len(dataset.class_names), len(dataset.train), len(dataset.test), n_held_out
     )
-    about = page_html.hint(" ".join(session.about))
+    about = page_html.hint(" ".join(map(said, session.about)))
     return page_html.facts(session.source, sentence, about) + page_html.notes(
         session.problems, remarks
     )
@@ -330,7 +331,7 @@ def _sample_button(sample: samples.SampleSet) -> gr.Button:
     with gr.Column(elem_classes="cs-sample", min_width=90):
         gr.HTML(page_html.mosaic(samples.mosaic(sample)), padding=False)
         return gr.Button(
-            sample.title,
+            said(sample.title),
             size="sm",
             min_width=60,
             elem_id=f"sample-{sample.name}",

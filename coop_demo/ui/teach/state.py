@@ -7,6 +7,7 @@ from torch import Tensor
 
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import PromptError
+from coop_demo.languages import teach as say
 from coop_demo.letters import printable
 from coop_demo.prompts.learner import POSITIONS, PromptConfig
 from coop_demo.prompts.teach import train_config_for
@@ -14,12 +15,15 @@ from coop_demo.prompts.templates import fill
 from coop_demo.prompts.training import Preset, TrainConfig
 from coop_demo.settings import LIMITS
 from coop_demo.ui.forms import number, whole
-from coop_demo.ui.teach import strings as say
 
 MAX_STEPS_PAGE = 5_000  # about ten minutes of mini on two cores; the command line has no limit
 
 
 MAX_SHOTS_PAGE = 64
+
+# values of two settings; `strings` have their names
+KINDS = ("one for all classes", "one per class")
+PRESETS = ("fast", "paper")
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,17 @@ class TeachSettings:
         Raises:
             PromptError: a value is missing, of the wrong kind or out of range.
         """
-        if kind not in say.KINDS:
-            raise PromptError(say.choose_one(say.KIND_LABEL, kind, say.KINDS))
+        if kind not in KINDS:
+            raise PromptError(say.choose_one(say.KIND_LABEL, kind, KINDS))
         if position not in POSITIONS:
             raise PromptError(say.choose_one(say.POSITION_LABEL, position, POSITIONS))
-        if preset not in say.PRESETS:
-            raise PromptError(say.choose_one(say.PRESET_LABEL, preset, say.PRESETS))
+        if preset not in PRESETS:
+            raise PromptError(say.choose_one(say.PRESET_LABEL, preset, PRESETS))
         settings = cls(
             template=printable(str(template or "")).strip(),
             prompt=PromptConfig(
                 n_ctx=whole(n_ctx, say.N_CTX_LABEL, 1, 32, error=PromptError),
-                class_specific=kind == say.KINDS[1],
+                class_specific=kind == KINDS[1],
                 position=position,
                 init=printable(str(init or "")).strip()[:500],
             ),
@@ -94,7 +98,7 @@ class TeachSettings:
         prompt = self.prompt
         return (
             prompt.n_ctx,
-            say.KINDS[prompt.class_specific],
+            KINDS[prompt.class_specific],
             prompt.position,
             prompt.init,
             self.shots,

@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from coop_demo.languages import page as strings
 from coop_demo.ui.context import Shell
 from coop_demo.ui.teach.show import ShowColumn
 from coop_demo.ui.teach.train import TrainColumn
@@ -10,7 +11,10 @@ from coop_demo.ui.teach.trying import TryColumn
 
 def build(shell: Shell) -> None:
     """Build the tab and wire it."""
-    with gr.Tab("Teach", id="teach"), gr.Row(elem_classes="cs-columns", equal_height=False):
+    with (
+        gr.Tab(strings.TEACH_TAB, id="teach"),
+        gr.Row(elem_classes="cs-columns", equal_height=False),
+    ):
         with gr.Column(elem_classes="cs-column cs-show", min_width=320):
             show = ShowColumn()
         with gr.Column(elem_classes="cs-column cs-train", min_width=320):

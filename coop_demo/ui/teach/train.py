@@ -1,12 +1,13 @@
 """Column "Train" of the tab Teach: the words to beat, Train and Stop, curves, the result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from coop_demo.charts.training import CurvePoint
 from coop_demo.errors import UserError
+from coop_demo.languages import teach as say
 from coop_demo.prompts.learner import MAX_N_CTX
 from coop_demo.prompts.templates import DEFAULT_TEMPLATE
 from coop_demo.settings import LIMITS
@@ -17,10 +18,9 @@ from coop_demo.ui.job import LongJob
 from coop_demo.ui.progress import Progress
 from coop_demo.ui.session import Session
 from coop_demo.ui.teach import html as teach_html
-from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.actions import learn
 from coop_demo.ui.teach.show import N_ROWS, ShowColumn
-from coop_demo.ui.teach.state import MAX_SHOTS_PAGE, TeachSettings
+from coop_demo.ui.teach.state import KINDS, MAX_SHOTS_PAGE, PRESETS, TeachSettings
 from coop_demo.ui.teach.trying import TryColumn
 from coop_demo.ui.windows import Updates
 
@@ -59,12 +59,20 @@ class TrainColumn:
     def _settings(self) -> list[Any]:
         """In the order of TeachSettings.parse, after the template."""
         n_ctx = gr.Slider(1, MAX_N_CTX, 16, step=1, label=say.N_CTX_LABEL, info=say.N_CTX_INFO)
-        kind = gr.Radio(list(say.KINDS), value=say.KINDS[0], label=say.KIND_LABEL)
+        kind = gr.Radio(_named(say.KINDS, KINDS), value=KINDS[0], label=say.KIND_LABEL)
         position = gr.Radio(list(say.POSITIONS.items()), value="end", label=say.POSITION_LABEL)
         init = gr.Textbox("", label=say.INIT_LABEL, info=say.INIT_INFO, max_length=200)
-        shots = gr.Slider(1, MAX_SHOTS_PAGE, 16, step=1, label=say.SHOTS_LABEL, info=say.SHOTS_INFO)
+        shots = gr.Slider(
+            1,
+            MAX_SHOTS_PAGE,
+            16,
+            step=1,
+            label=say.SHOTS_LABEL,
+            info=say.SHOTS_INFO,
+            elem_id="shots",
+        )
         preset = gr.Radio(
-            list(say.PRESETS), value="fast", label=say.PRESET_LABEL, info=say.PRESET_INFO
+            _named(say.PRESETS, PRESETS), value="fast", label=say.PRESET_LABEL, info=say.PRESET_INFO
         )
         with gr.Row():
             # 0 and not empty: gradio turns an empty number into 0 when it first shows it
@@ -164,3 +172,7 @@ class TrainColumn:
         shell.keep_typed(self.template)
         shell.refreshes(refresh, [self.template, *self.outputs])
         shell.on_open.append(Refresh(settings, self.settings))
+
+
+def _named(titles: Sequence[str], values: Sequence[str]) -> list[tuple[str, str]]:
+    return list(zip(titles, values, strict=True))

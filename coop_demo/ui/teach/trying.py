@@ -8,6 +8,8 @@ import gradio as gr
 
 from coop_demo.data.dataset import Picture
 from coop_demo.data.picture_formats import UPLOAD_TYPES
+from coop_demo.languages import said
+from coop_demo.languages import teach as say
 from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.ui import html as page_html
 from coop_demo.ui import widgets
@@ -15,7 +17,6 @@ from coop_demo.ui.context import LOOKS, Part, Shell
 from coop_demo.ui.events import sentence_for, warned
 from coop_demo.ui.session import Session, Taught
 from coop_demo.ui.teach import html as teach_html
-from coop_demo.ui.teach import strings as say
 from coop_demo.ui.teach.actions import (
     as_csv,
     gather,
@@ -33,9 +34,6 @@ class Training(Part, Protocol):
     """The column beside this one, which shows what was learned and holds the words to beat."""
 
     template: gr.Textbox
-
-
-TABLE_HEADERS = ["Picture", say.LEARNED, "%", say.WORDS, "% "]
 
 
 class TryColumn:
@@ -56,7 +54,7 @@ class TryColumn:
             )
             self.problems = gr.HTML(padding=False)
             self.table = gr.Dataframe(
-                headers=TABLE_HEADERS,
+                headers=list(say.TABLE_HEADERS),
                 datatype=["str", "str", "number", "str", "number"],
                 label=say.RESULTS_LABEL,
                 interactive=False,
@@ -204,5 +202,5 @@ def _dropped(path: str | None) -> Picture:
 
 def _shown(session: Session, chosen: AtHand) -> str:
     return teach_html.shown(
-        session.thumbnail(chosen.picture), say.truth(chosen.truth, chosen.elsewhere)
+        session.thumbnail(chosen.picture), say.truth(chosen.truth, said(chosen.elsewhere))
     )

@@ -19,8 +19,8 @@ from coop_demo.comparison.confusion import confusion_matrix
 from coop_demo.comparison.grid import shots_curve
 from coop_demo.comparison.projection import project
 from coop_demo.comparison.shift import shift
-from coop_demo.comparison.strings import comparison_sentence
 from coop_demo.data.dataset import Dataset
+from coop_demo.languages.english.comparison import comparison_sentence
 from coop_demo.prompts.learner import PromptConfig
 from coop_demo.prompts.words import nearest_words, words_accuracy
 

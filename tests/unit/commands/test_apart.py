@@ -25,6 +25,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             f"coop_demo.commands.{command}.backbone_for", lambda name, device="": backbone
         )
+    monkeypatch.setattr("coop_demo.commands.benchmark.opener", lambda args, backbone: tiny_backbone)
 
 
 def run(tmp_path: Path, *arguments: str) -> dict:

@@ -21,6 +21,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "coop_demo.commands.benchmark.backbone_for", lambda name, device="": backbone
     )
+    monkeypatch.setattr("coop_demo.commands.benchmark.opener", lambda args, backbone: tiny_backbone)
 
 
 def test_the_protocol_resumes_without_repeating(tmp_path: Path, capsys) -> None:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from comparing import made_logits
 
 from coop_demo.comparison.calibration import calibrate, fit_temperature, reliability
-from coop_demo.comparison.strings import at_bound_sentences
 from coop_demo.errors import UserError
+from coop_demo.languages.english.comparison import at_bound_sentences
 
 
 def test_a_temperature_that_ends_at_the_bounds_of_its_search_is_said():

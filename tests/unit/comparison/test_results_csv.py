@@ -36,3 +36,15 @@ def test_a_row_survives_the_file_with_every_value(tmp_path):
     assert open_results(out) == [cell, a_cell()]
     with out.open(newline="") as file:
         assert len(list(csv.reader(file))) == 3
+
+
+@pytest.mark.parametrize("name", ["=2+5", "'quoted", "'=quoted formula", "@sum", "plain"])
+def test_a_name_that_a_spreadsheet_would_run_is_text_there_and_itself_when_read_again(
+    tmp_path, name
+):
+    out = tmp_path / "r.csv"
+    open_results(out)
+    append_cell(out, a_cell(dataset=name))
+    with out.open(newline="") as file:
+        assert next(csv.DictReader(file))["dataset"][0] not in "=+-@"
+    assert open_results(out)[0].dataset == name

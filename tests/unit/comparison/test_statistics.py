@@ -5,7 +5,7 @@ import scipy.stats
 import torch
 
 from coop_demo.comparison.statistics import holm, mcnemar, score, wilson_interval
-from coop_demo.comparison.strings import paired_sentence
+from coop_demo.languages.english.comparison import paired_sentence
 
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 1), (1, 1), (7, 9), (0, 40), (40, 40), (312, 400)])

@@ -7,8 +7,8 @@ import torch
 from comparing import TEMPLATE, verdict
 
 from coop_demo.comparison.statistics import mcnemar
-from coop_demo.comparison.strings import paired_sentence, verdict_sentence
 from coop_demo.comparison.verdict import Outcome, against_best, compare
+from coop_demo.languages.english.comparison import paired_sentence, verdict_sentence
 
 
 @pytest.mark.parametrize(

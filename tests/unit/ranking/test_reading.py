@@ -9,10 +9,17 @@ import pytest
 from PIL import Image
 
 from coop_demo.data.dataset import Picture
+from coop_demo.languages.german import rank as german
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
 from coop_demo.ranking.instructions import AntonymPair, propose_antonyms
 from coop_demo.ranking.order import COSINE, RANKER, ScoredImages, score_images
-from coop_demo.ranking.reading import antonyms_for, read_instruction, read_words
+from coop_demo.ranking.reading import (
+    antonyms_for,
+    every_first,
+    read_instruction,
+    read_words,
+    reading_sentence,
+)
 from coop_demo.recipes.ranker.readings import ENGLISH, GERMAN, LEFT_AS_WRITTEN
 from coop_demo.runtime import shared_backbone
 
@@ -30,15 +37,15 @@ def test_other_wordings_are_read_as_the_instruction_that_was_learned(
 ):
     found = read_instruction(written, ranker)
     assert (found.asked, found.is_turned) == (asked, turned)
-    assert asked in found.sentence
-    assert found.sentence.endswith(" first.") == turned
+    assert asked in reading_sentence(found)
+    assert reading_sentence(found).endswith(" first.") == turned
 
 
 @pytest.mark.parametrize("written", LEFT_AS_WRITTEN)
 def test_what_is_not_understood_as_a_whole_stays_as_it_was_written(ranker, written: str):
     found = read_instruction(written, ranker)
     assert found.asked == written
-    assert not found.sentence
+    assert not reading_sentence(found)
 
 
 def test_what_was_learned_word_for_word_is_never_read_otherwise(ranker):
@@ -58,11 +65,11 @@ def test_a_ranker_that_never_learned_what_was_understood_is_asked_what_was_writt
 
 def test_the_sentence_says_what_comes_first(ranker):
     found = read_instruction("fewest apples first", ranker)
-    assert found.sentence == "Read as: “Rank the numbers of apples.”, fewest first."
+    assert reading_sentence(found) == "Read as: “Rank the numbers of apples.”, fewest first."
     found = read_instruction("von jung nach alt", ranker)
-    assert found.sentence == "Read as: “Rank the age of the person.”, youngest first."
+    assert reading_sentence(found) == "Read as: “Rank the age of the person.”, youngest first."
     found = read_instruction("Ordne nach Helligkeit.", ranker)
-    assert found.sentence == "Read as: “Rank the brightness.”"
+    assert reading_sentence(found) == "Read as: “Rank the brightness.”"
 
 
 def test_without_a_ranker_words_are_read_for_the_rivals():
@@ -102,3 +109,11 @@ def test_an_order_asked_for_from_its_other_end_is_turned_round_in_every_way(rank
     assert turned.trust is not None
     assert turned.trust.is_learned
     assert not scored.notes, "every word of it was read"
+
+
+def test_the_german_page_can_say_every_reading(ranker):
+    assert set(german._FIRST) == set(every_first())
+    found = read_instruction("fewest apples first", ranker)
+    said = german.reading_sentence(found)
+    assert said == "Verstanden als: „Rank the numbers of apples“, die wenigsten zuerst."
+    assert not german.reading_sentence(read_instruction("Rank the beauty.", ranker))

@@ -9,10 +9,11 @@ import gradio as gr
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.comparison.methods import KGCOOP_WEIGHT
 from coop_demo.errors import UserError
+from coop_demo.languages import compare as say
+from coop_demo.languages import said
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import run_base_to_new
-from coop_demo.ui.compare.panels.parts import COMPARE_FIRST, HIDDEN, PanelJob, drawn, lead, plot
+from coop_demo.ui.compare.panels.parts import HIDDEN, PanelJob, compare_first, drawn, lead, plot
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.progress import Progress
@@ -40,7 +41,7 @@ class BaseToNewPanel:
                     0.5, 16, KGCOOP_WEIGHT, step=0.5, label=say.PULL_LABEL, elem_id="forget-pull"
                 )
             self.job = PanelJob(say.FORGET_RUN, "forget")
-            self.result = gr.HTML(COMPARE_FIRST, padding=False, elem_id="forget-result")
+            self.result = gr.HTML(compare_first(), padding=False, elem_id="forget-result")
             self.plot = plot("forget-plot")
         self.outputs: list[Any] = [self.held, self.result, self.plot]
 
@@ -48,7 +49,7 @@ class BaseToNewPanel:
         if compared is None:
             return {
                 self.held: gr.update(choices=[], value=[]),
-                self.result: COMPARE_FIRST,
+                self.result: compare_first(),
                 self.plot: HIDDEN,
             }
         choices = gr.update(choices=list(compared.comparison.class_names), value=[])
@@ -66,7 +67,7 @@ class BaseToNewPanel:
         if all(value is not None for value in values):
             lines.append(say.forgetting_verdict(*values))  # type: ignore[arg-type]
         if found.n_without_pictures:
-            lines.append(found.remark)
+            lines.append(said(found.remark))
         scores = (learned.base, learned.together, hand.base, hand.together)
         values = [score.accuracy for score in scores]
         if found.n_without_pictures == len(found.new_names) and None not in values:
@@ -84,7 +85,7 @@ class BaseToNewPanel:
             names = [str(name) for name in held or ()]
             weight = float(pull) if isinstance(pull, int | float) else math.nan
             if not 0 < weight <= 100:
-                raise UserError(f"{say.PULL_LABEL}: choose a number above 0, up to 100.")
+                raise UserError(say.PULL_RANGE)
             yield from run_base_to_new(session, names, weight)
 
         def view(session: Session, compared: Compared | None) -> Updates:

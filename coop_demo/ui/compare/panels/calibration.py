@@ -7,16 +7,17 @@ import gradio as gr
 
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.comparison.calibration import calibrate, fit_temperature, reliability
-from coop_demo.comparison.strings import at_bound_sentences
+from coop_demo.languages import compare as say
+from coop_demo.languages import comparison as verdicts
+from coop_demo.languages import said
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
-    COMPARE_FIRST,
     HIDDEN,
     LOOK,
     NO_CHOICE,
+    compare_first,
     drawn,
     lead,
     method_box,
@@ -26,6 +27,8 @@ from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.session import Session
 from coop_demo.ui.windows import Updates
+
+LEAST_T, MOST_T = 0.1, 10.0
 
 
 class CalibrationPanel:
@@ -37,8 +40,8 @@ class CalibrationPanel:
             with gr.Row(elem_classes="cs-options"):
                 self.method = method_box("trust-method")
                 self.temperature = gr.Slider(
-                    say.LEAST_T,
-                    say.MOST_T,
+                    LEAST_T,
+                    MOST_T,
                     1.0,
                     step=0.05,
                     label=say.TEMPERATURE_LABEL,
@@ -47,7 +50,7 @@ class CalibrationPanel:
                 with gr.Row(elem_classes="cs-go cs-go-small"):
                     self.fit = gr.Button(say.FIT, size="sm", elem_id="fit-temperature")
                     self.reset = gr.Button(say.AS_IS, size="sm", elem_id="reset-temperature")
-            self.sentence = gr.HTML(COMPARE_FIRST, padding=False, elem_id="trust-sentence")
+            self.sentence = gr.HTML(compare_first(), padding=False, elem_id="trust-sentence")
             self.plot = plot("trust-plot")
             self.table = gr.HTML(padding=False, elem_id="trust-table")
         self.outputs: list[Any] = [
@@ -63,14 +66,14 @@ class CalibrationPanel:
             return {
                 self.method: NO_CHOICE,
                 self.temperature: 1.0,
-                self.sentence: COMPARE_FIRST,
+                self.sentence: compare_first(),
                 self.plot: HIDDEN,
                 self.table: "",
             }
         comparison = compared.comparison
         method = compared.best_learned() or compared.methods()[0][1]
         found = {
-            result.title: calibrate(result.logits, comparison.labels)
+            said(result.title): calibrate(result.logits, comparison.labels)
             for result in comparison.results
         }
         table = compare_html.table(
@@ -80,7 +83,7 @@ class CalibrationPanel:
             self.method: gr.update(choices=compared.methods(), value=method),
             self.temperature: 1.0,
             self.table: table
-            + page_html.notes((), at_bound_sentences(found))
+            + page_html.notes((), verdicts.at_bound_sentences(found))
             + page_html.hint(say.FITTED_ON),
             **self._at(compared, method, 1.0),
         }
@@ -96,7 +99,7 @@ class CalibrationPanel:
         if found.ece is None or found.confidence is None or found.accuracy is None:
             return {self.sentence: page_html.hint(say.NONE_OF_THESE), self.plot: HIDDEN}
         sentence = say.trust(found.ece, value, found.confidence, found.accuracy)
-        figure = comparison_charts.reliability_figure(found, result.title, result.method)
+        figure = comparison_charts.reliability_figure(found, said(result.title), result.method)
         return {self.sentence: compare_html.sentences([sentence]), self.plot: drawn(figure)}
 
     def wire(self, shell: Shell) -> None:
@@ -108,7 +111,7 @@ class CalibrationPanel:
             result = compared.comparison.result(str(method))
             fitted = fit_temperature(result.logits, compared.comparison.labels)
             assert fitted is not None  # a comparison has held-out pictures
-            shown = min(max(fitted, say.LEAST_T), say.MOST_T)
+            shown = min(max(fitted, LEAST_T), MOST_T)
             return {self.temperature: round(shown, 2), **self._at(compared, method, fitted)}
 
         def reset(session: Session, method: Any) -> Updates:

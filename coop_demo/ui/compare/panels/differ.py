@@ -5,14 +5,15 @@ from typing import Any
 import gradio as gr
 
 from coop_demo.comparison.confusion import disagreements
+from coop_demo.languages import compare as say
+from coop_demo.languages import said
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
-    COMPARE_FIRST,
     LOOK,
     NO_CHOICE,
+    compare_first,
     lead,
     method_box,
     opens_look,
@@ -35,7 +36,7 @@ class DifferPanel:
                 self.first = method_box("differ-first", say.FIRST_LABEL)
                 self.second = method_box("differ-second", say.SECOND_LABEL)
             self.which = gr.Radio([], label=say.WHICH_LABEL, elem_id="differ-which")
-            self.cards = picture_cards("differ-cards", COMPARE_FIRST)
+            self.cards = picture_cards("differ-cards", compare_first())
         self.outputs: list[Any] = [self.first, self.second, self.which, self.cards]
 
     def view(self, session: Session, compared: Compared | None) -> Updates:
@@ -44,7 +45,7 @@ class DifferPanel:
                 self.first: NO_CHOICE,
                 self.second: NO_CHOICE,
                 self.which: NO_CHOICE,
-                self.cards: COMPARE_FIRST,
+                self.cards: compare_first(),
             }
         methods = compared.methods()
         first = compared.best_learned() or methods[-1][1]
@@ -66,8 +67,8 @@ class DifferPanel:
         groups = (parted.only_first_right, parted.only_second_right, parted.both_wrong)
         which = whole(0 if which is None else which, say.WHICH_LABEL, 0, 2)
         choices = [
-            (say.only(a.title, len(groups[0])), 0),
-            (say.only(b.title, len(groups[1])), 1),
+            (say.only(said(a.title), len(groups[0])), 0),
+            (say.only(said(b.title), len(groups[1])), 1),
             (say.neither(len(groups[2])), 2),
         ]
         methods = [a.method, b.method]

@@ -7,14 +7,14 @@ import gradio as gr
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.comparison.projection import project
 from coop_demo.errors import UserError
+from coop_demo.languages import compare as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
-    COMPARE_FIRST,
     HIDDEN,
     LOOK,
+    compare_first,
     drawn,
     lead,
     method_box,
@@ -38,7 +38,7 @@ class LearnedPanel:
         with gr.Tab(say.LEARNED_TAB, id="learned"):
             lead(say.LEARNED_LEAD)
             self.method = method_box("words-method", visible=False)
-            self.words = gr.HTML(COMPARE_FIRST, padding=False, elem_id="words-table")
+            self.words = gr.HTML(compare_first(), padding=False, elem_id="words-table")
             lead(say.MAP_LEAD)
             with gr.Row(elem_classes="cs-split", equal_height=False):
                 with gr.Column(min_width=320, scale=3):
@@ -61,7 +61,7 @@ class LearnedPanel:
         if compared is None:
             return {
                 self.method: HIDDEN,
-                self.words: COMPARE_FIRST,
+                self.words: compare_first(),
                 self.plot: HIDDEN,
                 self.number: HIDDEN,
                 self.card: "",

@@ -6,14 +6,14 @@ import gradio as gr
 
 from coop_demo.charts import comparison as comparison_charts
 from coop_demo.comparison.confusion import cell_pictures, confusion_matrix
+from coop_demo.languages import compare as say
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.kept import need_compared
 from coop_demo.ui.compare.panels.parts import (
-    COMPARE_FIRST,
     HIDDEN,
     LOOK,
     NO_CHOICE,
+    compare_first,
     drawn,
     lead,
     method_box,
@@ -43,7 +43,7 @@ class MistakesPanel:
                     self.plot = plot("confusion-plot")
                     self.clicks = plot_clicks("confusion-plot")
                 with gr.Column(min_width=300, scale=2, elem_classes="cs-cell"):
-                    self.cell = picture_cards("cell-pictures", COMPARE_FIRST)
+                    self.cell = picture_cards("cell-pictures", compare_first())
             self.classes = plot("classes-plot")
         self.outputs: list[Any] = [
             self.method,
@@ -61,7 +61,7 @@ class MistakesPanel:
                 self.true: NO_CHOICE,
                 self.answer: NO_CHOICE,
                 self.plot: HIDDEN,
-                self.cell: COMPARE_FIRST,
+                self.cell: compare_first(),
                 self.classes: HIDDEN,
             }
         method = compared.best_learned() or compared.methods()[-1][1]

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from coop_demo.languages import compare as say
 from coop_demo.ui import html as page_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import look_at
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import LOOKS, QUIET, Shell
@@ -18,9 +18,12 @@ from coop_demo.ui.windows import Updates
 
 LOOK: dict[str, Any] = LOOKS | QUIET
 
-COMPARE_FIRST = page_html.hint(say.COMPARE_FIRST)
 HIDDEN = gr.update(visible=False)
 NO_CHOICE = gr.update(choices=[], value=None)
+
+
+def compare_first() -> str:
+    return page_html.hint(say.COMPARE_FIRST)
 
 
 def lead(sentence: str) -> None:
@@ -33,8 +36,8 @@ def plot(elem_id: str) -> gr.Plot:
     )
 
 
-def method_box(elem_id: str, label: str = say.METHOD_LABEL, *, visible: bool = True) -> gr.Dropdown:
-    return gr.Dropdown([], label=label, visible=visible, elem_id=elem_id)
+def method_box(elem_id: str, label: str = "", *, visible: bool = True) -> gr.Dropdown:
+    return gr.Dropdown([], label=label or say.METHOD_LABEL, visible=visible, elem_id=elem_id)
 
 
 def drawn(figure: Any) -> Any:

@@ -11,12 +11,12 @@ from coop_demo.charts import comparison as comparison_charts
 from coop_demo.data.dataset import Dataset
 from coop_demo.data.folders import read_zip
 from coop_demo.errors import UserError
+from coop_demo.languages import compare as say
 from coop_demo.ui import html as page_html
 from coop_demo.ui.compare import html as compare_html
-from coop_demo.ui.compare import strings as say
 from coop_demo.ui.compare.actions import read_second, run_shift, second_sets
 from coop_demo.ui.compare.kept import need_compared
-from coop_demo.ui.compare.panels.parts import COMPARE_FIRST, HIDDEN, PanelJob, drawn, lead, plot
+from coop_demo.ui.compare.panels.parts import HIDDEN, PanelJob, compare_first, drawn, lead, plot
 from coop_demo.ui.compare.state import Compared
 from coop_demo.ui.context import Shell
 from coop_demo.ui.progress import Progress
@@ -44,13 +44,13 @@ class ShiftPanel:
                     elem_id="second-zip",
                 )
             self.job = PanelJob(say.SHIFT_RUN, "shift")
-            self.result = gr.HTML(COMPARE_FIRST, padding=False, elem_id="shift-result")
+            self.result = gr.HTML(compare_first(), padding=False, elem_id="shift-result")
             self.plot = plot("shift-plot")
         self.outputs: list[Any] = [self.result, self.plot]
 
     def view(self, session: Session, compared: Compared | None) -> Updates:
         if compared is None:
-            return {self.result: COMPARE_FIRST, self.plot: HIDDEN}
+            return {self.result: compare_first(), self.plot: HIDDEN}
         found = compared.shift
         if found is None:
             return {self.result: "", self.plot: HIDDEN}

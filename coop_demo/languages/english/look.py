@@ -1,5 +1,7 @@
 """Every sentence of the Look tab."""
 
+from coop_demo.heatmaps.faithfulness import Faithfulness
+from coop_demo.heatmaps.ranker import PairMaps
 from coop_demo.settings import LIMITS
 
 PICTURE_TITLE, PICTURE_LEAD = "Picture", "Choose one or drop one, and say what to look for."
@@ -12,8 +14,7 @@ CHECK_LEAD = (
     "places and with the map of a meaningless text."
 )
 
-SCENES, MINE = "scenes", "mine"
-SOURCES = {"Sample scenes, several things each": SCENES, "My pictures (tab Teach)": MINE}
+SOURCES = {"Sample scenes, several things each": "scenes", "My pictures (tab Teach)": "mine"}
 SOURCE_LABEL = "Pictures"
 DROP_LABEL = "Or a picture of your own"
 WANTED_LABEL = "What to look for"
@@ -28,6 +29,16 @@ MAP_METHOD_TITLES = {
     "Occlusion": "occlusion",
 }
 LOOK = "Look"
+
+
+def no_such_method(name: str) -> str:
+    return f"There is no method “{name[:40]}”. Choose one of those shown."
+
+
+def one_or_two(n: int) -> str:
+    return f"The ranker's maps are for one or two pictures, not {n}."
+
+
 OPACITY_LABEL = "Opacity"
 CELLS_LABEL = "Show the map's true resolution"
 WORDS, LEARNED, DIFFERENCE = "Hand-crafted prompt", "Learned prompt", "Difference"
@@ -72,6 +83,16 @@ PROMISES = (
     "a check of whether you can trust the maps",
     "for an order from the Rank tab: click a picture or a pair there to see what the ranker saw",
 )
+
+
+def check_sentence(check: Faithfulness) -> str:
+    """What the check of a map found."""
+    return check.sentence
+
+
+def pair_sentence(pair: PairMaps, first: str, other: str) -> str:
+    """Why one of two pictures is ahead."""
+    return pair.sentence(f"“{first}”", f"“{other}”")
 
 
 def axes(quantity: str, kind: str) -> str:

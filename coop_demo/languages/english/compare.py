@@ -1,8 +1,8 @@
 """Every sentence of the Compare tab that is not an error of the core."""
 
-from coop_demo.comparison.strings import p_value as p_value_text
 from coop_demo.comparison.verdict import SIGNIFICANT, Outcome
-from coop_demo.ui.strings import counted, left
+from coop_demo.languages.english.comparison import p_value as p_value_text
+from coop_demo.languages.english.page import counted, left
 
 # --- what to compare ------------------------------------------------------------------------------
 SET_TITLE = "Choose"
@@ -23,9 +23,6 @@ STEPS_LABEL = "Steps"
 FROM_RECIPE = "from the recipe"
 SETTINGS = "Settings"
 COMPARE = "Compare"
-
-MAX_TEMPLATES = 8
-MAX_SEEDS = 5
 
 # --- running --------------------------------------------------------------------------------------
 RESULT_TITLE = "Side by side"
@@ -77,8 +74,8 @@ def no_such_source(name: str) -> str:
     return f"There is no picture set “{name[:80]}”. Choose one of those shown."
 
 
-def too_many_templates(n: int) -> str:
-    return f"There are {n} hand-crafted prompts; up to {MAX_TEMPLATES} are compared at once."
+def too_many_templates(n: int, most: int) -> str:
+    return f"There are {n} hand-crafted prompts; up to {most} are compared at once."
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -98,8 +95,9 @@ def paired(better: int, worse: int, p_value: float) -> str:
     return f"+{better} −{worse}: {said} ({p_value_text(p_value)})"
 
 
-def headline(title: str, found: Outcome) -> str:
-    """A method against the hand-crafted prompt."""
+def headline(title: str, found: Outcome, *, learned: bool) -> str:
+    """A method against the hand-crafted prompt. `learned`: it is the learned prompt."""
+    title = f"The {title[:1].lower()}{title[1:]}" if learned else title
     words = "the hand-crafted prompt"
     return {
         Outcome.SAME: f"A draw: {title} and {words} are right on exactly the same pictures.",
@@ -121,6 +119,11 @@ def against_rival(rival: str, found: Outcome) -> str:
         Outcome.BEHIND: f"{rival} is ahead of it, but that could be chance.",
         Outcome.WORSE: f"{rival} beats it.",
     }[found]
+
+
+def column(name: str) -> str:
+    """The head of a column of a table whose own head is this."""
+    return name
 
 
 def right_of(right: int, n: int, low: float, high: float) -> str:
@@ -246,6 +249,7 @@ HELD_INFO = (
     "wrong answers to choose from. If empty: the second half of the classes."
 )
 PULL_LABEL = "Pull of KgCoOp"
+PULL_RANGE = "Pull of KgCoOp: choose a number above 0, up to 100."
 FORGET_RUN = "Hold out and learn"
 
 
@@ -307,7 +311,6 @@ TEMPERATURE_LABEL = "Temperature"
 FIT = "Fit it"
 AS_IS = "As it is"
 CALIBRATION_LABEL = "Calibration of every method"
-LEAST_T, MOST_T = 0.1, 10.0
 
 
 def trust(ece: float, temperature: float, confidence: float, accuracy: float) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 TITLE = "Class"
 
 ADDRESS_TITLE = "Come in"
+QR_LABEL = "QR code"
 ADDRESS_LEAD = "Open this address in a browser in the same network, or scan the code."
 
 NICKNAME_LABEL = "Nickname"

@@ -1,7 +1,7 @@
 """Every sentence of the Teach tab."""
 
+from coop_demo.languages.english.page import counted
 from coop_demo.settings import LIMITS
-from coop_demo.ui.strings import counted
 
 SHOW_TITLE = "Show"
 
@@ -117,6 +117,21 @@ def what_is_there(n_classes: int, n_train: int, n_test: int, n_held_out: int) ->
     )
 
 
+CLASSES_LABEL = "Classes"
+
+
+CLASS_COLUMNS = ("Class", "To learn from", "To test")
+
+
+def right_of(right: int, n: int) -> str:
+    return f"{right} of {n}"
+
+
+def and_more(n: int) -> str:
+    """Of classes that have no bar."""
+    return f"and {n} more"
+
+
 def class_label(number: int) -> str:
     return f"Class {number}"
 
@@ -228,7 +243,7 @@ N_CTX_INFO = "How many vectors are learned in place of words."
 KIND_LABEL = "Context"
 
 
-KINDS = ("one for all classes", "one per class")
+KINDS = ("one for all classes", "one per class")  # as in teach.state
 
 
 POSITION_LABEL = "Class name stands"
@@ -252,7 +267,7 @@ SHOTS_INFO = "Pictures of each class to learn from."
 PRESET_LABEL = "Recipe"
 
 
-PRESETS = ("fast", "paper")
+PRESETS = ("fast", "paper")  # as in teach.state
 
 
 PRESET_INFO = "fast: all pictures in every step. paper: as in the CoOp paper, slower."
@@ -308,6 +323,9 @@ MANY_TITLE = "Many pictures at once"
 
 
 MANY_LABEL = "Pictures, or a zip of them"
+
+
+TABLE_HEADERS = ("Picture", "Learned prompt", "%", "Your words", "% ")
 
 
 RESULTS_LABEL = "What each prompt says"

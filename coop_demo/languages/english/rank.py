@@ -1,7 +1,9 @@
 """Every sentence of the Rank tab that is not an error of the core."""
 
+from coop_demo.languages.english.page import counted
 from coop_demo.ranking.order import Judgement
-from coop_demo.ui.strings import counted
+from coop_demo.ranking.reading import reading_sentence as reading_sentence
+from coop_demo.ranking.trust import trust_sentence as trust_sentence
 
 # --- pictures -----------------------------------------------------------------------------------
 TITLE = "Choose"
@@ -25,6 +27,14 @@ SECOND = "A second instruction"
 SECOND_INFO = "Optional: the same pictures in two orders, side by side."
 RANK = "Rank"
 NO_FILE = "None of these files is a picture, a zip or a CSV. Choose others."
+
+
+def no_such_kind(name: str) -> str:
+    return f"“{name}” is neither a picture nor a zip nor a CSV."
+
+
+def licence(name: str) -> str:
+    return f"Licence: {name}."
 
 
 def facts(n: int, labels: dict[str, dict[str, float]]) -> str:
@@ -140,7 +150,25 @@ OTHER_PICTURE = "and another"
 NO_SUCH_PAIR = "There is no such pair. Choose two of the pictures in the matrix."
 NO_PAIRS = "Pairs need a ranker."
 LABELS_TITLE = "Against the labels"
-BETTER, UNSURE, WORSE = "better", "unsure", "worse"
+AGREEMENT_LABEL = "Agreement with the labels"
+AGREEMENT_COLUMNS = ("", "SRCC", "PLCC", "Kendall’s τ", "Pairs in order")
+NOT_DEFINED = "not defined"
+
+
+def choose_two(n: int) -> str:
+    return f"Choose two of the {n} pictures in the matrix."
+
+
+def places(name: str, left: int, right: int) -> str:
+    return f"{name}: {left} on the left, {right} on the right"
+
+
+def scored(score: float) -> str:
+    return f"score {score:.3f}"
+
+
+def above_the_other(logit: float, chance: float) -> str:
+    return f"above the other: logit {logit:+.2f} ({chance:.0%})"
 
 
 def ranked(n: int, seconds: float, n_instructions: int) -> str:
@@ -196,9 +224,9 @@ def verdict(found: Judgement) -> str:
         f"pictures; the difference's 95 % interval is {found.low:+.2f} to {found.high:+.2f}"
     )
     name, kind = METHOD[found.rival].lower(), found.kind
-    if kind == BETTER:
+    if kind == "better":
         return f"The ranker beats the {name}: {figures}."
-    if kind == WORSE:
+    if kind == "worse":
         return f"The ranker loses to the {name}: {figures}."
     return f"There is no clear difference between the ranker and the {name}: {figures}."
 
@@ -235,11 +263,13 @@ TABLE_LABEL = "Your numbers"
 TABLE_HEADERS = ["", "Picture", "Number"]
 MEANING_LABEL = "Numbers are"
 MEANINGS = {"places: 1 ranks first": "place", "amounts: the largest ranks first": "amount"}
+ONE_MEANING = "Numbers are: choose one of the two."
 FROM_LABELS = "Take the labels"
 FROM_ORDER = "Take the order above"
 FROM_CSV = "Open a CSV"
 CLEAR_NUMBERS = "Clear numbers"
 TEACH = "Teach"
+BEFORE, AFTER = "Before", "After"
 STEPS_LABEL = "Steps"
 RATE_LABEL = "Learning rate"
 SEED_LABEL = "Seed"

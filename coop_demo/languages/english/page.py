@@ -5,7 +5,16 @@ from coop_demo.settings import LIMITS
 APP_NAME = "CoOp Studio"
 
 
-STORAGE_KEY = "coop-studio"  # of the session's key in the browser
+TEACH_TAB, COMPARE_TAB, RANK_TAB, LOOK_TAB = "Teach", "Compare", "Rank", "Look"
+
+
+def figures(written: str) -> str:
+    """Numbers written the English way, such as 1,234.5, as this language writes them."""
+    return written
+
+
+#: what plotly writes between whole numbers and decimals, and between thousands
+SEPARATORS = ".,"
 
 
 PROMISE = (
@@ -20,6 +29,12 @@ FETCH = "Fetch"
 
 
 ABOUT_MODELS = "About the models"
+
+
+MODELS_LABEL = "Models"
+
+
+MODEL_COLUMNS = ("Model", "Licence", "Size", "Here?", "Note")
 
 
 SHIPPED = "ships with the app"
@@ -47,6 +62,11 @@ def not_here_yet(title: str, in_use: str) -> str:
 
 def fetching(title: str) -> str:
     return f"Fetching {title}"
+
+
+def fetched(done: float, total: float) -> str:
+    """In megabytes."""
+    return f"{done:,.0f} of {total:,.0f} MB"
 
 
 def unknown_model(name: str) -> str:
@@ -77,6 +97,7 @@ CLOSE = "Close"
 STILL_OPENING = "The page is still opening. Try again in a moment."
 
 
+UPLOADS_FULL = "This computer holds as many uploaded files as it may. Try again in a few minutes."
 UNEXPECTED = (
     "Something went wrong here that is not your fault. What you made is still there; please try "
     "again. The server's log has the details."
@@ -95,6 +116,14 @@ SAMPLE_OR_ZIP = "Give either the name of a sample set or a zip, not both."
 
 
 PROMPT_AND_PICTURE = "Give a saved prompt and a picture."
+
+
+def and_more(n: int) -> str:
+    """Of lines that are not shown."""
+    return f"And {n} more."
+
+
+PROGRESS_LABEL = "Progress"
 
 
 def not_a_number(label: str) -> str:

@@ -1,6 +1,6 @@
 """Sentences about what is kept, forgotten, saved and brought back."""
 
-from coop_demo.ui.strings import counted
+from coop_demo.languages.english.page import counted
 
 SECTION_NAMES = {
     "classes": "your classes",

@@ -1,0 +1,1 @@
+"""The tab Archive: an index of very many pictures, browsed by words and by a prompt."""
