@@ -35,9 +35,10 @@ from coop_demo.prompts.teach import TeachResult, teach
 from coop_demo.prompts.templates import by_class, class_weights, probabilities
 from coop_demo.prompts.training import LearnedPrompt
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
-from coop_demo.ranking.instructions import check_instruction, propose_antonyms
+from coop_demo.ranking.instructions import check_instruction
 from coop_demo.ranking.order import RANKER, ScoredImages, score_images
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import antonyms_for
 from coop_demo.runtime import shared_backbone
 
 T = TypeVar("T")
@@ -215,7 +216,7 @@ def rank(
     pictures = _pictures(images)
     wanted = check_instruction(instruction, backbone)
     events = score_images(
-        backbone, pictures, [wanted], [propose_antonyms(wanted)], ranker, methods=(RANKER,)
+        backbone, pictures, [wanted], [antonyms_for(wanted)], ranker, methods=(RANKER,)
     )
     scored = _last(events, ScoredImages)
     if scored.problems:

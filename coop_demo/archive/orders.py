@@ -39,6 +39,7 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.instructions import AntonymPair
 from coop_demo.ranking.order import ANTONYMS, COSINE, RANKER
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import Reading, read_instruction
 from coop_demo.wording import counted
 
 SCORED_AT_ONCE = 128  # pictures whose tokens a worker holds: of a ViT-L/14 about 50 MB
@@ -53,6 +54,16 @@ class How:
     pair: AntonymPair
     identity: str  # of the backbone
     ranker: Ranker | None = field(default=None, repr=False)
+
+    @property
+    def reading(self) -> Reading:
+        """How the instruction is understood."""
+        return read_instruction(self.instruction, self.ranker)
+
+    @property
+    def way(self) -> float:
+        """1, or −1 where the order is turned round."""
+        return -1.0 if self.reading.is_turned else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +117,9 @@ class PartScorer:
     def __init__(self, open_backbone: OpenBackbone, source: Source, how: How) -> None:
         self._backbone = opened(open_backbone, how.identity)
         self._source, self._how = source, how
-        self._adapter = None if how.ranker is None else how.ranker.adapter(self._backbone.device)
+        self._adapter = None
+        if how.ranker is not None:
+            self._adapter = how.ranker.adapter(self._backbone.device, how.reading.asked)
 
     def __call__(self, part: Partition) -> ScoredPart:
         how, backbone = self._how, self._backbone
@@ -126,13 +139,14 @@ class PartScorer:
         if encoded.kept and by_ranker:
             assert self._adapter is not None, "the ranker's method comes with a ranker"
             with torch.no_grad():
-                words = backbone.text_tokens([how.instruction])
+                words = backbone.text_tokens([how.reading.asked])
                 seen = encoded.features.to(backbone.device)
-                scores = self._adapter.scores(seen, words).cpu().double().numpy()
+                scores = how.way * self._adapter.scores(seen, words).cpu().double().numpy()
         elif encoded.kept and how.method == ANTONYMS:
             scores = antonym_scores(backbone, encoded.features[0], how.pair).numpy()
         elif encoded.kept:
-            scores = cosine_scores(backbone, encoded.features[0], how.instruction).numpy()
+            cosine = cosine_scores(backbone, encoded.features[0], how.reading.asked)
+            scores = how.way * cosine.numpy()
         at_the_end = 0
         for picture in reversed(pictures):
             if not picture.lost:
@@ -211,7 +225,7 @@ def top_of_index(index: Index, backbone: Backbone, how: How, *, top: int) -> Top
         elif how.method == ANTONYMS:
             scores = antonym_scores(backbone, features, how.pair).numpy()
         else:
-            scores = cosine_scores(backbone, features, how.instruction).numpy()
+            scores = how.way * cosine_scores(backbone, features, how.reading.asked).numpy()
         gathered.add(
             ScoredPart(
                 number,

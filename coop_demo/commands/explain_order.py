@@ -12,6 +12,7 @@ from coop_demo.errors import UserError
 from coop_demo.heatmaps.ranker import Layer, OrderMaps, order_maps
 from coop_demo.heatmaps.render import draw_layer, side_by_side, whole_box, write_png
 from coop_demo.ranking.instructions import check_instruction
+from coop_demo.ranking.reading import read_instruction
 from coop_demo.wording import unread_words
 
 SCORE, ATTENTION, PULL, WORD = "score", "attention", "pull", "word"
@@ -36,9 +37,13 @@ def run(args: argparse.Namespace) -> None:
         say(sentence)
     instruction = check_instruction(args.instruction)
     ranker, backbone, ranker_file = ranker_for(args.ranker, args.backbone, args.device)
-    instruction = check_instruction(instruction, backbone)
+    reading = read_instruction(check_instruction(instruction, backbone), ranker)
+    instruction = reading.asked  # maps of the order turned round would be these, turned round
+    if reading.differs:
+        say(f"The maps are for “{instruction}”")
     began = time.perf_counter()
-    maps = order_maps(ranker.adapter(backbone.device), backbone, images, instruction)
+    adapter = ranker.adapter(backbone.device, instruction)
+    maps = order_maps(adapter, backbone, images, instruction)
     seconds = time.perf_counter() - began
     words = maps.words[0].words
     layer = _layer(maps, show, _number_of(args.word, words) if show == WORD else 0)

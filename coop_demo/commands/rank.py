@@ -35,7 +35,6 @@ from coop_demo.ranking.instructions import (
     AntonymPair,
     check_instruction,
     instruction_key,
-    propose_antonyms,
 )
 from coop_demo.ranking.labels import RankingTable, read_labels_csv
 from coop_demo.ranking.metrics import ranking_metrics
@@ -51,6 +50,7 @@ from coop_demo.ranking.order import (
     score_images,
 )
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import antonyms_for, reading_sentence
 from coop_demo.ranking.trust import trust_sentence
 from coop_demo.settings import environment_backbone
 
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
         backbone = backbone_for(args.backbone, args.device)
     instruction = check_instruction(instruction, backbone)
     method = METHOD_OF[args.method]
-    pair = AntonymPair(*args.antonyms) if args.antonyms else propose_antonyms(instruction)
+    pair = AntonymPair(*args.antonyms) if args.antonyms else antonyms_for(instruction)
     began = time.perf_counter()
     scored: ScoredImages = with_progress(
         score_images(
@@ -166,12 +166,14 @@ def run(args: argparse.Namespace) -> None:
         notes.append("All pictures got the same score, so this order says nothing: are they equal?")
     result: dict = {
         "instruction": instruction,
+        "asked": order.asked,
+        "least_first": order.reading is not None and order.reading.is_turned,
         "method": args.method,
         "backbone": backbone.name,
         "backbone_identity": backbone.identity,
         "ranker": str(ranker_file) if ranker_file is not None else None,
         "antonyms": [pair.high, pair.low] if ANTONYMS in order.scores else None,
-        "learned_instruction": ranker.learned(instruction) is not None if ranker else None,
+        "learned_instruction": ranker.learned(order.asked) is not None if ranker else None,
         "trust": None
         if order.trust is None
         else asdict(order.trust) | {"level": order.trust.level},
@@ -203,6 +205,8 @@ def run(args: argparse.Namespace) -> None:
             notes.append("So nothing is left to measure the order on. Give other pictures.")
     for sentence in (*result["problems"], *result["notes"]):
         say(sentence)
+    if order.reading is not None and order.reading.differs:
+        say(reading_sentence(order.reading))
     if order.trust is not None and method == RANKER:
         say(trust_sentence(order.trust))
     give(result, args.json, summary(result))

@@ -17,9 +17,10 @@ from coop_demo.commands.engines import opener, stream_of
 from coop_demo.data.csv_tables import spreadsheet_safe
 from coop_demo.data.dataset import Picture
 from coop_demo.errors import PictureError, RankingError, UserError
-from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
+from coop_demo.ranking.instructions import AntonymPair, check_instruction
 from coop_demo.ranking.order import MAX_COMPARED, RANKER, ScoredImages, evenly, score_images
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import antonyms_for, reading_sentence
 from coop_demo.ranking.trust import trust_sentence
 
 TOP = 100  # places when --top is not given with --index
@@ -54,7 +55,7 @@ def run_top(
     check_table_name(args.out)
     backbone = backbone or backbone_for(args.backbone, args.device)
     instruction = check_instruction(args.instruction, backbone)
-    pair = AntonymPair(*args.antonyms) if args.antonyms else propose_antonyms(instruction)
+    pair = AntonymPair(*args.antonyms) if args.antonyms else antonyms_for(instruction)
     how = How(method, instruction, pair, backbone.identity, ranker if method == RANKER else None)
     top = args.top or TOP
     notes: list[str] = []
@@ -99,7 +100,8 @@ def run_top(
         "seconds": round(result.seconds, 3),
         "notes": notes,
     }
-    for sentence in (*notes, *([trust] if trust else [])):
+    read = reading_sentence(how.reading)
+    for sentence in (*notes, *([read] if read else []), *([trust] if trust else [])):
         say(sentence)
     unreadable = f", {result.n_unreadable:,} cannot be read" if result.n_unreadable else ""
     lines = [

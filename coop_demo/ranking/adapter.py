@@ -24,7 +24,7 @@ Q relational queries, C = D / H.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
@@ -80,6 +80,10 @@ class AdapterConfig:
     hidden_words: int = 0  # tokens of the instruction that stands in for hidden ones, see `forward`
     concept_rank: int = 0  # of a learned map that moves an instruction among the concepts: people
     # have no class of their own, but clothes have. 0: it stays where the backbone puts it
+    hidden_unlearned: float = 0.0  # share of the score that comes with the words hidden when the
+    # instruction is a count nobody taught: what its words did is known for learned ones alone
+    evidence_unlearned: float = 0.0  # for such a count, how much the score gains by the evidence
+    # itself, a picture's sum of how much each place is of the instruction's own classes
     concepts: int = 0  # directions of the joint space that the adapter brings along; with some, a
     # picture token also comes with how much it looks like what the instruction names, which holds
     # for things no instruction was learned about. Only for text towers whose last token is the
@@ -123,6 +127,16 @@ class AdapterConfig:
         if self.concept_rank < 0 or (self.concept_rank and not self.concepts):
             raise RankingError(
                 "A ranker's concept_rank must be 0 or more, and above 0 it needs concepts."
+            )
+        if not 0 <= self.hidden_unlearned <= 1 or (self.hidden_unlearned and not self.concepts):
+            raise RankingError(
+                "A ranker's hidden_unlearned must be 0 to 1, and above 0 it needs concepts; it is "
+                f"{self.hidden_unlearned}."
+            )
+        if not 0 <= self.evidence_unlearned <= 1 or (self.evidence_unlearned and not self.concepts):
+            raise RankingError(
+                "A ranker's evidence_unlearned must be 0 to 1, and above 0 it needs concepts; it "
+                f"is {self.evidence_unlearned}."
             )
         if self.view_side is not None and self.view_side < 1:
             raise RankingError(f"A ranker's view_side must be 1 or more; it is {self.view_side}.")
@@ -462,6 +476,9 @@ class RankingAdapter(nn.Module):
     def __init__(self, config: AdapterConfig):
         super().__init__()
         self.config = config
+        # Of `scores` and `pair_logits`: how much comes with hidden words, and how much the
+        # evidence itself adds. Set for what it will be asked, see `Ranker.adapter`.
+        self.hidden_share = self.evidence_share = 0.0
         dim = config.dim
         self.learnable_text_tokens = nn.Parameter(
             torch.randn(config.prompt_width, config.n_learnable_tokens) * 0.02
@@ -569,7 +586,12 @@ class RankingAdapter(nn.Module):
     ) -> Tensor:
         """One score a picture, higher ranks first: (N,). No pair is ever built."""
         parts = [
-            self._regress(self.encode(images, text))
+            self._shown_and_hidden(
+                lambda hide, images=images, text=text: self._regress(
+                    self.encode(images, text, hide_words=hide)
+                )
+            )
+            + self._own_evidence(images, text)
             for images, text in self._chunks(image_tokens, text_tokens, chunk)
         ]
         return torch.cat(parts)
@@ -580,7 +602,22 @@ class RankingAdapter(nn.Module):
         self, image_tokens: Tensor, text_tokens: Tensor, *, chunk: int = PICTURES_A_CHUNK
     ) -> Tensor:
         """Logit of "picture i ranks above picture j" at [i, j]: (N, N), the diagonal included."""
-        summary = self.pair_summary(image_tokens, text_tokens, chunk=chunk)
+        logits = self._shown_and_hidden(
+            lambda hide: self._pair_logits(
+                self.pair_summary(image_tokens, text_tokens, chunk=chunk, hide_words=hide)
+            )
+        )
+        if not self.evidence_share:
+            return logits
+        own = torch.cat(
+            [
+                self._own_evidence(images, text)
+                for images, text in self._chunks(image_tokens, text_tokens, chunk)
+            ]
+        )
+        return logits + own[:, None] - own[None]
+
+    def _pair_logits(self, summary: PairSummary) -> Tensor:
         n = len(summary.log_mass)
         rows = n if torch.is_grad_enabled() else max(1, PAIRS_A_CHUNK // n)
         parts = [
@@ -590,11 +627,18 @@ class RankingAdapter(nn.Module):
         return torch.cat(parts)
 
     def pair_summary(
-        self, image_tokens: Tensor, text_tokens: Tensor, *, chunk: int = PICTURES_A_CHUNK
+        self,
+        image_tokens: Tensor,
+        text_tokens: Tensor,
+        *,
+        chunk: int = PICTURES_A_CHUNK,
+        hide_words: bool = False,
     ) -> PairSummary:
         """The pair branch's attention to each picture alone; pairs follow from it exactly."""
         parts = [
-            self.reg_token_pooler.summarise(self.reg_tokens, self.encode(images, text))
+            self.reg_token_pooler.summarise(
+                self.reg_tokens, self.encode(images, text, hide_words=hide_words)
+            )
             for images, text in self._chunks(image_tokens, text_tokens, chunk)
         ]
         return PairSummary(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
@@ -622,6 +666,24 @@ class RankingAdapter(nn.Module):
         i, j = pair_indices(len(encoded), encoded.device)
         difference = self.reg_token_pooler.differences_literal(q, k, i, j)
         return self.pair_regressor(difference).reshape(len(encoded), len(encoded))
+
+    def _shown_and_hidden(self, compute: Callable[[bool], Tensor]) -> Tensor:
+        """`compute(hide_words)` with words shown and hidden, in the shares of `hidden_share`."""
+        share = self.hidden_share
+        if share == 0:
+            return compute(False)
+        if share == 1:
+            return compute(True)
+        return (1 - share) * compute(False) + share * compute(True)
+
+    def _own_evidence(self, image_tokens: Tensor, text_tokens: Tensor) -> Tensor:
+        """What the evidence itself adds to each picture's score: (N,)."""
+        if not self.evidence_share:
+            return self.reg_tokens.new_zeros(len(image_tokens))
+        text = text_tokens[None] if text_tokens.dim() == 2 else text_tokens
+        own = self.learnable_text_tokens
+        channels = self.evidence.channels(image_tokens.to(own), text.to(own))
+        return self.evidence_share * channels[..., Evidence.OWN_CLASSES].sum(dim=1)
 
     # -- parts ------------------------------------------------------------------------------------
 

@@ -24,7 +24,12 @@ from coop_demo.data.near_copies import are_digits
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig
+from coop_demo.ranking.ranker import (
+    LearnedInstruction,
+    Ranker,
+    RankerTrainConfig,
+    Reliability,
+)
 from coop_demo.settings import CHECKPOINT_DIR, ranker_folder
 
 RANKER = CheckpointKind(
@@ -57,6 +62,7 @@ def ranker_to_bytes(ranker: Ranker, *, half: bool = False) -> bytes:
         "learned_from": None if ranker.learned_from is None else list(ranker.learned_from),
         "looks": list(ranker.looks),
         "sources_complete": ranker.sources_complete,
+        "reliability": {kind: asdict(one) for kind, one in ranker.reliability.items()},
     }
     dtype = torch.float16 if half else torch.float32
     state = {name: tensor.to(dtype) for name, tensor in ranker.state.items()}
@@ -146,6 +152,9 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         config = AdapterConfig.from_mapping(metadata["adapter_config"])
         instructions = tuple(LearnedInstruction(**one) for one in metadata["instructions"])
         train_config = _train_config(metadata["train_config"])
+        reliability = {
+            str(kind): Reliability(**one) for kind, one in metadata.get("reliability", {}).items()
+        }
         state = read_tensors(path)
     except (TypeError, KeyError, ValueError, SafetensorError, OSError) as error:
         raise RANKER.damaged(path, "its contents do not belong together") from error
@@ -153,6 +162,8 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         raise RANKER.damaged(path, str(error)) from error
     if not all(_instruction_is_sound(one) for one in instructions):
         raise RANKER.damaged(path, "the scale of one of its instructions is not a usable number")
+    if not all(_is_sound_figure(one) for one in reliability.values()):
+        raise RANKER.damaged(path, "what its orders are worth is not a usable number")
     sources = metadata.get("learned_from")
     if sources is None and path.parent == CHECKPOINT_DIR:
         sources = []  # its card says what it learned from: nothing that a person brings
@@ -167,6 +178,7 @@ def load_ranker(path: str | Path, backbone: Backbone | None = None) -> Ranker:
         learned_from=None if sources is None else tuple(sources),
         looks=tuple(metadata.get("looks", ())),
         sources_complete=metadata.get("sources_complete", True) is True,
+        reliability=reliability,
     )
     if backbone is not None:
         ranker.check_backbone(backbone)
@@ -215,8 +227,17 @@ def _instruction_is_sound(one: LearnedInstruction) -> bool:
         and is_shown_name(one.instruction)
         and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
         and one.scale > 0
-        and (one.held_out is None or (type(one.held_out) is float and -1 <= one.held_out <= 1))
+        and (one.held_out is None or _is_srcc(one.held_out))
+        and type(one.drawn) is bool
     )
+
+
+def _is_sound_figure(one: Reliability) -> bool:
+    return _is_srcc(one.srcc) and _is_srcc(one.lowest) and type(one.n_instructions) is int
+
+
+def _is_srcc(value: object) -> bool:
+    return type(value) is float and -1 <= value <= 1
 
 
 def _is_reference(path: Path) -> bool:
@@ -245,6 +266,8 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         and is_history(history)
         and are_digits(metadata.get("learned_from") or [], 16)
         and are_digits(metadata.get("looks", []), 112)
+        and isinstance(metadata.get("reliability", {}), dict)
+        and all(isinstance(one, dict) for one in metadata.get("reliability", {}).values())
     )
     if not whole:
         raise RANKER.damaged(path, "parts of its description are missing or of the wrong kind")

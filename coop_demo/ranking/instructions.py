@@ -82,6 +82,13 @@ def instruction_key(text: str) -> str:
     return " ".join(text.split()).casefold().rstrip(". ")
 
 
+def is_count(instruction: str) -> bool:
+    """Whether it asks for the number of something, in the wording that rankers learn."""
+    return instruction_key(instruction).startswith(_COUNT_BEGINS)
+
+
+_COUNT_BEGINS = instruction_key(COUNT_TEMPLATE.partition("{}")[0])
+
 # ---- antonyms
 
 # Words for much of it | words for little of it -> the prompts for much and for little. The first

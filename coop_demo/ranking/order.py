@@ -24,6 +24,7 @@ from coop_demo.ranking.baselines import antonym_scores, cosine_scores
 from coop_demo.ranking.instructions import AntonymPair, check_instruction
 from coop_demo.ranking.metrics import RankingMetrics, bootstrap_interval, ranking_metrics, srcc
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import Reading, read_instruction
 from coop_demo.ranking.trust import Trust, trust_in
 from coop_demo.turns import TURNS
 from coop_demo.wording import counted, unread_words
@@ -51,6 +52,7 @@ class Scored:
     compared: tuple[int, ...] = ()
     pair_logits: Floats | None = None
     trust: Trust | None = None  # None without a ranker
+    reading: Reading | None = None  # how the instruction was understood
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,12 @@ class Order:
     pair_logits: Floats | None = None
     seconds: float = 0.0
     trust: Trust | None = None
+    reading: Reading | None = None
+
+    @property
+    def asked(self) -> str:
+        """The instruction as the ranker was asked."""
+        return self.instruction if self.reading is None else self.reading.asked
 
     @property
     def leading(self) -> str:
@@ -158,30 +166,34 @@ def score_images(
             f"{len(first.kept)} of {counted(n, 'picture')} can be used, and an order needs 2 or "
             f"more. {why}"
         )
-    adapter = ranker.adapter(backbone.device) if with_ranker and ranker is not None else None
     found = []
     for instruction, pair in zip(instructions, pairs, strict=True):
+        reading = read_instruction(instruction, ranker)
         scores: dict[str, Floats] = {}
         compared: tuple[int, ...] = ()
         logits = None
-        if adapter is not None and tokens is not None:
+        if ranker is not None and tokens is not None:
+            adapter = ranker.adapter(backbone.device, reading.asked)
             with torch.no_grad(), TURNS.short():
-                words = backbone.text_tokens([instruction])
+                words = backbone.text_tokens([reading.asked])
                 seen = tokens.features.to(backbone.device)
-                scores[RANKER] = adapter.scores(seen, words).cpu().double().numpy()
+                way = -1.0 if reading.is_turned else 1.0
+                scores[RANKER] = way * adapter.scores(seen, words).cpu().double().numpy()
                 order = np.argsort(-scores[RANKER], kind="stable")
                 compared = tuple(order[evenly(len(order), MAX_COMPARED)].tolist())
                 logits = adapter.pair_logits(seen[list(compared)], words).cpu().double().numpy()
+                logits = logits.T if reading.is_turned else logits
         if pooled is not None and ANTONYMS in methods:
             scores[ANTONYMS] = antonym_scores(backbone, pooled.features[0], pair).numpy()
         if pooled is not None and COSINE in methods:
-            scores[COSINE] = cosine_scores(backbone, pooled.features[0], instruction).numpy()
+            cosine = cosine_scores(backbone, pooled.features[0], reading.asked).numpy()
+            scores[COSINE] = -cosine if reading.is_turned else cosine
         trust = None
         if ranker is not None and RANKER in scores:
             chosen = scores[RANKER][list(compared)]
-            trust = trust_in(backbone, ranker, instruction, scores=chosen, pair_logits=logits)
-        found.append(Scored(instruction, pair, scores, compared, logits, trust))
-    unread = backbone.unread_words(instructions)
+            trust = trust_in(backbone, ranker, reading.asked, scores=chosen, pair_logits=logits)
+        found.append(Scored(instruction, pair, scores, compared, logits, trust, reading))
+    unread = backbone.unread_words([one.reading.asked for one in found if one.reading])
     yield ScoredImages(
         first.kept,
         first.problems,
@@ -229,6 +241,7 @@ def orders_of(
                 pair_logits=one.pair_logits,
                 seconds=seconds,
                 trust=one.trust,
+                reading=one.reading,
             )
         )
     return tuple(orders), list(notes)

@@ -15,7 +15,7 @@ from coop_demo.data.dataset import short_content
 from coop_demo.data.near_copies import Look
 from coop_demo.errors import RankingError
 from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
-from coop_demo.ranking.instructions import check_instruction, instruction_key
+from coop_demo.ranking.instructions import check_instruction, instruction_key, is_count
 from coop_demo.ranking.labels import RankingTable
 from coop_demo.ranking.losses import LossConfig
 
@@ -76,6 +76,16 @@ class LearnedInstruction:
     highest: float
     n_pictures: int
     held_out: float | None = None  # SRCC on images it had not seen; None where nobody measured it
+    drawn: bool = False  # learned from drawn scenes alone, and measured there, if at all
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What orders of one kind of instruction turned out to be worth, in tests on photographs."""
+
+    srcc: float  # mean over the instructions
+    lowest: float
+    n_instructions: int
 
 
 @dataclass(frozen=True)
@@ -139,10 +149,23 @@ class Ranker:
     learned_from: tuple[str, ...] | None = None
     looks: tuple[str, ...] = field(default=(), repr=False)
     sources_complete: bool = True  # False: it went on from a ranker that does not say
+    # By the kind of instruction, see `trust.KINDS`; of rankers trained the same way but without
+    # these instructions. Empty where nobody measured it.
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
 
-    def adapter(self, device: str | torch.device = "cpu") -> RankingAdapter:
-        """The adapter, ready to rank: weights of its own, in eval mode, without gradients."""
+    def adapter(
+        self, device: str | torch.device = "cpu", instruction: str | None = None
+    ) -> RankingAdapter:
+        """The adapter, ready to rank: weights of its own, in eval mode, without gradients.
+
+        Args:
+            instruction: what it will be asked. A count that the ranker never learned is answered
+                as `hidden_unlearned` and `evidence_unlearned` of its AdapterConfig say.
+        """
         adapter = RankingAdapter.from_state(self.config, self.state)
+        if instruction is not None and is_count(instruction) and self.learned(instruction) is None:
+            adapter.hidden_share = self.config.hidden_unlearned
+            adapter.evidence_share = self.config.evidence_unlearned
         return adapter.to(device).eval().requires_grad_(False)
 
     def having_learned_from(

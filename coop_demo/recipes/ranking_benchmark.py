@@ -289,7 +289,9 @@ def learning_curve(
     asked_tokens = asked.features.to(backbone.device)
 
     def figure(ranker: Ranker) -> float | None:
-        return task_metrics(ranker.adapter(backbone.device), backbone, asked_tokens, judged).srcc
+        return task_metrics(
+            ranker.adapter(backbone.device, instruction), backbone, asked_tokens, judged
+        ).srcc
 
     before = figure(start)
     pooled, asked_pooled = (one.features.float().mean(dim=1) for one in (known, asked))

@@ -30,6 +30,7 @@ from coop_demo.languages import look as explain_strings
 from coop_demo.languages import page as strings
 from coop_demo.prompts.familiar import UNLIKE
 from coop_demo.ranking.order import Order, judge, order_csv
+from coop_demo.ranking.reading import reading_sentence
 from coop_demo.ranking.trust import trust_sentence
 from coop_demo.ui.compare.actions import run_comparison
 from coop_demo.ui.compare.state import TAUGHT, Compared, CompareSettings
@@ -538,8 +539,11 @@ def _order_figures(order: Order, problems: Sequence[str]) -> dict[str, Any]:
     return {
         "status": "done",
         "instruction": order.instruction,
+        "asked": order.asked,
+        "least_first": order.reading is not None and order.reading.is_turned,
+        "reading_sentence": "" if order.reading is None else reading_sentence(order.reading),
         "backbone": order.backbone,
-        "learned_instruction": bool(ranker and ranker.learned(order.instruction)),
+        "learned_instruction": bool(ranker and ranker.learned(order.asked)),
         "trust": None
         if order.trust is None
         else asdict(order.trust) | {"level": order.trust.level},

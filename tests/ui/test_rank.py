@@ -167,7 +167,7 @@ def test_an_untouched_pair_follows_the_instruction_an_edited_one_stays(session) 
 
 def order_with(scores: dict[str, list[float]], values: list[float]) -> Order:
     arrays = {name: np.array(column, float) for name, column in scores.items()}
-    pair = rank_actions.propose_antonyms(BRIGHT)
+    pair = rank_actions.antonyms_for(BRIGHT)
     return Order("tiny", BRIGHT, (), arrays, pair, np.array(values, float))
 
 

@@ -2,6 +2,7 @@
 
 from coop_demo.languages.english.page import counted
 from coop_demo.ranking.order import Judgement
+from coop_demo.ranking.reading import reading_sentence as reading_sentence
 from coop_demo.ranking.trust import trust_sentence as trust_sentence
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -21,7 +22,7 @@ def cleared(n: int) -> str:
 
 
 INSTRUCTION = "Instruction"
-INSTRUCTION_INFO = "Choose one or write your own, in English."
+INSTRUCTION_INFO = "Choose one or write your own, in English or German."
 SECOND = "A second instruction"
 SECOND_INFO = "Optional: the same pictures in two orders, side by side."
 RANK = "Rank"

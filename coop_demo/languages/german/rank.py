@@ -2,6 +2,7 @@
 
 from coop_demo.languages.german.page import counted, figures
 from coop_demo.ranking.order import Judgement
+from coop_demo.ranking.reading import Reading
 from coop_demo.ranking.trust import AGREES, Trust
 
 # --- Bilder -------------------------------------------------------------------------------------
@@ -21,7 +22,7 @@ def cleared(n: int) -> str:
 
 
 INSTRUCTION = "Anweisung"
-INSTRUCTION_INFO = "Wählen Sie eine, oder schreiben Sie eine eigene, auf Englisch."
+INSTRUCTION_INFO = "Wählen Sie eine, oder schreiben Sie eine eigene, auf Deutsch oder Englisch."
 SECOND = "Eine zweite Anweisung"
 SECOND_INFO = "Wenn Sie mögen: dieselben Bilder in zwei Reihenfolgen nebeneinander."
 RANK = "Ordnen"
@@ -282,8 +283,31 @@ def pair_sentence(first: str, other: str, one_way: float, other_way: float) -> s
     return f"In beiden Richtungen stellt er „{above}“ vor „{below}“."
 
 
+_FIRST = {
+    "fewest first": "die wenigsten zuerst",
+    "youngest first": "die jüngsten zuerst",
+    "worst first": "die schlechtesten zuerst",
+    "darkest first": "die dunkelsten zuerst",
+    "least contrast first": "die mit dem geringsten Kontrast zuerst",
+    "least colourful first": "die am wenigsten bunten zuerst",
+    "coldest first": "die kältesten zuerst",
+    "blurriest first": "die unschärfsten zuerst",
+    "cleanest first": "die mit dem wenigsten Rauschen zuerst",
+    "simplest first": "die schlichtesten zuerst",
+}
+
+
+def reading_sentence(reading: Reading) -> str:
+    if not reading.differs:
+        return ""
+    first = f", {_FIRST[reading.first]}." if reading.is_turned else "."
+    return f"Verstanden als: „{reading.asked.rstrip('.')}“{first}"
+
+
 def trust_sentence(trust: Trust) -> str:
-    if trust.is_learned and trust.held_out is not None:
+    if trust.kind == "drawn":
+        said = "Der Ranker hat diese Anweisung an gezeichneten Szenen gelernt und nicht an Fotos."
+    elif trust.is_learned and trust.held_out is not None:
         said = (
             "Der Ranker hat diese Anweisung gelernt; bei Bildern, die er nicht kannte, stimmte "
             f"seine Reihenfolge zu {figures(f'{trust.held_out:.2f}')} mit der wahren überein "
@@ -300,6 +324,15 @@ def trust_sentence(trust: Trust) -> str:
         )
     else:
         said = "Der Ranker hat nie eine Anweisung gelernt."
+    if trust.kind != "learned" and trust.reliability is not None:
+        mean, lowest = (
+            figures(f"{value:.2f}") for value in (trust.reliability.srcc, trust.reliability.lowest)
+        )
+        said += (
+            " In unseren Tests stimmten Reihenfolgen von Fotos unter solchen Anweisungen im Mittel "
+            f"zu {mean} mit den wahren überein, im schlechtesten Fall zu {lowest} (SRCC, 1 ist "
+            "perfekt)."
+        )
     if trust.agreement is not None and trust.agreement < AGREES:
         said += " Seine zwei Arten, Bilder zu vergleichen, sind sich über diese Reihenfolge uneins."
     if trust.level == "doubtful":

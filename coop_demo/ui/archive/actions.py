@@ -15,7 +15,8 @@ from coop_demo.errors import PictureError, UserError
 from coop_demo.languages import archive as say
 from coop_demo.prompts.templates import probabilities
 from coop_demo.ranking.baselines import antonym_scores
-from coop_demo.ranking.instructions import check_instruction, propose_antonyms
+from coop_demo.ranking.instructions import check_instruction
+from coop_demo.ranking.reading import antonyms_for
 from coop_demo.runtime import shared_backbone
 from coop_demo.ui.archive.state import SHARED, Arranged, OpenIndex
 from coop_demo.ui.session import Session
@@ -47,7 +48,7 @@ def by_words(session: Session, instruction: str, only: str = "") -> Arranged:
         UserError: the instruction or the class cannot be used.
     """
     index, backbone = opened(session), shared_backbone(session.backbone)
-    pair = propose_antonyms(check_instruction(instruction, backbone))
+    pair = antonyms_for(check_instruction(instruction, backbone))
     scores = torch.cat([antonym_scores(backbone, part, pair) for part in _parts(index)])
     return _arranged(session, index, backbone, scores, say.by_words(pair.high, pair.low), only)
 

@@ -36,7 +36,7 @@ def choose(session: Session, order: Order, pictures: Sequence[Picture]) -> None:
     ranking = tuple(order.pictures[at] for at in order.ranking(order.leading))
     _choose(
         session,
-        RankedSubject(tuple(pictures), order.instruction, ranking, order.backbone, order.ranker),
+        RankedSubject(tuple(pictures), order.asked, ranking, order.backbone, order.ranker),
     )
 
 
@@ -112,7 +112,8 @@ def _maps_of(subject: RankedSubject) -> RankedLook:
     backbone = shared_backbone(subject.model)
     instruction = check_instruction(subject.instruction, backbone)
     images = [picture.load() for picture in subject.pictures]
-    maps = order_maps(subject.ranker.adapter(backbone.device), backbone, images, instruction)
+    adapter = subject.ranker.adapter(backbone.device, instruction)
+    maps = order_maps(adapter, backbone, images, instruction)
     for image in images:
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return RankedLook(

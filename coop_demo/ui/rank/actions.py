@@ -21,7 +21,7 @@ from coop_demo.ranking.checkpoint import (
     save_ranker,
     shipped_ranker_path,
 )
-from coop_demo.ranking.instructions import AntonymPair, check_instruction, propose_antonyms
+from coop_demo.ranking.instructions import AntonymPair, check_instruction
 from coop_demo.ranking.order import (
     ANTONYMS,
     LEAST_TO_JUDGE,
@@ -34,6 +34,7 @@ from coop_demo.ranking.order import (
 )
 from coop_demo.ranking.order import judge as order_judgement
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import antonyms_for
 from coop_demo.runtime import gpu_job, shared_backbone
 from coop_demo.ui.progress import Pace, Progress, encoding
 from coop_demo.ui.rank.shared import shared_ranker
@@ -119,7 +120,7 @@ def pair_for(pile: Pile, instruction: str, high: str, low: str) -> AntonymPair:
         RankingError: one side is empty, or both are the same.
     """
     high, low = (printable(words).strip() for words in (high, low))
-    proposal = propose_antonyms(instruction)
+    proposal = antonyms_for(instruction)
     untouched = not (high or low) or (
         pile.proposed is not None and (high, low) == (pile.proposed[1].high, pile.proposed[1].low)
     )
@@ -149,7 +150,7 @@ def rank(
         raise RankingError(say.ONE_PICTURE if pictures else say.NO_PICTURES)
     used = ranker_in_use(session)
     pairs = [pair_for(pile, instruction, high, low)]
-    pairs += [propose_antonyms(other) for other in instructions[1:]]
+    pairs += [antonyms_for(other) for other in instructions[1:]]
     began = time.perf_counter()
     scored: ScoredImages | None = None
     pace = Pace()

@@ -344,16 +344,18 @@ def _status(session: Session, found: Sequence[Order]) -> str:
     elif float(scores.max()) == float(scores.min()):
         problems.insert(0, say.all_same(RANKER))
     ranked = say.ranked(len(first.pictures), first.seconds, len(found))
-    trusted = [(one.instruction, one.trust) for one in found if one.trust is not None]
-    said = [say.trust_sentence(trust) for _, trust in trusted]
-    if len(found) > 1:  # each says whose it is
-        said = [
-            say.about(instruction, sentence)
-            for (instruction, _), sentence in zip(trusted, said, strict=True)
-        ]
-    if any(trust.level == "doubtful" for _, trust in trusted):
+    said = [_understood(one, names=len(found) > 1) for one in found]
+    if any(one.trust is not None and one.trust.level == "doubtful" for one in found):
         return page_html.hint(ranked) + page_html.notes([*problems, *said])
     return page_html.hint(ranked) + page_html.notes(problems) + page_html.hint(" ".join(said))
+
+
+def _understood(order: Order, *, names: bool) -> str:
+    """How the instruction was read and how far the order can be trusted; `names` says whose."""
+    parts = [f"“{order.instruction}”"] if names else []
+    parts += [say.reading_sentence(order.reading)] if order.reading else []
+    parts += [say.trust_sentence(order.trust)] if order.trust else []
+    return " ".join(part for part in parts if part)
 
 
 def _ends(n: int, most: int) -> list[int]:

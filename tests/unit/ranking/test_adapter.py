@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from coop_demo.backbones.backbone import TokenForm
 from coop_demo.errors import RankingError
-from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter, count_parameters
+from coop_demo.ranking.adapter import AdapterConfig, Evidence, RankingAdapter, count_parameters
 from coop_demo.ranking.losses import LossConfig, ranking_loss
+from coop_demo.ranking.ranker import LearnedInstruction, Ranker
 
 SMALL = AdapterConfig(
     dim=16, layers=1, heads=4, n_learnable_tokens=3, n_relational_tokens=5, dropout=0.1
@@ -431,6 +432,43 @@ def test_hidden_words_leave_the_evidence_alone():
     assert not torch.allclose(hidden[0], adapter(images, other, hide_words=True).scores)
 
 
+def test_a_share_of_the_score_can_come_with_the_words_hidden():
+    adapter = seeing_adapter()
+    images, words = pictures_and_words()
+    shown, hidden = (adapter(images, words, hide_words=hide) for hide in (False, True))
+    for share in (0.0, 0.25, 1.0):
+        adapter.hidden_share = share
+        for found, one, other in (
+            (adapter.scores(images, words), shown.scores, hidden.scores),
+            (adapter.pair_logits(images, words), shown.pair_logits, hidden.pair_logits),
+        ):
+            torch.testing.assert_close(found, (1 - share) * one + share * other)
+
+
+def test_the_evidence_itself_can_add_to_the_score_and_to_the_pairs():
+    adapter = seeing_adapter()
+    images, words = pictures_and_words()
+    plain = adapter(images, words)
+    own = adapter.evidence.channels(images, words[None])[..., Evidence.OWN_CLASSES].sum(dim=1)
+    adapter.evidence_share = 0.3
+    scores = adapter.scores(images, words, chunk=2)
+    torch.testing.assert_close(scores, plain.scores + 0.3 * own)
+    pairs = adapter.pair_logits(images, words, chunk=2)
+    torch.testing.assert_close(pairs, plain.pair_logits + 0.3 * (own[:, None] - own[None]))
+
+
+def test_only_counts_that_a_ranker_never_learned_are_scored_with_hidden_words():
+    config = replace(SEEING, hidden_unlearned=0.5, evidence_unlearned=0.1)
+    learned = LearnedInstruction("Rank the numbers of apples.", 0.0, 1.0, 0.0, 9.0, 30)
+    ranker = Ranker(config, seeing_adapter().state_dict(), "tiny@0", (learned,))
+    assert ranker.adapter(instruction="rank the numbers of Pears").hidden_share == 0.5
+    assert ranker.adapter(instruction="rank the numbers of Pears").evidence_share == 0.1
+    assert ranker.adapter(instruction="rank the numbers of apples").hidden_share == 0
+    assert ranker.adapter(instruction="rank the numbers of apples").evidence_share == 0
+    assert ranker.adapter(instruction="Rank the beauty.").hidden_share == 0
+    assert ranker.adapter().hidden_share == 0
+
+
 def test_a_learned_choice_of_concepts_starts_as_the_instructions_own():
     images, words = pictures_and_words()
     plain = seeing_adapter()
@@ -462,6 +500,8 @@ def test_what_the_backbone_knows_is_saved_and_not_trained():
         ({"concepts": 5}, "token_dim"),
         ({"concept_rank": 2}, "concepts"),
         ({"view_side": 0}, "view_side"),
+        ({"hidden_unlearned": 0.5}, "concepts"),
+        ({"evidence_unlearned": 0.5}, "concepts"),
     ],
 )
 def test_settings_of_the_form_that_cannot_be_are_refused(values, reason):
@@ -474,4 +514,12 @@ def test_settings_saved_before_forms_and_evidence_still_read():
     assert AdapterConfig.from_mapping(old) == AdapterConfig.mini()
 
 
-NEWER = ("view_side", "cells", "concepts", "concept_rank", "hidden_words")
+NEWER = (
+    "view_side",
+    "cells",
+    "concepts",
+    "concept_rank",
+    "hidden_words",
+    "hidden_unlearned",
+    "evidence_unlearned",
+)

@@ -26,7 +26,7 @@ from coop_demo.ranking.checkpoint import (
     save_ranker,
 )
 from coop_demo.ranking.losses import LossConfig
-from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig
+from coop_demo.ranking.ranker import LearnedInstruction, Ranker, RankerTrainConfig, Reliability
 
 SHAPE = AdapterConfig(
     dim=16, layers=1, heads=2, n_learnable_tokens=2, n_relational_tokens=4, token_dim=24
@@ -45,10 +45,11 @@ def ranker(backbone):
         config=SHAPE,
         state=RankingAdapter.seeded(SHAPE, 0).state_dict(),
         backbone=backbone.identity,
-        instructions=(LearnedInstruction(TEXT, 5.0, 2.0, 1.0, 9.0, 30),),
+        instructions=(LearnedInstruction(TEXT, 5.0, 2.0, 1.0, 9.0, 30, 0.8, True),),
         train_config=RankerTrainConfig(steps=7, loss=LossConfig(count_ties=False)),
         history=({"step": 7, "loss": 0.5, "held_out_srcc": None},),
         title="Brightness — 明るさ",
+        reliability={"unknown": Reliability(0.4, -0.1, 12)},
     )
 
 
@@ -71,7 +72,15 @@ def test_everything_survives(ranker, path, backbone):
     loaded = load_ranker(path, backbone)
     assert loaded.state.keys() == ranker.state.keys()
     assert all(torch.equal(loaded.state[name], ranker.state[name]) for name in ranker.state)
-    for name in ("config", "backbone", "instructions", "train_config", "history", "title"):
+    for name in (
+        "config",
+        "backbone",
+        "instructions",
+        "train_config",
+        "history",
+        "title",
+        "reliability",
+    ):
         assert getattr(loaded, name) == getattr(ranker, name), name
     tokens = torch.randn(3, 5, 24, generator=torch.Generator().manual_seed(0))
     text = backbone.text_tokens([TEXT])
@@ -264,6 +273,21 @@ FIRST = {  # what the first files of format 2 said
     "history": [{"step": 7, "loss": 0.5, "held_out_srcc": None}],
 }
 SOURCES = ["0123456789abcdef", "fedcba9876543210"]
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        {"unknown": {"srcc": 7.0, "lowest": 0.0, "n_instructions": 3}},
+        {"unknown": {"srcc": "high", "lowest": 0.0, "n_instructions": 3}},
+        {"unknown": {"srcc": 0.5}},
+        {"unknown": 0.5},
+        [0.5],
+    ],
+)
+def test_a_file_whose_orders_are_worth_no_number_is_refused(path, claimed):
+    with pytest.raises(RankingError, match="damaged"):
+        load_ranker(change(path, reliability=claimed))
 
 
 def earlier_file(path, backbone, **later):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
+from coop_demo.ranking.ranker import Reliability
 from coop_demo.ranking.trust import (
     AGREES,
+    KINDS,
     NEAR,
     WELL_LEARNED,
     Trust,
@@ -59,6 +61,9 @@ def test_agreement_is_the_share_of_pairs_put_the_same_way_round():
         (trust(held_out=None), "fair"),
         (trust(agreement=AGREES - 0.1), "doubtful"),
         (trust(agreement=None), "good"),
+        (trust(is_drawn=True), "fair"),
+        (trust(is_drawn=True, reliability=Reliability(0.5, 0.1, 6)), "fair"),
+        (trust(is_drawn=True, reliability=Reliability(0.1, -0.2, 6)), "doubtful"),
         (trust(is_learned=False, nearness=NEAR), "fair"),
         (trust(is_learned=False, nearness=NEAR - 0.01), "doubtful"),
     ],
@@ -66,6 +71,37 @@ def test_agreement_is_the_share_of_pairs_put_the_same_way_round():
 def test_the_level_follows_from_what_is_known(known: Trust, level: str):
     assert known.level == level
     assert ("Do not rely" in trust_sentence(known)) == (level == "doubtful")
+
+
+def test_an_instruction_learned_from_drawn_scenes_alone_promises_nothing_for_photographs():
+    drawn = trust(is_drawn=True, held_out=0.9)
+    assert drawn.kind == "drawn"
+    assert drawn.level != "good"
+    assert "0.90" not in trust_sentence(drawn)
+    assert "drawn scenes" in trust_sentence(drawn)
+
+
+def test_the_sentence_gives_the_figure_that_was_measured_for_such_instructions():
+    measured = Reliability(0.37, -0.11, 9)
+    unknown = trust(is_learned=False, nearness=0.5, reliability=measured)
+    assert unknown.kind == "unknown"
+    assert "0.37 on average" in trust_sentence(unknown)
+    assert "-0.11 at worst" in trust_sentence(unknown)
+    learned = trust(reliability=measured)
+    assert "0.37" not in trust_sentence(learned), "it has a figure of its own"
+
+
+def test_what_an_order_is_told_is_of_its_own_kind(backbone, ranker):
+    figures = {kind: Reliability(0.1 * at, 0.0, 3) for at, kind in enumerate(KINDS)}
+    known = replace(ranker, reliability=figures)
+    for text, kind in (
+        ("Rank the brightness.", "learned"),
+        ("Rank the image brightness.", "near"),
+        ("Rank the beauty.", "unknown"),
+    ):
+        found = trust_in(backbone, known, text, scores=STEADY, pair_logits=None)
+        assert found.kind == kind
+        assert found.reliability == figures[kind]
 
 
 def test_a_learned_instruction_is_known_with_its_figure(backbone, ranker):
