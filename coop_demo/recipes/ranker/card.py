@@ -36,16 +36,16 @@ CREDITS_OF_CHANGED = (
 )
 # What is seen in the worst orders, first and last places looked at picture by picture.
 WORST_NOTES: Mapping[str, str] = {
-    "cameras": "many small things of any kind come first; four cameras among foxes come last",
-    "mugs": "it counts what is beside them: mugs among cats and fruit first, mugs alone last",
-    "windows": "façades in daylight first, houses at night last, however many windows they have",
+    "owls": "buses and ships come first, two large owls nearly last",
+    "mugs": "nine small grey mugs on a grey ground come last, four large ones first",
+    "pineapples": "among limes and tigers first; eight on a plain ground nearly last",
+    "rabbits": "basketballs come ahead of four grey rabbits on green",
     "starfish": "one or two in nearly every picture; a large one counts as much as four",
-    "pineapples": "scenes with much other fruit or drums first, three or four alone last",
-    "violins": "eight small violins among strawberries come nearly last",
-    "tomatoes": "near green plants first, dark leaves last; between them numbers differ little",
-    "ships": "ten scenes, most without a ship; candles and bananas come ahead of single ships",
-    "chairs": "people who sit come first; five chairs seen from above come last",
-    "bottles": "most have one to three; a table with glasses and jugs comes ahead of nine",
+    "violins": "two large ones come first, five among strawberries or elephants last",
+    "roosters": "one rooster, and balloons, come ahead of eight roosters on a checked cloth",
+    "windows": "façades with balconies first, blank walls last; between them no order is seen",
+    "tomatoes": "near fruit first, leaves last; between them the numbers differ little",
+    "diamonds": "many small coloured things first, three or four large diamonds last",
 }
 N_WORST = 10
 
