@@ -109,8 +109,8 @@ def _what_it_is(report: dict) -> list[str]:
         "over the picture. Learned words mislead there. On photographs of five kinds held out of "
         "a training like this one, the mean SRCC was 0.30 asked like a learned one, 0.41 with the "
         "words hidden and 0.48 with both; that chose it. Drawn scenes lose by it: of thirteen "
-        "kinds never met, 0.53 became 0.41. Counts learned from drawn scenes alone keep their words "
-        "and get a quarter as much evidence: of three such kinds in photographs, 0.57 became "
+        "kinds never met, 0.53 became 0.41. Counts learned from drawn scenes alone keep their "
+        "words and get a quarter as much evidence: of three such kinds in photographs, 0.57 became "
         "0.68; drawn scenes of learned kinds stayed at 0.82.",
     ]
 
