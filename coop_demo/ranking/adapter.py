@@ -84,6 +84,8 @@ class AdapterConfig:
     # instruction is a count nobody taught: what its words did is known for learned ones alone
     evidence_unlearned: float = 0.0  # for such a count, how much the score gains by the evidence
     # itself, a picture's sum of how much each place is of the instruction's own classes
+    evidence_drawn: float = 0.0  # the same for counts learned from drawn scenes alone: it helps in
+    # photographs
     concepts: int = 0  # directions of the joint space that the adapter brings along; with some, a
     # picture token also comes with how much it looks like what the instruction names, which holds
     # for things no instruction was learned about. Only for text towers whose last token is the
@@ -128,16 +130,13 @@ class AdapterConfig:
             raise RankingError(
                 "A ranker's concept_rank must be 0 or more, and above 0 it needs concepts."
             )
-        if not 0 <= self.hidden_unlearned <= 1 or (self.hidden_unlearned and not self.concepts):
-            raise RankingError(
-                "A ranker's hidden_unlearned must be 0 to 1, and above 0 it needs concepts; it is "
-                f"{self.hidden_unlearned}."
-            )
-        if not 0 <= self.evidence_unlearned <= 1 or (self.evidence_unlearned and not self.concepts):
-            raise RankingError(
-                "A ranker's evidence_unlearned must be 0 to 1, and above 0 it needs concepts; it "
-                f"is {self.evidence_unlearned}."
-            )
+        for name in ("hidden_unlearned", "evidence_unlearned", "evidence_drawn"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1 or (value and not self.concepts):
+                raise RankingError(
+                    f"A ranker's {name} must be 0 to 1, and above 0 it needs concepts; it is "
+                    f"{value}."
+                )
         if self.view_side is not None and self.view_side < 1:
             raise RankingError(f"A ranker's view_side must be 1 or more; it is {self.view_side}.")
         if self.text_token_dim is not None and self.token_dim is None:

@@ -159,13 +159,18 @@ class Ranker:
         """The adapter, ready to rank: weights of its own, in eval mode, without gradients.
 
         Args:
-            instruction: what it will be asked. A count that the ranker never learned is answered
-                as `hidden_unlearned` and `evidence_unlearned` of its AdapterConfig say.
+            instruction: what it will be asked. A count that the ranker never learned, or
+                from drawn scenes alone, is answered as `hidden_unlearned`, `evidence_unlearned`
+                and `evidence_drawn` of its AdapterConfig say.
         """
         adapter = RankingAdapter.from_state(self.config, self.state)
-        if instruction is not None and is_count(instruction) and self.learned(instruction) is None:
-            adapter.hidden_share = self.config.hidden_unlearned
-            adapter.evidence_share = self.config.evidence_unlearned
+        if instruction is not None and is_count(instruction):
+            known = self.learned(instruction)
+            if known is None:
+                adapter.hidden_share = self.config.hidden_unlearned
+                adapter.evidence_share = self.config.evidence_unlearned
+            elif known.drawn:
+                adapter.evidence_share = self.config.evidence_drawn
         return adapter.to(device).eval().requires_grad_(False)
 
     def having_learned_from(

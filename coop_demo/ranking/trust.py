@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coop_demo.backbones.backbone import Backbone
 from coop_demo.backbones.texts import remembered
+from coop_demo.ranking.instructions import is_count
 from coop_demo.ranking.ranker import Ranker, Reliability
 
 Level = Literal["good", "fair", "doubtful"]
@@ -92,8 +93,8 @@ def trust_sentence(trust: Trust) -> str:
         said += " Its two ways to compare pictures disagree on this order."
     if trust.level == "doubtful":
         said += (
-            " Do not rely on this order before you have looked at it. Teach the ranker with ten "
-            "pictures of yours, or choose a larger CLIP model."
+            " Do not rely on this order before you have looked at it. Teach the ranker with "
+            "twenty pictures of yours, or choose a larger CLIP model."
         )
     return said
 
@@ -133,7 +134,7 @@ def trust_in(
     known = ranker.learned(instruction)
     if known is not None:
         found = Trust(True, known.instruction, 1.0, known.held_out, agreement, known.drawn)
-        return _with_reliability(found, ranker)
+        return replace(found, reliability=ranker.reliability.get(found.kind))
     if not ranker.instructions:
         return Trust(False, "", 0.0, None, agreement)
     texts = [one.instruction for one in ranker.instructions]
@@ -150,11 +151,9 @@ def trust_in(
         agreement,
         nearest.drawn,
     )
-    return _with_reliability(found, ranker)
-
-
-def _with_reliability(trust: Trust, ranker: Ranker) -> Trust:
-    return replace(trust, reliability=ranker.reliability.get(trust.kind))
+    if found.kind == "unknown" and not is_count(instruction):
+        return found  # what was measured were counts
+    return replace(found, reliability=ranker.reliability.get(found.kind))
 
 
 def branches_agree(scores: NDArray[np.float64], pair_logits: NDArray[np.float64]) -> float | None:

@@ -338,8 +338,8 @@ def trust_sentence(trust: Trust) -> str:
     if trust.level == "doubtful":
         said += (
             " Verlassen Sie sich nicht auf diese Reihenfolge, bevor Sie sie angesehen haben. "
-            "Bringen Sie sie dem Ranker mit zehn eigenen Bildern bei, oder wählen Sie ein größeres "
-            "CLIP-Modell."
+            "Bringen Sie sie dem Ranker mit zwanzig eigenen Bildern bei, oder wählen Sie ein "
+            "größeres CLIP-Modell."
         )
     return said
 

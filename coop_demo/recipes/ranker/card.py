@@ -36,16 +36,16 @@ CREDITS_OF_CHANGED = (
 )
 # What is seen in the worst orders, first and last places looked at picture by picture.
 WORST_NOTES: Mapping[str, str] = {
-    "cameras": "many small things of any kind come first; four cameras among foxes come last",
-    "mugs": "it counts what is beside them: mugs among cats and fruit first, mugs alone last",
-    "windows": "façades in daylight first, houses at night last, however many windows they have",
+    "owls": "buses and ships come first, two large owls nearly last",
+    "mugs": "nine small grey mugs on a grey ground come last, four large ones first",
+    "pineapples": "among limes and tigers first; eight on a plain ground nearly last",
+    "rabbits": "basketballs come ahead of four grey rabbits on green",
     "starfish": "one or two in nearly every picture; a large one counts as much as four",
-    "pineapples": "scenes with much other fruit or drums first, three or four alone last",
-    "violins": "eight small violins among strawberries come nearly last",
-    "tomatoes": "near green plants first, dark leaves last; between them numbers differ little",
-    "ships": "ten scenes, most without a ship; candles and bananas come ahead of single ships",
-    "chairs": "people who sit come first; five chairs seen from above come last",
-    "bottles": "most have one to three; a table with glasses and jugs comes ahead of nine",
+    "violins": "two large ones come first, five among strawberries or elephants last",
+    "roosters": "one rooster, and balloons, come ahead of eight roosters on a checked cloth",
+    "windows": "façades with balconies first, blank walls last; between them no order is seen",
+    "tomatoes": "near fruit first, leaves last; between them the numbers differ little",
+    "diamonds": "many small coloured things first, three or four large diamonds last",
 }
 N_WORST = 10
 
@@ -58,7 +58,8 @@ def card(report: dict) -> str:
         ("trust", _trust),
         ("held_out_kinds", _held_out_kinds),
         ("gpu", _choices),
-        ("gpu", _ablations),
+        ("gpu", _gpu_ablations),
+        ("ablations", _ablations),
         ("readings", _readings),
         ("curve", _curve),
         ("table", _worst),
@@ -102,6 +103,15 @@ def _what_it_is(report: dict) -> list[str]:
         "them stands the evidence: how near the token is to the instruction, and how much of it "
         "belongs to the network's own classes that the instruction names. That holds for kinds "
         "of things that were never learned.",
+        "",
+        "A count that nobody taught is asked differently: its words are hidden, so that only the "
+        "evidence says what is counted, and the evidence itself is added, a hundredth of its sum "
+        "over the picture. Learned words mislead there. On photographs of five kinds held out of "
+        "a training like this one, the mean SRCC was 0.30 asked like a learned one, 0.41 with the "
+        "words hidden and 0.48 with both; that chose it. Drawn scenes lose by it: of thirteen "
+        "kinds never met, 0.53 became 0.41. Counts learned from drawn scenes alone keep their "
+        "words and get a quarter as much evidence: of three such kinds in photographs, 0.57 became "
+        "0.68; drawn scenes of learned kinds stayed at 0.82.",
     ]
 
 
@@ -218,8 +228,9 @@ def _reliability(report: dict) -> list[str]:
         "pictures, each beside what the other half said. Drawn and unknown: a ranker trained the "
         "same way without five kinds (bottles, playing cards, people, chairs, chess pieces) and "
         "with three in drawn scenes alone (apples, pears, cars), on all photographs of these to "
-        "learn from. For the last two and for near ones the app says the mean and the lowest "
-        "figure of this table.",
+        "learn from; and the shipped one for tomatoes and windows. For the last two and for near "
+        "ones the app says the mean and the lowest figure of this table, for unknown ones where "
+        "they are counts.",
         "",
         *_head(["case", "orders", "mean SRCC", "lowest", "highest", "below 0.3"]),
     ]
@@ -237,17 +248,19 @@ def _reliability(report: dict) -> list[str]:
 
 def _held_out_kinds(report: dict) -> list[str]:
     rows = report["held_out_kinds"]
-    means = [two_digits(mean_of_known(row[name] for row in rows)) for name in _HELD_OUT]
+    shown = [name for name in _HELD_OUT if any(row[name] is not None for row in rows)]
+    means = [two_digits(mean_of_known(row[name] for row in rows)) for name in shown]
+    titles = {"adapter": "adapter", "activation": "class activation"}
     return [
         "## Whole kinds held out",
         "",
         "The shipped ranker learned these kinds. Here others, from nothing, learned all but a "
         f"third of them each, {report['held_out_steps']} steps on 5 × 5 tokens, and are asked for "
-        "that third, of which no picture's number was learned.",
+        "that third like for learned ones; no picture's number of it was learned.",
         "",
-        *_head(["kind never met", "pictures", "adapter", "class activation"]),
+        *_head(["kind never met", "pictures", *(titles[name] for name in shown)]),
         *(
-            _row([_thing(row["instruction"]), row["n"], *(two_digits(row[n]) for n in _HELD_OUT)])
+            _row([_thing(row["instruction"]), row["n"], *(two_digits(row[n]) for n in shown)])
             for row in rows
         ),
         _row(["**mean**", sum(row["n"] for row in rows), *(f"**{mean}**" for mean in means)]),
@@ -279,6 +292,11 @@ def _choices(report: dict) -> list[str]:
     gpu = report["gpu"]
     made, longer = gpu["made_with"], gpu["longer"]["figures"]
     steps = next(iter(gpu["candidates"].values()))["steps"]
+    chosen = f"width {gpu['chosen']['dim']}, natural photographs {gpu['chosen']['natural']:g} times"
+    beside = ", ".join(
+        f"{family} {two_digits(value)} beside {two_digits(report['families'][family]['adapter'])}"
+        for family, value in report["gpu_families"].items()
+    )
     rows = {**gpu["candidates"], f"chosen, {longer['steps']} steps instead of {steps}": longer}
     return [
         "## Settings compared",
@@ -293,14 +311,32 @@ def _choices(report: dict) -> list[str]:
         "",
         "A longer training is better at what it learns and worse at kinds it never met, and in "
         "short ones no candidate beat the first setting by more than two runs of one setting "
-        "differ. " + _CHOSEN,
+        f"differ. The run's own ranker ({gpu['long']['steps']} steps, {chosen}) is therefore not "
+        f"the one that ships: {beside}. The one that ships was trained for longer, and counts that "
+        "nobody taught get a way of their own.",
     ]
 
 
-_CHOSEN = ""
-
-
 def _ablations(report: dict) -> list[str]:
+    ablations = report["ablations"]
+    shown = [f for f in FAMILY_TITLES if f in ablations[0]["families"]]
+    return [
+        f"## Ablations, {ablations[0]['steps']} steps on 5 × 5 tokens each, the same seed",
+        "",
+        "Short trainings, one seed each: two runs of one setting differed by up to 0.10 in a "
+        "family, so only larger differences say something. The sum over tokens (c) is the "
+        "reference's own; with a fixed number of tokens a mean differs from it by a factor alone, "
+        "so there is nothing to leave out.",
+        "",
+        *_head(["", *shown]),
+        *(
+            _row([one["name"], *(two_digits(one["families"][f]["adapter"]) for f in shown)])
+            for one in ablations
+        ),
+    ]
+
+
+def _gpu_ablations(report: dict) -> list[str]:
     rows = dict(report["gpu"]["ablations"])
     third = rows.pop("the third group of kinds", None)
     steps = next(iter(rows.values()))["steps"]

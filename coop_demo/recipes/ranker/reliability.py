@@ -5,7 +5,8 @@
 - *learned*: the pictures of the test part in two halves; what one half says of an instruction,
   good, fair or doubtful, beside what the other half finds.
 - *drawn* and *unknown*: a ranker trained as the shipped one, without five kinds of things and with
-  three others in drawn scenes alone, is asked for these eight in all photographs of them.
+  three others in drawn scenes alone, is asked for these eight in all photographs of them; and the
+  shipped one for the two kinds of the test part that it never met.
 - *near*: wordings that nobody learned of instructions of the test part.
 
 The figures go into the ranker's file, from where the app tells them, and onto its card.
@@ -96,6 +97,19 @@ def held_out_rows(
     return rows
 
 
+def unmet_rows(backbone: Backbone, collection: train.Collection, ranker: Ranker) -> list[Row]:
+    """Orders of photographs of the test part whose kinds the shipped ranker never met."""
+    rows = []
+    for family, instruction, at in train.measured_instructions(collection, "test"):
+        if family == "unmet":
+            kind, level = told_by(backbone, ranker, instruction)
+            scores = train.adapter_scores(backbone, ranker, collection.tokens[at], instruction)
+            found = srcc(scores.numpy(), collection.values(instruction, at).numpy())
+            if found is not None:
+                rows.append(Row(kind, level, instruction, len(at), found))
+    return rows
+
+
 def learned_rows(backbone: Backbone, collection: train.Collection, ranker: Ranker) -> list[Row]:
     """What half of an instruction's test pictures say of it, beside what the other half finds."""
     rows = []
@@ -176,6 +190,7 @@ def measure_reliability(
     rows = [
         *learned_rows(backbone, collection, ranker),
         *held_out_rows(backbone, collection, trained_without),
+        *unmet_rows(backbone, collection, ranker),
         *near_rows(backbone, collection, ranker),
     ]
     return replace(ranker, reliability=by_kind(rows)), rows

@@ -458,7 +458,7 @@ def test_the_evidence_itself_can_add_to_the_score_and_to_the_pairs():
 
 
 def test_only_counts_that_a_ranker_never_learned_are_scored_with_hidden_words():
-    config = replace(SEEING, hidden_unlearned=0.5, evidence_unlearned=0.1)
+    config = replace(SEEING, hidden_unlearned=0.5, evidence_unlearned=0.1, evidence_drawn=0.05)
     learned = LearnedInstruction("Rank the numbers of apples.", 0.0, 1.0, 0.0, 9.0, 30)
     ranker = Ranker(config, seeing_adapter().state_dict(), "tiny@0", (learned,))
     assert ranker.adapter(instruction="rank the numbers of Pears").hidden_share == 0.5
@@ -466,6 +466,9 @@ def test_only_counts_that_a_ranker_never_learned_are_scored_with_hidden_words():
     assert ranker.adapter(instruction="rank the numbers of apples").hidden_share == 0
     assert ranker.adapter(instruction="rank the numbers of apples").evidence_share == 0
     assert ranker.adapter(instruction="Rank the beauty.").hidden_share == 0
+    drawn = replace(ranker, instructions=(replace(learned, drawn=True),))
+    assert drawn.adapter(instruction="rank the numbers of apples").hidden_share == 0
+    assert drawn.adapter(instruction="rank the numbers of apples").evidence_share == 0.05
     assert ranker.adapter().hidden_share == 0
 
 
@@ -522,4 +525,5 @@ NEWER = (
     "hidden_words",
     "hidden_unlearned",
     "evidence_unlearned",
+    "evidence_drawn",
 )

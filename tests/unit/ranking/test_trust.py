@@ -97,11 +97,14 @@ def test_what_an_order_is_told_is_of_its_own_kind(backbone, ranker):
     for text, kind in (
         ("Rank the brightness.", "learned"),
         ("Rank the image brightness.", "near"),
-        ("Rank the beauty.", "unknown"),
+        ("Rank the numbers of umbrellas in the rain of Spain.", "unknown"),
     ):
         found = trust_in(backbone, known, text, scores=STEADY, pair_logits=None)
         assert found.kind == kind
         assert found.reliability == figures[kind]
+    beauty = trust_in(backbone, known, "Rank the beauty.", scores=STEADY, pair_logits=None)
+    assert beauty.kind == "unknown"
+    assert beauty.reliability is None, "only counts were measured"
 
 
 def test_a_learned_instruction_is_known_with_its_figure(backbone, ranker):
