@@ -61,6 +61,8 @@ def main() -> None:
         for tab in args.tabs:
             with speaking(args.language):
                 _DO[tab](page)
+            page.evaluate("scrollTo(0, 0)")
+            page.wait_for_timeout(300)
             path = args.out / f"{tab}.png"
             save(page.screenshot(full_page=args.whole), path)
             print(path)
