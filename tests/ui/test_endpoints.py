@@ -243,6 +243,23 @@ def test_a_zip_is_ordered_by_an_instruction_and_measured_by_its_labels(
     assert lines[1].startswith("light.png,1,")
 
 
+def test_an_order_asked_for_from_its_other_end_in_german_says_how_it_was_read(
+    app_address, tmp_path
+) -> None:
+    archive = tmp_path / "greys.zip"
+    images = {name: grey(level, size=(80, 80)) for name, level in LEVELS.items()}
+    archive.write_bytes(zipped(images))
+    answer, _ = client_for(app_address, tmp_path).predict(
+        archive=handle_file(str(archive)), instruction="von dunkel nach hell", api_name="/rank"
+    )
+    assert answer["status"] == "done", answer
+    assert answer["instruction"] == "von dunkel nach hell"
+    assert (answer["asked"], answer["least_first"]) == ("Rank the brightness.", True)
+    assert answer["reading_sentence"] == "Read as: “Rank the brightness.”, darkest first."
+    assert answer["learned_instruction"] is True
+    assert answer["order"][-1]["image"] == "light.png"
+
+
 def test_an_order_without_pictures_is_refused_in_a_sentence(app_address, tmp_path) -> None:
     answer, table = client_for(app_address, tmp_path).predict(
         instruction="Rank the brightness.", api_name="/rank"

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,14 @@ from coop_demo.ranking.adapter import AdapterConfig, RankingAdapter
 from coop_demo.ranking.checkpoint import offered_rankers, save_ranker
 from coop_demo.ranking.order import ANTONYMS, COSINE, RANKER, Order, hold_out, order_csv
 from coop_demo.ranking.ranker import Ranker
+from coop_demo.ranking.reading import Reading
+from coop_demo.ranking.trust import Trust
 from coop_demo.samples import SampleSet, sample_sets
 from coop_demo.ui.rank import actions as rank_actions
 from coop_demo.ui.rank import files as rank_files
 from coop_demo.ui.rank import lesson as rank_lesson
 from coop_demo.ui.rank import state
+from coop_demo.ui.rank.order import understood
 from coop_demo.ui.rank.state import TaughtOrder
 from coop_demo.ui.session import Session
 from coop_demo.ui.store import SessionStore
@@ -169,6 +173,20 @@ def order_with(scores: dict[str, list[float]], values: list[float]) -> Order:
     arrays = {name: np.array(column, float) for name, column in scores.items()}
     pair = rank_actions.antonyms_for(BRIGHT)
     return Order("tiny", BRIGHT, (), arrays, pair, np.array(values, float))
+
+
+def test_the_page_says_how_an_instruction_was_read_and_what_its_order_is_worth() -> None:
+    asked = "Rank the numbers of apples."
+    order = replace(
+        order_with({RANKER: [1.0, 2.0]}, [1, 2]),
+        instruction="fewest apples first",
+        reading=Reading("fewest apples first", asked, True, "fewest first"),
+        trust=Trust(True, asked, 1.0, 0.69, None),
+    )
+    said = understood(order, names=False)
+    assert said.startswith("Read as: “Rank the numbers of apples.”, fewest first. The ranker")
+    assert "0.69" in said
+    assert understood(order, names=True).startswith("“fewest apples first” Read as")
 
 
 @pytest.mark.parametrize(

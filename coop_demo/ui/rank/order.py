@@ -344,13 +344,13 @@ def _status(session: Session, found: Sequence[Order]) -> str:
     elif float(scores.max()) == float(scores.min()):
         problems.insert(0, say.all_same(RANKER))
     ranked = say.ranked(len(first.pictures), first.seconds, len(found))
-    said = [_understood(one, names=len(found) > 1) for one in found]
+    said = [understood(one, names=len(found) > 1) for one in found]
     if any(one.trust is not None and one.trust.level == "doubtful" for one in found):
         return page_html.hint(ranked) + page_html.notes([*problems, *said])
     return page_html.hint(ranked) + page_html.notes(problems) + page_html.hint(" ".join(said))
 
 
-def _understood(order: Order, *, names: bool) -> str:
+def understood(order: Order, *, names: bool) -> str:
     """How the instruction was read and how far the order can be trusted; `names` says whose."""
     parts = [f"“{order.instruction}”"] if names else []
     parts += [say.reading_sentence(order.reading)] if order.reading else []
