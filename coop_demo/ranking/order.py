@@ -226,6 +226,9 @@ def orders_of(
     orders, notes = [], dict.fromkeys(scored.notes)
     for one in scored.found:
         known = values(kept, one.instruction)
+        other = one.reading is not None and one.reading.differs and not one.reading.is_turned
+        if other and one.reading is not None and not np.isfinite(known).any():
+            known = values(kept, one.reading.asked)  # the same, in the words of the labels
         known, said = not_learned_from(known, scored, ranker, names)
         notes.update(dict.fromkeys(said))
         orders.append(

@@ -186,7 +186,7 @@ def test_the_page_says_how_an_instruction_was_read_and_what_its_order_is_worth()
     said = understood(order, names=False)
     assert said.startswith("Read as: “Rank the numbers of apples.”, fewest first. The ranker")
     assert "0.69" in said
-    assert understood(order, names=True).startswith("“fewest apples first” Read as")
+    assert understood(order, names=True).startswith("“fewest apples first”: Read as")
 
 
 @pytest.mark.parametrize(

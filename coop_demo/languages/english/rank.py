@@ -247,6 +247,11 @@ def few_labels(n: int) -> str:
     return "No picture here has a label for this instruction: the order cannot be measured."
 
 
+def asked_for(instruction: str) -> str:
+    """Before what is said of one of two orders."""
+    return f"“{instruction}”:"
+
+
 def pair_sentence(first: str, other: str, one_way: float, other_way: float) -> str:
     """Logits of "first above other" and of "other above first"."""
     if (one_way > 0) == (other_way > 0):

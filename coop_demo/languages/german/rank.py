@@ -297,6 +297,10 @@ _FIRST = {
 }
 
 
+def asked_for(instruction: str) -> str:
+    return f"„{instruction}“:"
+
+
 def reading_sentence(reading: Reading) -> str:
     if not reading.differs:
         return ""

@@ -352,7 +352,7 @@ def _status(session: Session, found: Sequence[Order]) -> str:
 
 def understood(order: Order, *, names: bool) -> str:
     """How the instruction was read and how far the order can be trusted; `names` says whose."""
-    parts = [f"“{order.instruction}”"] if names else []
+    parts = [say.asked_for(order.instruction)] if names else []
     parts += [say.reading_sentence(order.reading)] if order.reading else []
     parts += [say.trust_sentence(order.trust)] if order.trust else []
     return " ".join(part for part in parts if part)

@@ -12,7 +12,7 @@ from coop_demo.data.dataset import Picture
 from coop_demo.languages.german import rank as german
 from coop_demo.ranking.checkpoint import load_ranker, shipped_ranker_path
 from coop_demo.ranking.instructions import AntonymPair, propose_antonyms
-from coop_demo.ranking.order import COSINE, RANKER, ScoredImages, score_images
+from coop_demo.ranking.order import COSINE, RANKER, ScoredImages, orders_of, score_images
 from coop_demo.ranking.reading import (
     antonyms_for,
     every_first,
@@ -109,6 +109,29 @@ def test_an_order_asked_for_from_its_other_end_is_turned_round_in_every_way(rank
     assert turned.trust is not None
     assert turned.trust.is_learned
     assert not scored.notes, "every word of it was read"
+
+
+def test_labels_of_what_was_understood_measure_the_order(ranker, tmp_path):
+    backbone = shared_backbone("mini", "cpu")
+    pictures = []
+    for grey in (30, 120, 210):
+        path = tmp_path / f"{grey}.png"
+        Image.new("RGB", (64, 64), (grey, grey, grey)).save(path)
+        pictures.append(Picture(path.name, path))
+
+    def values(kept, instruction):
+        known = [30.0, 120.0, 210.0] if instruction == "Rank the brightness." else [np.nan] * 3
+        return np.array(known)
+
+    asked = ["Ordne nach Helligkeit.", "von dunkel nach hell", "Rank the beauty."]
+    pairs = [antonyms_for(one) for one in asked]
+    *_, scored = score_images(backbone, pictures, asked, pairs, ranker)
+    assert isinstance(scored, ScoredImages)
+    orders, _ = orders_of(scored, pictures, values, backbone="mini", ranker=ranker)
+    same, turned, unknown = orders
+    assert same.metrics()[RANKER].srcc == pytest.approx(1)
+    assert not len(turned.labelled), "brightness is not what comes first there"
+    assert not len(unknown.labelled)
 
 
 def test_the_german_page_can_say_every_reading(ranker):
