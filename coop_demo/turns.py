@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar
 
+from coop_demo.contexts import each_within
+
 Kind = Literal["short", "long"]
 T = TypeVar("T")
 
@@ -77,19 +79,7 @@ class Turns:
 
         Closing it closes the generator.
         """
-        iterator = iter(events)
-        try:
-            while True:
-                with self.on_behalf_of(person):
-                    try:
-                        event = next(iterator)
-                    except StopIteration:
-                        return
-                yield event
-        finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
+        return each_within(lambda: self.on_behalf_of(person), iter(events))
 
     @contextmanager
     def short(self, done: threading.Event | None = None) -> Iterator[bool]:
