@@ -12,9 +12,9 @@ every worker's tower has one thread, and batches are cut within a partition.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -163,13 +163,14 @@ def encode_partition(backbone: Backbone, source: Source, partition: Partition) -
         problems=tuple(said[i] for i in there),
         features=features,
     )
-    at_the_end = 0
-    for picture in reversed(pictures):
-        if not picture.lost:
-            break
-        at_the_end += 1
+    return Encoded(partition.number, rows, *lost_of(pictures))
+
+
+def lost_of(pictures: Sequence[ArchivePicture]) -> tuple[tuple[str, ...], int]:
+    """Sentences on those that could not be opened, and how many of these stand in a row at the
+    end."""
     lost = tuple(picture.lost for picture in pictures if picture.lost)
-    return Encoded(partition.number, rows, lost, at_the_end)
+    return lost, sum(1 for _ in takewhile(lambda picture: picture.lost, reversed(pictures)))
 
 
 def make_index(

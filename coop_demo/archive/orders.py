@@ -26,6 +26,7 @@ from coop_demo.archive.indexing import (
     ArchivePicture,
     IndexNote,
     Partition,
+    lost_of,
     opened,
     partitions,
 )
@@ -147,12 +148,7 @@ class PartScorer:
         elif encoded.kept:
             cosine = cosine_scores(backbone, encoded.features[0], how.reading.asked)
             scores = how.way * cosine.numpy()
-        at_the_end = 0
-        for picture in reversed(pictures):
-            if not picture.lost:
-                break
-            at_the_end += 1
-        lost = tuple(picture.lost for picture in pictures if picture.lost)
+        lost, at_the_end = lost_of(pictures)
         return ScoredPart(
             part.number,
             tuple(part.entries[i].path for i in encoded.kept),
