@@ -89,11 +89,7 @@ def held_out_rows(
     )
     for instruction in prompts((*HELD_OUT, *DRAWN_ALONE)):
         at = collection.rows(instruction, train.LEARNED, families=("natural",), plain=True)
-        kind, level = told_by(backbone, known, instruction)
-        scores = train.adapter_scores(backbone, known, collection.tokens[at], instruction)
-        found = srcc(scores.numpy(), collection.values(instruction, at).numpy())
-        if found is not None:
-            rows.append(Row(kind, level, instruction, len(at), found))
+        rows += _measured(backbone, collection, known, instruction, at)
     return rows
 
 
@@ -102,12 +98,22 @@ def unmet_rows(backbone: Backbone, collection: train.Collection, ranker: Ranker)
     rows = []
     for family, instruction, at in train.measured_instructions(collection, "test"):
         if family == "unmet":
-            kind, level = told_by(backbone, ranker, instruction)
-            scores = train.adapter_scores(backbone, ranker, collection.tokens[at], instruction)
-            found = srcc(scores.numpy(), collection.values(instruction, at).numpy())
-            if found is not None:
-                rows.append(Row(kind, level, instruction, len(at), found))
+            rows += _measured(backbone, collection, ranker, instruction, at)
     return rows
+
+
+def _measured(
+    backbone: Backbone,
+    collection: train.Collection,
+    ranker: Ranker,
+    instruction: str,
+    at: Sequence[int],
+) -> list[Row]:
+    """The row of one order; none where all values are the same."""
+    kind, level = told_by(backbone, ranker, instruction)
+    scores = train.adapter_scores(backbone, ranker, collection.tokens[at], instruction)
+    found = srcc(scores.numpy(), collection.values(instruction, at).numpy())
+    return [] if found is None else [Row(kind, level, instruction, len(at), found)]
 
 
 def learned_rows(backbone: Backbone, collection: train.Collection, ranker: Ranker) -> list[Row]:
