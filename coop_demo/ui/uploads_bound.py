@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 from gradio.utils import get_upload_folder
 
@@ -38,11 +39,13 @@ class UploadsBound:
         self._bytes, self._looked_at = 0, -_LOOK_EVERY
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        answer = self._app
         is_upload = scope["type"] == "http" and scope["method"] == "POST"
-        if is_upload and scope["path"].endswith("/upload") and not self._takes(_length(scope)):
-            await _refusal(scope)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        is_upload = is_upload and scope["path"].endswith("/upload")
+        # in a thread: it reads a folder, for which all pages would wait
+        if is_upload and not await run_in_threadpool(self._takes, _length(scope)):
+            answer = _refusal(scope)
+        await answer(scope, receive, send)
 
     def _takes(self, size: int) -> bool:
         with self._lock:
