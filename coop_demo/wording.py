@@ -1,6 +1,6 @@
-"""Counts and lists inside sentences."""
+"""Counts and lists inside sentences, and rows of tables in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def listed(names: Sequence[str], at_most: int = 6) -> str:
@@ -22,3 +22,13 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun}es" if noun.endswith("s") else f"{number} {noun}s"
+
+
+def table_row(cells: Iterable[object]) -> str:
+    """A line of a table in Markdown."""
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def table_head(cells: Sequence[object]) -> list[str]:
+    """The two lines that such a table begins with."""
+    return [table_row(cells), "|" + "---|" * len(cells)]

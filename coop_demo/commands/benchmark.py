@@ -51,6 +51,7 @@ from coop_demo.ranking.metrics import mean_of_known, two_digits
 from coop_demo.recipes.ranking_benchmark import benchmark_pairs, benchmark_piles, learning_curve
 from coop_demo.recipes.text_tower_benchmark import time_text_tower
 from coop_demo.runtime import pick_device
+from coop_demo.wording import table_head
 
 KINDS = ("protocol", "speed", "text-tower", "pairs", "piles", "labels", "localisation")
 
@@ -293,8 +294,8 @@ def _text_tower(args: argparse.Namespace) -> None:
         backbone = random_backbone(args.architecture)
     else:
         backbone = backbone_for(args.backbone, args.device)
-    rows, lines = [], ["| classes | 77 tokens | cut after EOT | shared prefix | times faster |"]
-    lines.append("|---|---|---|---|---|")
+    rows = []
+    lines = table_head(["classes", "77 tokens", "cut after EOT", "shared prefix", "times faster"])
     for timing in time_text_tower(backbone, args.classes, repeats=args.repeats):
         ratio = timing.full_length / timing.shared_prefix
         rows.append({**asdict(timing), "times_faster": ratio})
@@ -308,10 +309,9 @@ def _text_tower(args: argparse.Namespace) -> None:
 
 def _pairs(args: argparse.Namespace) -> None:
     rows = []
-    lines = [
-        "| pictures | every pair by itself | once a picture | times faster | gradients apart |"
-    ]
-    lines.append("|---|---|---|---|---|")
+    lines = table_head(
+        ["pictures", "every pair by itself", "once a picture", "times faster", "gradients apart"]
+    )
     for found in benchmark_pairs(args.pictures or (16, 64, 256), repeats=args.repeats):
         rows.append(found.to_mapping())
         lines.append(
@@ -326,7 +326,7 @@ def _pairs(args: argparse.Namespace) -> None:
 def _piles(args: argparse.Namespace) -> None:
     ranker, backbone, _ = ranker_for(args.ranker, args.backbone, args.device)
     rows = []
-    lines = ["| pictures | encoding | again, cached | scoring | memory, peak |", "|---" * 5 + "|"]
+    lines = table_head(["pictures", "encoding", "again, cached", "scoring", "memory, peak"])
     for found in benchmark_piles(
         backbone, ranker, _named(args.images), sizes=args.pictures or (50, 200, 800)
     ):
@@ -389,10 +389,7 @@ def _localisation(args: argparse.Namespace) -> None:
     backbone = backbone_for(args.backbone, args.device)
     last = with_progress(measure_localisation(backbone, n_scenes=args.scenes or SCENES))
     rows = [row.to_mapping() for row in last.rows]
-    lines = [
-        "| method | explains | objects | hits | chance | any object |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = table_head(["method", "explains", "objects", "hits", "chance", "any object"])
     for row in rows:
         kept = "recognised alone, " if row["recognised_only"] else ""
         lines.append(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from coop_demo.comparison.results_csv import Cell
 from coop_demo.comparison.summary import summary
+from coop_demo.wording import table_head, table_row
 
 PAPER_BACKBONE = "RN50"
 PAPER_TABLE_SHOTS = (1, 2, 4, 8, 16)
@@ -67,19 +68,18 @@ def beside_paper(cells: Sequence[Cell]) -> str:
         f"▲ and ▼: more than {NEAR:g} points above and below it."
         + ("" if backbones == [PAPER_BACKBONE] else " The models differ, and so do the figures."),
         "",
-        "| ours (paper, difference), % | " + " | ".join(titles) + " |",
-        "|---|" + "---|" * len(columns),
+        *table_head(["ours (paper, difference), %", *titles]),
     ]
     for dataset in PAPER_DATASETS:
         if any((dataset, n) in ours for n in columns):
             shown = [_pair(ours.get((dataset, n)), paper_figure(dataset, n)) for n in columns]
-            lines.append(f"| {dataset} | " + " | ".join(shown) + " |")
+            lines.append(table_row([dataset, *shown]))
     means = []
     for n in columns:
         both = [(v, paper_figure(d, m) or 0.0) for (d, m), v in ours.items() if m == n]
         mean_ours = statistics.fmean(v for v, _ in both)
         means.append(_pair(mean_ours, statistics.fmean(p for _, p in both)) + f" of {len(both)}")
-    lines.append("| mean | " + " | ".join(means) + " |")
+    lines.append(table_row(["mean", *means]))
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from coop_demo.comparison.methods import COMPARISON_METHODS
 from coop_demo.comparison.results_csv import Cell
+from coop_demo.wording import table_head, table_row
 
 
 def summary(cells: Sequence[Cell]) -> list[dict]:
@@ -67,12 +68,11 @@ def markdown_table(cells: Sequence[Cell]) -> str:
         lines = [
             f"### {title}",
             "",
-            "| Accuracy, % | " + " | ".join(titles) + " |",
-            "|---|" + "---|" * len(shots),
+            *table_head(["Accuracy, %", *titles]),
         ]
         for method in methods:
-            row = " | ".join(cell(method, n) for n in shots)
-            lines.append(f"| {COMPARISON_METHODS[method].title} | {row} |")
+            row = [cell(method, n) for n in shots]
+            lines.append(table_row([COMPARISON_METHODS[method].title, *row]))
         return [*lines, ""]
 
     lines: list[str] = []

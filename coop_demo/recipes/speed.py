@@ -16,9 +16,9 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from coop_demo.prompts.class_blocks import bytes_a_class
 from coop_demo.prompts.learner import PromptConfig, PromptLearner
 from coop_demo.prompts.step import TrainStep
 from coop_demo.prompts.training import TrainConfig, train_prompt
+from coop_demo.wording import table_head, table_row
 
 TOWERS = ("mini", "ViT-B-32", "ViT-B-16", "RN50", "ViT-L-14")
 CLASSES = (3, 10, 100, 1000)
@@ -48,6 +49,16 @@ BATCH = 32  # the paper's
 class StepTiming:
     """Milliseconds of one training step each way, and how far the gradients are apart."""
 
+    COLUMNS: ClassVar = (
+        "ms a step",
+        "reference form",
+        "ours, not recorded",
+        "ours",
+        "times faster",
+        "memory",
+        "gradient",
+    )
+
     tower: str
     n_classes: int
     reference: float | None  # None: the way ran out of memory or of time
@@ -55,6 +66,18 @@ class StepTiming:
     captured: float | None  # None where nothing is captured
     peak_bytes: int  # ours, on the GPU
     gradient_difference: float | None  # relative norm, in fp32
+
+    def cells(self) -> list[str]:
+        ours = self.captured or self.eager
+        return [
+            f"{self.tower}, {self.n_classes} classes",
+            _short(self.reference),
+            _short(self.eager) if self.captured else "–",
+            _short(ours),
+            _short(self.reference and self.reference / ours),
+            f"{self.peak_bytes / 2**30:.1f} GB" if self.peak_bytes else "–",
+            _plain(self.gradient_difference),
+        ]
 
     def __str__(self) -> str:
         best = self.captured or self.eager
@@ -70,10 +93,20 @@ class StepTiming:
 class TrainingTiming:
     """A whole training of 10 classes × 16 shots, from names to prompt."""
 
+    COLUMNS: ClassVar = (
+        "10 classes × 16 shots",
+        "steps",
+        "seconds",
+    )
+
     tower: str
     captured: bool
     steps: int
     seconds: float
+
+    def cells(self) -> list[str]:
+        how = ", recorded" if self.captured else ""
+        return [self.tower + how, str(self.steps), f"{self.seconds:.1f}"]
 
     def __str__(self) -> str:
         way = "captured" if self.captured else "eager"
@@ -98,6 +131,13 @@ class Trajectory:
 class ManyClasses:
     """Milliseconds of a step through many classes: at once, in blocks, and sampled."""
 
+    COLUMNS: ClassVar = (
+        "ms a step",
+        "at once",
+        "in four blocks",
+        "a tenth sampled",
+    )
+
     tower: str
     n_classes: int
     block: int
@@ -108,6 +148,16 @@ class ManyClasses:
     peaks: tuple[int, int, int]  # bytes beside the model, on a GPU; 0 elsewhere
     bytes_a_class: int  # what decides on blocks
     gradient_difference: float  # of blocks, relative norm, as the step runs
+
+    def cells(self) -> list[str]:
+        times = (self.at_once, self.in_blocks, self.by_sample)
+        return [
+            f"{self.tower}, {self.n_classes} classes",
+            *(
+                _short(time) + (f" ({peak / 2**30:.2f} GB)" if peak else "")
+                for time, peak in zip(times, self.peaks, strict=True)
+            ),
+        ]
 
     def __str__(self) -> str:
         whole, blocks, sample = (f"{peak / 2**30:.2f} GB" for peak in self.peaks)
@@ -123,11 +173,23 @@ class ManyClasses:
 class StageTiming:
     """Milliseconds a picture of each part of encoding, one thread, medians."""
 
+    COLUMNS: ClassVar = (
+        "ms a picture",
+        "decode",
+        "hash",
+        "prepare",
+        "image tower",
+    )
+
     tower: str
     decoding: float
     hashing: float  # of the pixels, by which a picture is known again
     preparing: float  # resize, crop, to numbers
     image_tower: float  # in batches of 32
+
+    def cells(self) -> list[str]:
+        times = (self.decoding, self.hashing, self.preparing, self.image_tower)
+        return [self.tower, *map(_short, times)]
 
     def __str__(self) -> str:
         return (
@@ -140,6 +202,14 @@ class StageTiming:
 class EncodeTiming:
     """Seconds from the bytes of JPEGs of a megapixel to their features, medians of whole jobs."""
 
+    COLUMNS: ClassVar = (
+        "pictures a second",
+        "one after the other",
+        "decoded ahead",
+        "times faster",
+        "found on disk",
+    )
+
     tower: str
     n_pictures: int
     serial: float  # decoded in the caller's own thread
@@ -148,6 +218,11 @@ class EncodeTiming:
     workers: int
     found: float  # again, when all is in a cache on disk
     equal: bool  # the features of both ways, bit for bit
+
+    def cells(self) -> list[str]:
+        found = _short(self.n_pictures / self.found)
+        one_by_one, ahead = (_short(self.n_pictures / s) for s in (self.serial, self.ahead))
+        return [self.tower, one_by_one, ahead, f"{self.times_faster:.2f}", found]
 
     def __str__(self) -> str:
         return (
@@ -417,94 +492,13 @@ def made_features(
 
 
 def markdown(timings: Sequence[Timing]) -> str:
-    """The timings as tables for a README: steps, many classes, trainings, encoding."""
+    """The timings as tables for a README: one for each kind that has some."""
     tables = []
-    steps = [one for one in timings if isinstance(one, StepTiming)]
-    if steps:
-        tables.append(
-            _table(
-                "ms a step|reference form|ours, not recorded|ours|times faster|memory|gradient",
-                (
-                    [
-                        f"{one.tower}, {one.n_classes} classes",
-                        _short(one.reference),
-                        _short(one.eager) if one.captured else "–",
-                        _short(one.captured or one.eager),
-                        _short(one.reference and one.reference / (one.captured or one.eager)),
-                        f"{one.peak_bytes / 2**30:.1f} GB" if one.peak_bytes else "–",
-                        _plain(one.gradient_difference),
-                    ]
-                    for one in steps
-                ),
-            )
-        )
-    many = [one for one in timings if isinstance(one, ManyClasses)]
-    if many:
-        tables.append(
-            _table(
-                "ms a step|at once|in four blocks|a tenth sampled",
-                (
-                    [
-                        f"{one.tower}, {one.n_classes} classes",
-                        *(
-                            _short(time) + (f" ({peak / 2**30:.2f} GB)" if peak else "")
-                            for time, peak in zip(
-                                (one.at_once, one.in_blocks, one.by_sample), one.peaks, strict=True
-                            )
-                        ),
-                    ]
-                    for one in many
-                ),
-            )
-        )
-    trainings = [one for one in timings if isinstance(one, TrainingTiming)]
-    recorded = any(one.captured for one in trainings)
-    if trainings:
-        tables.append(
-            _table(
-                "10 classes × 16 shots|steps|seconds",
-                (
-                    [
-                        one.tower + (", not recorded" if recorded and not one.captured else ""),
-                        str(one.steps),
-                        f"{one.seconds:.1f}",
-                    ]
-                    for one in trainings
-                ),
-            )
-        )
-    stages = [one for one in timings if isinstance(one, StageTiming)]
-    if stages:
-        tables.append(
-            _table(
-                "ms a picture|decode|hash|prepare|image tower",
-                (
-                    [one.tower, *map(_short, (one.decoding, one.hashing, one.preparing))]
-                    + [_short(one.image_tower)]
-                    for one in stages
-                ),
-            )
-        )
-    encodings = [one for one in timings if isinstance(one, EncodeTiming)]
-    if encodings:
-        tables.append(
-            _table(
-                "pictures a second|one after the other|decoded ahead|times faster|found on disk",
-                (
-                    [one.tower]
-                    + [_short(one.n_pictures / one.serial), _short(one.n_pictures / one.ahead)]
-                    + [f"{one.times_faster:.2f}", _short(one.n_pictures / one.found)]
-                    for one in encodings
-                ),
-            )
-        )
+    for kind in (StepTiming, ManyClasses, TrainingTiming, StageTiming, EncodeTiming):
+        rows = [one.cells() for one in timings if isinstance(one, kind)]
+        if rows:
+            tables.append("\n".join([*table_head(kind.COLUMNS), *map(table_row, rows)]))
     return "\n\n".join(tables)
-
-
-def _table(head: str, rows: Iterable[Sequence[str]]) -> str:
-    columns = head.split("|")
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _short(value: float | None) -> str:

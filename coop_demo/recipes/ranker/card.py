@@ -1,8 +1,9 @@
 """The card of the shipped ranker, in Markdown, from the figures of a run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from coop_demo.ranking.metrics import mean_of_known, two_digits
+from coop_demo.wording import table_head, table_row
 
 SCORERS = ("adapter", "ridge", "ridge_joint", "activation", "antonyms", "cosine")
 FAMILY_TITLES: Mapping[str, str] = {
@@ -70,14 +71,6 @@ def card(report: dict) -> str:
     return "\n".join([*lines, "", *_how_it_was_made(report), "", *_cannot()]) + "\n"
 
 
-def _row(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def _head(cells: Sequence[str]) -> list[str]:
-    return [_row(cells), "|---" * len(cells) + "|"]
-
-
 def _thing(instruction: str) -> str:
     return instruction.removeprefix("Rank the numbers of ").removesuffix(".")
 
@@ -128,7 +121,7 @@ def _families(report: dict) -> list[str]:
         "instruction's own ImageNet classes), antonyms and cosine learn nothing. For kinds it "
         "never met ridge has no labels: it is the one for all things together.",
         "",
-        *_head(
+        *table_head(
             [
                 "family",
                 "instructions",
@@ -147,7 +140,7 @@ def _families(report: dict) -> list[str]:
             row = means[family]
             first, *others = (two_digits(row.get(name)) for name in SCORERS)
             lines.append(
-                _row([title, row["instructions"], row["pictures"], f"**{first}**", *others])
+                table_row([title, row["instructions"], row["pictures"], f"**{first}**", *others])
             )
     return [
         *lines,
@@ -173,14 +166,16 @@ def _natural(report: dict) -> list[str]:
         "",
         "Some two dozen pictures an instruction: a figure may be off by 0.15 either way.",
         "",
-        *_head(["", "pictures", "**adapter**", "ridge, same tokens", "class activation", "cosine"]),
+        *table_head(
+            ["", "pictures", "**adapter**", "ridge, same tokens", "class activation", "cosine"]
+        ),
     ]
     for row in own:
         name = _thing(row["instruction"]) + (", never met" if row["family"] == "unmet" else "")
         figures = [
             two_digits(row["srcc"].get(one)) for one in ("adapter", "ridge", "activation", "cosine")
         ]
-        lines.append(_row([name, row["n"], f"**{figures[0]}**", *figures[1:]]))
+        lines.append(table_row([name, row["n"], f"**{figures[0]}**", *figures[1:]]))
     return lines
 
 
@@ -195,7 +190,7 @@ def _trust(report: dict) -> list[str]:
         "their mirror images. Neither tells a guess from knowledge; whether the instruction was "
         "learned does, so that is what the app says.",
         "",
-        *_head(["instruction", "orders", "pairs", "mirrored", "mean SRCC", "lowest SRCC"]),
+        *table_head(["instruction", "orders", "pairs", "mirrored", "mean SRCC", "lowest SRCC"]),
     ]
     for name, learned in (("learned", True), ("never learned", False)):
         own = [row for row in rows if row["learned"] == learned and row["srcc"] == row["srcc"]]
@@ -204,7 +199,7 @@ def _trust(report: dict) -> list[str]:
         means = [sum(r[key] for r in own) / len(own) for key in ("pairs", "mirrored", "srcc")]
         lowest = min(row["srcc"] for row in own)
         cells = [f"{value:.2f}" for value in (*means, lowest)]
-        lines.append(_row([name, len(own), *cells]))
+        lines.append(table_row([name, len(own), *cells]))
     return lines
 
 
@@ -232,7 +227,7 @@ def _reliability(report: dict) -> list[str]:
         "ones the app says the mean and the lowest figure of this table, for unknown ones where "
         "they are counts.",
         "",
-        *_head(["case", "orders", "mean SRCC", "lowest", "highest", "below 0.3"]),
+        *table_head(["case", "orders", "mean SRCC", "lowest", "highest", "below 0.3"]),
     ]
     for kind, level, title in _CASES:
         own = [r["srcc"] for r in rows if r["kind"] == kind and level in ("", r["level"])]
@@ -240,7 +235,7 @@ def _reliability(report: dict) -> list[str]:
             mean = sum(own) / len(own)
             low = sum(value < 0.3 for value in own)
             figures = [two_digits(value) for value in (mean, min(own), max(own))]
-            lines.append(_row([title, len(own), *figures, low]))
+            lines.append(table_row([title, len(own), *figures, low]))
     held_out = [r for r in rows if r["kind"] in ("drawn", "unknown")]
     one_by_one = ", ".join(f"{_thing(r['instruction'])} {two_digits(r['srcc'])}" for r in held_out)
     return [*lines, "", f"One by one: {one_by_one}."]
@@ -258,12 +253,12 @@ def _held_out_kinds(report: dict) -> list[str]:
         f"third of them each, {report['held_out_steps']} steps on 5 × 5 tokens, and are asked for "
         "that third like for learned ones; no picture's number of it was learned.",
         "",
-        *_head(["kind never met", "pictures", *(titles[name] for name in shown)]),
+        *table_head(["kind never met", "pictures", *(titles[name] for name in shown)]),
         *(
-            _row([_thing(row["instruction"]), row["n"], *(two_digits(row[n]) for n in shown)])
+            table_row([_thing(row["instruction"]), row["n"], *(two_digits(row[n]) for n in shown)])
             for row in rows
         ),
-        _row(["**mean**", sum(row["n"] for row in rows), *(f"**{mean}**" for mean in means)]),
+        table_row(["**mean**", sum(row["n"] for row in rows), *(f"**{mean}**" for mean in means)]),
     ]
 
 
@@ -274,9 +269,9 @@ def _short_trainings(rows: Mapping[str, Mapping]) -> list[str]:
     """A table of short trainings, a line each: kinds never met, then families of val."""
     families = [f for f in FAMILY_TITLES if any(f in one["val"] for one in rows.values())]
     return [
-        *_head(["", "kinds never met", *(f"{family}, val" for family in families)]),
+        *table_head(["", "kinds never met", *(f"{family}, val" for family in families)]),
         *(
-            _row(
+            table_row(
                 [
                     name,
                     two_digits(one["never_met_mean"]),
@@ -328,9 +323,9 @@ def _ablations(report: dict) -> list[str]:
         "reference's own; with a fixed number of tokens a mean differs from it by a factor alone, "
         "so there is nothing to leave out.",
         "",
-        *_head(["", *shown]),
+        *table_head(["", *shown]),
         *(
-            _row([one["name"], *(two_digits(one["families"][f]["adapter"]) for f in shown)])
+            table_row([one["name"], *(two_digits(one["families"][f]["adapter"]) for f in shown)])
             for one in ablations
         ),
     ]
@@ -372,11 +367,11 @@ def _readings(report: dict) -> list[str]:
         "leaves as it was written. Text features take the learned instruction with the nearest "
         "vector.",
         "",
-        *_head(
+        *table_head(
             ["language", "wordings", "list: right", "features: instruction right", "and direction"]
         ),
         *(
-            _row(
+            table_row(
                 [
                     row["language"],
                     row["wordings"],
@@ -398,7 +393,9 @@ def _curve(report: dict) -> list[str]:
         "SRCC on pictures that were not learned from, the mean of the draws, for three "
         "instructions that the ranker does not know. Before: without learning.",
         "",
-        *_head(["instruction", "pictures", "before", "from the ranker", "from nothing", "ridge"]),
+        *table_head(
+            ["instruction", "pictures", "before", "from the ranker", "from nothing", "ridge"]
+        ),
     ]
     for instruction in dict.fromkeys(point["instruction"] for point in points):
         own = [point for point in points if point["instruction"] == instruction]
@@ -408,7 +405,7 @@ def _curve(report: dict) -> list[str]:
                 two_digits(mean_of_known(point.get(name) for point in drawn))
                 for name in ("before", "taught", "from_nothing", "ridge")
             ]
-            lines.append(_row([instruction, n, *figures]))
+            lines.append(table_row([instruction, n, *figures]))
     return lines
 
 
@@ -418,9 +415,9 @@ def _worst(report: dict) -> list[str]:
     return [
         "## The ten worst orders",
         "",
-        *_head(["instruction", "family", "pictures", "SRCC", "what is seen in them"]),
+        *table_head(["instruction", "family", "pictures", "SRCC", "what is seen in them"]),
         *(
-            _row(
+            table_row(
                 [
                     row["instruction"],
                     row["family"],
