@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from images import noise, write_image
 from tiny import tiny_backbone
 
@@ -20,6 +22,17 @@ from coop_demo.backbones.backbone import Backbone
 from coop_demo.engines.engine import Stream
 
 SIZE = 4  # pictures of a partition here
+
+
+@contextlib.contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """So many threads of torch within a `with`."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def write_archive(folder: Path, n: int = 14, *, classes: tuple[str, ...] = ("red", "blue")) -> Path:

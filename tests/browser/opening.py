@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from playwright.sync_api import Page
 
+LONG = 60_000  # ms: a busy computer is slow, not wrong
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
@@ -56,3 +57,31 @@ def findings(page: Page) -> list[list[str]]:
         for found in page.evaluate(FINDINGS)
         if not any(rule == found[0] and part in found[1] for rule, part in NOT_OURS)
     ]
+
+
+def teach_biscuits(page: Page) -> None:
+    """On the tab Teach: a short training, its verdict, and a picture tried."""
+    page.locator("#sample-biscuits").click()
+    page.locator("#settings > button").click()
+    page.locator("#steps input").fill("10")
+    page.locator("#steps input").blur()
+    page.locator("#train").click()
+    page.locator("#result .cs-verdict").wait_for(timeout=LONG)
+    page.locator("#surprise").click()
+    page.locator("#bars .cs-tried").wait_for(timeout=LONG)
+
+
+def rank_conditions(page: Page) -> None:
+    """On the tab Rank: a sample in its order, everything unfolded."""
+    page.locator("#rank-conditions").click()
+    page.locator("#rank-clickable img").first.wait_for(timeout=LONG)
+    page.locator("#rank-go").click()
+    page.locator("#rank-gallery img").first.wait_for(timeout=LONG)
+    for part in ("slope", "rivals", "scores", "pairs"):
+        page.locator(f"#rank-{part}-fold > button").click()
+
+
+def look_at_the_first(page: Page) -> None:
+    """On the tab Look: the maps of a sample scene, and their check."""
+    page.locator("#look-gallery button").first.click()
+    page.locator("#look-check .cs-verdict").first.wait_for(timeout=LONG)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from opening import findings, open_page
+from opening import LONG, findings, look_at_the_first, open_page, rank_conditions, teach_biscuits
 from playwright.sync_api import Page, expect
 
 from coop_demo.languages import teach as say
 
-LONG = 60_000  # ms: a busy computer is slow, not wrong
 SCHEMES = ("light", "dark")
 
 
@@ -32,29 +31,16 @@ def test_axe_finds_nothing_serious(page: Page, watch, scheme: str, app_address) 
         found[f"empty {tab}"] = findings(page)
 
     open_tab(page, "Teach")
-    page.locator("#sample-biscuits").click()
-    page.locator("#settings > button").click()
-    page.locator("#steps input").fill("10")
-    page.locator("#steps input").blur()
-    page.locator("#train").click()
-    page.locator("#result .cs-verdict").wait_for(timeout=LONG)
-    page.locator("#surprise").click()
-    page.locator("#bars .cs-tried").wait_for(timeout=LONG)
+    teach_biscuits(page)
     page.locator("#model-status summary").click()
     page.wait_for_timeout(1000)
     found["Teach"] = findings(page)
     open_tab(page, "Rank")
-    page.locator("#rank-conditions").click()
-    page.locator("#rank-clickable img").first.wait_for(timeout=LONG)
-    page.locator("#rank-go").click()
-    page.locator("#rank-gallery img").first.wait_for(timeout=LONG)
-    for part in ("slope", "rivals", "scores", "pairs"):
-        page.locator(f"#rank-{part}-fold > button").click()
+    rank_conditions(page)
     page.wait_for_timeout(2500)
     found["Rank"] = findings(page)
     open_tab(page, "Look")
-    page.locator("#look-gallery button").first.click()
-    page.locator("#look-check .cs-verdict").first.wait_for(timeout=LONG)
+    look_at_the_first(page)
     page.wait_for_timeout(1000)
     found["Look"] = findings(page)
     lines = [f"{where}: {' | '.join(one)}" for where, what in found.items() for one in what]

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from opening import open_page
+from opening import LONG, look_at_the_first, open_page, rank_conditions, teach_biscuits
 from playwright.sync_api import Browser, Page, expect
 
 from coop_demo.languages import MODULES, strings_of
 from coop_demo.languages.german import page as say
-
-LONG = 60_000  # ms: a busy computer is slow, not wrong
 
 #: every text on the page that can be seen or heard, with what describes a field or a picture
 TEXTS = """
@@ -100,15 +98,8 @@ def test_a_german_browser_sees_no_english(german: Page) -> None:
     for tab in (say.COMPARE_TAB, say.RANK_TAB, say.LOOK_TAB, say.TEACH_TAB):
         open_tab(page, tab)
         found[f"empty {tab}"] = in_english(page)
-    page.locator("#sample-biscuits").click()
-    page.locator("#settings > button").click()
     page.locator("#many > button").click()
-    page.locator("#steps input").fill("10")
-    page.locator("#steps input").blur()
-    page.locator("#train").click()
-    page.locator("#result .cs-verdict").wait_for(timeout=LONG)
-    page.locator("#surprise").click()
-    page.locator("#bars .cs-tried").wait_for(timeout=LONG)
+    teach_biscuits(page)
     page.locator("#model-status summary").click()
     page.wait_for_timeout(1500)
     found[say.TEACH_TAB] = in_english(page)
@@ -123,17 +114,11 @@ def test_a_german_browser_sees_no_english(german: Page) -> None:
             page.wait_for_timeout(900)
             found[f"{say.COMPARE_TAB}: {panel.inner_text()}"] = in_english(page)
     open_tab(page, say.RANK_TAB)
-    page.locator("#rank-conditions").click()
-    page.locator("#rank-clickable img").first.wait_for(timeout=LONG)
-    page.locator("#rank-go").click()
-    page.locator("#rank-gallery img").first.wait_for(timeout=LONG)
-    for part in ("slope", "rivals", "scores", "pairs"):
-        page.locator(f"#rank-{part}-fold > button").click()
+    rank_conditions(page)
     page.wait_for_timeout(2000)
     found[say.RANK_TAB] = in_english(page)
     open_tab(page, say.LOOK_TAB)
-    page.locator("#look-gallery button").first.click()
-    page.locator("#look-check .cs-verdict").first.wait_for(timeout=LONG)
+    look_at_the_first(page)
     page.wait_for_timeout(1000)
     found[say.LOOK_TAB] = in_english(page)
     assert {where: texts for where, texts in found.items() if texts} == {}

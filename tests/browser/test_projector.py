@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from opening import open_page
+from opening import LONG, look_at_the_first, open_page, rank_conditions, teach_biscuits
 from playwright.sync_api import Page, expect
 from test_access import TOO_WIDE
 
-LONG = 60_000  # ms: a busy computer is slow, not wrong
 LEAST = 17.9  # 18, less what a browser rounds away
 
 #: letters smaller than that, by where they are
@@ -48,14 +47,7 @@ def test_everything_is_large_and_whole_on_a_projector(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     page.locator("#tour-begin").click()
-    page.locator("#sample-biscuits").click()
-    page.locator("#settings > button").click()
-    page.locator("#steps input").fill("10")
-    page.locator("#steps input").blur()
-    page.locator("#train").click()
-    page.locator("#result .cs-verdict").wait_for(timeout=LONG)
-    page.locator("#surprise").click()
-    page.locator("#bars .cs-tried").wait_for(timeout=LONG)
+    teach_biscuits(page)
     look("Teach")
     page.locator("#tour-leave").click()
     page.get_by_role("tab", name="Compare", exact=True).click()
@@ -66,16 +58,10 @@ def test_everything_is_large_and_whole_on_a_projector(
     expect(page.locator("#compare-go")).to_be_enabled(timeout=LONG)
     look("Compare")
     page.get_by_role("tab", name="Rank", exact=True).click()
-    page.locator("#rank-conditions").click()
-    page.locator("#rank-clickable img").first.wait_for(timeout=LONG)
-    page.locator("#rank-go").click()
-    page.locator("#rank-gallery img").first.wait_for(timeout=LONG)
-    for part in ("slope", "rivals", "scores", "pairs"):
-        page.locator(f"#rank-{part}-fold > button").click()
+    rank_conditions(page)
     look("Rank")
     page.get_by_role("tab", name="Look", exact=True).click()
-    page.locator("#look-gallery button").first.click()
-    page.locator("#look-check .cs-verdict").first.wait_for(timeout=LONG)
+    look_at_the_first(page)
     look("Look")
     assert {where: what for where, what in found.items() if what} == {}
     page.locator("[data-projector]").click()

@@ -20,6 +20,7 @@ from archiving import (
     doubled_after_a_death,
     indexed,
     refuses,
+    torch_threads,
     write_archive,
 )
 
@@ -109,17 +110,3 @@ def alive(pid: int) -> bool:
         return False
     status = Path(f"/proc/{pid}/status")  # nobody may be there to collect it
     return not (status.exists() and "\nState:\tZ" in status.read_text())
-
-
-class torch_threads:
-    """So many threads within a `with`."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def __enter__(self) -> None:
-        self.before = torch.get_num_threads()
-        torch.set_num_threads(self.n)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self.before)

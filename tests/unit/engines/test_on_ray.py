@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from archiving import (
     KillingEngine,
     contents_of,
@@ -21,6 +20,7 @@ from archiving import (
     indexed,
     open_tiny,
     refuses,
+    torch_threads,
     write_archive,
 )
 from comparing import write_set
@@ -55,10 +55,8 @@ def archive(tmp_path):
 @pytest.fixture
 def whole(archive, tmp_path):
     """What one process gives that nothing happened to."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    index, _ = indexed(open_source(str(archive)), tmp_path / "whole", ThisProcess())
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        index, _ = indexed(open_source(str(archive)), tmp_path / "whole", ThisProcess())
     return contents_of(index)
 
 
@@ -206,7 +204,7 @@ def test_after_a_killed_driver_the_rest_is_done_and_its_ray_ends(archive, tmp_pa
     while left := processes_of_ray() - before:
         assert time.monotonic() < deadline, [command_of(pid) for pid in left]
         time.sleep(0.2)
-    with threads(1):
+    with torch_threads(1):
         again, events = indexed(open_source(str(archive)), folder, ThisProcess())
     assert contents_of(again) == whole
     assert events[-1].n_partitions == len(whole) - 1
@@ -216,20 +214,6 @@ def test_after_a_killed_driver_the_rest_is_done_and_its_ray_ends(archive, tmp_pa
 def test_a_share_of_a_gpu_that_is_not_there_is_refused(engine):
     with pytest.raises(EngineError, match="knows of none"):
         RayEngine(need=Need(1, 0.5))
-
-
-class threads:
-    """So many threads of torch within a `with`."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def __enter__(self) -> None:
-        self.before = torch.get_num_threads()
-        torch.set_num_threads(self.n)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self.before)
 
 
 def command_of(pid: int) -> str:
